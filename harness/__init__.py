@@ -1,0 +1,1 @@
+"""What every fusion method shares: data sets, the method contract, training, inference."""

@@ -1,0 +1,94 @@
+"""The contract between the harness and a fusion method, and the guard that enforces it."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.errors import HarnessError
+
+
+class MethodFailure(HarnessError):
+    """A method broke its contract or raised; the run of the other methods goes on."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Training tiles on the device.
+
+    infrared, visible: float32 (B, 1, H, W) in [0, 1]; label: int64 (B, H, W), 255 = ignore.
+    """
+
+    infrared: Tensor
+    visible: Tensor
+    label: Tensor
+
+
+class Method(Protocol):
+    """What the entry class of a `method.yaml` provides.
+
+    A torch module is moved to the device and set to eval before the first call, unless it
+    overrides `eval` itself.
+    """
+
+    def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fuse float32 (B, 1, H, W) pairs in [0, 1] into float32 (B, 1, H, W) in [0, 1]."""
+        ...
+
+
+class TrainableMethod(Method, Protocol):
+    """A method that is also a torch module and can be trained."""
+
+    def training_loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Return named scalar terms; their sum is minimised."""
+        ...
+
+
+def check_fused(
+    fused: object, infrared: Tensor, visible: Tensor, *, tiles: list[str], clamp: bool
+) -> NDArray[np.float32]:
+    """Check one call of `fuse` and return its output as (B, H, W) float32 in [0, 1].
+
+    Args:
+        fused: what the method returned.
+        infrared: (B, 1, H, W) source.
+        visible: (B, 1, H, W) source.
+        tiles: names of the B tiles, for the message.
+        clamp: whether the method declared that the harness shall clamp its output.
+
+    Raises:
+        MethodFailure: for a wrong type or shape, a value that is not finite or leaves
+            [0, 1], or a constant image from sources that are not constant.
+    """
+    if not isinstance(fused, Tensor):
+        raise MethodFailure(f"fuse returned {type(fused).__name__}, expected a torch tensor")
+    if fused.shape != infrared.shape:
+        found, wanted = tuple(fused.shape), tuple(infrared.shape)
+        raise MethodFailure(f"fuse returned shape {found}, expected {wanted} (tile {tiles[0]})")
+    values = fused.detach().to("cpu", torch.float32).numpy()[:, 0]
+    if clamp:
+        values = np.clip(values, 0.0, 1.0)
+    varied = ((infrared.amax((1, 2, 3)) > infrared.amin((1, 2, 3))) | (
+        visible.amax((1, 2, 3)) > visible.amin((1, 2, 3))
+    )).tolist()
+    for name, tile, sources_vary in zip(tiles, values, varied, strict=True):
+        _check_tile(tile, name, sources_vary)
+    return values
+
+
+def _check_tile(tile: NDArray[np.float32], name: str, sources_vary: bool) -> None:
+    finite = np.isfinite(tile)
+    if not finite.all():
+        bad = tile[~finite].flat[0]
+        raise MethodFailure(f"tile {name}: {(~finite).sum()} pixels are not finite, e.g. {bad}")
+    low, high = float(tile.min()), float(tile.max())
+    if low < 0.0 or high > 1.0:
+        raise MethodFailure(
+            f"tile {name}: values span [{low:.6g}, {high:.6g}], expected [0, 1]; "
+            "return clamped values or set `clamp: true` in method.yaml"
+        )
+    if sources_vary and low == high:
+        raise MethodFailure(f"tile {name}: constant output {low:.6g} from sources that vary")

@@ -1,0 +1,1 @@
+"""Data set adapters: one module each, with `open_dataset(options) -> Dataset`."""

@@ -1,0 +1,47 @@
+"""What a data set adapter hands to the tiler: scenes that can be read by windows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+BANDS = ("red", "green", "blue", "infrared", "label")
+IGNORE = 255
+"""Label of a pixel that belongs to no class and takes part in no loss."""
+
+ReadWindow = Callable[[int, int, int, int], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One registered picture.
+
+    `read(y, x, height, width)` returns uint8 of shape (5, height, width): red, green, blue,
+    infrared on the 0-255 scale, and the class index (`IGNORE` where there is none).
+    """
+
+    name: str
+    split: str
+    height: int
+    width: int
+    read: ReadWindow
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Scenes of both splits with what the label values mean.
+
+    `palette[i]` is the display colour (R, G, B) of `classes[i]`. `sources` records where the
+    pixels come from (one mapping a file: name, sha256, licence, ...). A data set without
+    labels has no classes: methods that need labels to train refuse it.
+    """
+
+    title: str
+    scenes: tuple[Scene, ...]
+    classes: tuple[str, ...] = ()
+    palette: tuple[tuple[int, int, int], ...] = ()
+    sources: tuple[dict[str, Any], ...] = ()
+    notes: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,242 @@
+"""A folder of registered pictures: `rgb/`, `ir/` and, if there are labels, `seg/`.
+
+The three folders hold equal file names (extensions may differ). `docs/add-a-dataset.md`
+shows how RoadScene, MSRS or own pairs are described by the options alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from harness.datasets.base import IGNORE, Dataset, Scene
+from harness.datasets.options import parse_options
+from harness.errors import HarnessError
+
+Bytes = NDArray[np.uint8]
+SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of the adapter, as `config/README.md` lists them.
+
+    `test` names the test pictures (file names without extension); `None` tests on all and
+    trains on none. `train` defaults to every picture that is not in `test`. Labels are
+    either colours (`palette`, one per class) or gray values (`codes`, one per class);
+    `ignore` lists further values of the same kind that mean "no class".
+    """
+
+    root: str
+    title: str = ""
+    test: tuple[str, ...] | None = None
+    train: tuple[str, ...] | None = None
+    rgb_bands: tuple[int, ...] = (0, 1, 2)
+    infrared_band: int = 0
+    classes: tuple[str, ...] = ()
+    colours: tuple[tuple[int, ...], ...] = ()
+    palette: tuple[tuple[int, ...], ...] = ()
+    codes: tuple[int, ...] = ()
+    ignore: tuple[Any, ...] = ()
+
+
+def check_options(options: Mapping[str, Any]) -> Options:
+    """Check the options without opening a picture.
+
+    Raises:
+        HarnessError: naming the key or folder that is wrong.
+    """
+    parsed = parse_options(Options, options, "tiles")
+    root = Path(parsed.root)
+    for folder in (root, root / "rgb", root / "ir"):
+        if not folder.is_dir():
+            raise HarnessError(
+                f"tiles: the folder {folder} does not exist; `root` must hold rgb/ and ir/"
+            )
+    labels = parsed.palette or parsed.codes
+    if parsed.palette and parsed.codes:
+        raise HarnessError("tiles: give labels as `palette` or as `codes`, not both")
+    if bool(labels) != bool(parsed.classes) or len(labels) != len(parsed.classes):
+        raise HarnessError(
+            f"tiles: {len(parsed.classes)} classes, but {len(labels)} label values; "
+            "`classes` needs one entry of `palette` or `codes` each"
+        )
+    if labels and not (root / "seg").is_dir():
+        raise HarnessError(f"tiles: classes are given, but {root / 'seg'} does not exist")
+    if len(parsed.rgb_bands) != 3:
+        raise HarnessError(f"tiles: rgb_bands is {parsed.rgb_bands}, expected three band numbers")
+    return parsed
+
+
+def open_dataset(options: Mapping[str, Any]) -> Dataset:
+    """Pair the files by name and check every header.
+
+    Raises:
+        HarnessError: naming the file that is missing, unreadable, or of another size.
+    """
+    parsed = check_options(options)
+    root = Path(parsed.root)
+    rgb = _files(root / "rgb")
+    others = {name: _files(root / name) for name in ("ir", *(["seg"] if parsed.classes else []))}
+    _check_partners(rgb, others)
+    train, test = _split(parsed, list(rgb))
+    scenes = tuple(
+        _scene(parsed, name, split, rgb[name], {key: files[name] for key, files in others.items()})
+        for split, names in (("train", train), ("test", test))
+        for name in names
+    )
+    return Dataset(
+        title=parsed.title or root.name,
+        scenes=scenes,
+        classes=parsed.classes,
+        palette=tuple((r, g, b) for r, g, b in (parsed.colours or parsed.palette or _grays(parsed))),
+        sources=({"folder": str(root)},),
+    )
+
+
+def _grays(parsed: Options) -> list[tuple[int, int, int]]:
+    steps = np.linspace(32, 224, max(len(parsed.classes), 1)).astype(int).tolist()
+    return [(value, value, value) for value in steps[: len(parsed.classes)]]
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir(), key=lambda path: _natural(path.stem)):
+        if path.suffix.lower() not in SUFFIXES:
+            continue
+        if path.stem in files:
+            raise HarnessError(f"{path}: {files[path.stem].name} has the same name; keep one")
+        files[path.stem] = path
+    if not files:
+        raise HarnessError(f"{folder}: no pictures ({', '.join(SUFFIXES)})")
+    return files
+
+
+def _natural(name: str) -> tuple[int, int, str]:
+    # 2 before 10: published sets number their pictures without leading zeros.
+    return (0, int(name), "") if name.isdecimal() else (1, 0, name)
+
+
+def _check_partners(rgb: dict[str, Path], others: dict[str, dict[str, Path]]) -> None:
+    for key, files in others.items():
+        for name in rgb.keys() ^ files.keys():
+            here, missing = (rgb[name], key) if name in rgb else (files[name], "rgb")
+            raise HarnessError(f"{here}: has no partner in {here.parent.parent / missing}")
+
+
+def _split(parsed: Options, names: list[str]) -> tuple[list[str], list[str]]:
+    test = names if parsed.test is None else list(parsed.test)
+    train = [name for name in names if name not in test]
+    if parsed.train is not None:
+        train = list(parsed.train)
+    for key, chosen in (("train", train), ("test", test)):
+        unknown = sorted(set(chosen) - set(names))
+        if unknown:
+            raise HarnessError(f"tiles: `{key}` names {unknown}, not found in {parsed.root}/rgb")
+    both = sorted(set(train) & set(test))
+    if both:
+        raise HarnessError(f"tiles: {both} stand in `train` and in `test`")
+    if not test:
+        raise HarnessError("tiles: `test` is empty; name at least one picture")
+    return train, test
+
+
+def _scene(parsed: Options, name: str, split: str, rgb: Path, others: dict[str, Path]) -> Scene:
+    width, height = _size(rgb)
+    for path in others.values():
+        if _size(path) != (width, height):
+            other = "×".join(map(str, reversed(_size(path))))
+            raise HarnessError(f"{path}: {other} pixels, but {rgb} has {height}×{width}")
+
+    def read(y: int, x: int, height: int, width: int) -> Bytes:
+        bands = _bands(parsed, rgb, others["ir"], others.get("seg"))
+        return bands[:, y : y + height, x : x + width]
+
+    return Scene(name, split, height, width, read)
+
+
+@lru_cache(maxsize=1)
+def _bands(parsed: Options, rgb: Path, infrared: Path, label: Path | None) -> Bytes:
+    """Decode one picture's five bands; the tiles of a picture are read one after another."""
+    visible = _pick(_pixels(rgb), parsed.rgb_bands, rgb)
+    near = _pick(_pixels(infrared), (parsed.infrared_band,), infrared)
+    shape = visible.shape[1:]
+    classes = _labels(parsed, label) if label else np.full(shape, IGNORE, np.uint8)
+    return np.concatenate([visible, near, classes[None]])
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise HarnessError(f"{path}: not a readable picture: {error}") from error
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with _open(path) as image:
+        if image.mode.startswith(("I", "F")):
+            raise HarnessError(
+                f"{path}: pixels of mode {image.mode}, expected 8 bits a band; "
+                "scale the set to 0-255 with one common factor first"
+            )
+        return image.size
+
+
+def _pixels(path: Path, *, palette: bool = True) -> Bytes:
+    """Decode to (bands, H, W); a palette picture becomes its colours unless told otherwise."""
+    try:
+        with _open(path) as image:
+            if image.mode == "P" and palette:
+                image = image.convert("RGB")
+            elif image.mode in ("1", "LA", "CMYK", "YCbCr", "HSV"):
+                image = image.convert("L" if image.mode in ("1", "LA") else "RGB")
+            array = np.asarray(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise HarnessError(f"{path}: cannot be decoded: {error}") from error
+    return array[None] if array.ndim == 2 else np.moveaxis(array, 2, 0)
+
+
+def _pick(bands: Bytes, wanted: tuple[int, ...], path: Path) -> Bytes:
+    if len(bands) == 1:
+        return np.repeat(bands, len(wanted), axis=0)
+    if max(wanted) >= len(bands):
+        raise HarnessError(f"{path}: band {max(wanted)} asked for, but it has {len(bands)} bands")
+    return bands[list(wanted)]
+
+
+def _labels(parsed: Options, path: Path) -> Bytes:
+    """Turn a label picture into class indices; a value outside the sets is refused."""
+    by_colour = bool(parsed.palette)
+    bands = _pixels(path, palette=by_colour)
+    if by_colour and len(bands) < 3:
+        raise HarnessError(f"{path}: gray labels, but the options give a colour palette")
+    values = parsed.palette or tuple((code,) for code in parsed.codes)
+    ignore = [value if by_colour else (value,) for value in parsed.ignore]
+    keys = _pack(bands[:3] if by_colour else bands[:1])
+    label = np.full(keys.shape, IGNORE, np.uint8)
+    known = np.zeros(keys.shape, bool)
+    for index, value in [*enumerate(values), *((IGNORE, value) for value in ignore)]:
+        here = keys == _pack(np.array(value, np.uint8))
+        label[here] = index
+        known |= here
+    if not known.all():
+        first = np.argwhere(~known)[0].tolist()
+        found = bands[: 3 if by_colour else 1, first[0], first[1]].tolist()
+        raise HarnessError(
+            f"{path}: {(~known).sum()} pixels outside the labels, e.g. {found} at row {first[0]}, "
+            f"column {first[1]}; list the value under `ignore` or mend the file"
+        )
+    return label
+
+
+def _pack(bands: Bytes) -> NDArray[np.uint32]:
+    """One integer a pixel from its first axis of one or three bands."""
+    packed = bands[0].astype(np.uint32)
+    for band in bands[1:]:
+        packed = packed << 8 | band.astype(np.uint32)
+    return packed

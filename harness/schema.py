@@ -1,0 +1,36 @@
+"""Checks of YAML files against the JSON schemas in `workflow/schemas`."""
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from harness.errors import HarnessError
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The repository: the folder that holds the Snakefile and the packages."""
+
+
+def read_yaml(path: Path) -> Any:
+    """Safe-load a YAML file; a missing or broken one is a HarnessError that names it."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise HarnessError(f"{path}: cannot be read as YAML: {error}") from error
+
+
+def check_schema(value: Any, schema_name: str, source: str) -> None:
+    """Check `value` against `workflow/schemas/<schema_name>.schema.yaml`.
+
+    Raises:
+        HarnessError: naming `source`, the place inside it, and every violation.
+    """
+    schema = read_yaml(ROOT / "workflow" / "schemas" / f"{schema_name}.schema.yaml")
+    validator = jsonschema.Draft202012Validator(schema)
+    problems = [
+        f"  {error.json_path}: {error.message}"
+        for error in sorted(validator.iter_errors(value), key=lambda error: error.json_path)
+    ]
+    if problems:
+        raise HarnessError(f"{source} does not follow its schema:\n" + "\n".join(problems))

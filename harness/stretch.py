@@ -1,0 +1,58 @@
+"""Output stretching: what published test scripts do to a fused image before saving it.
+
+Every method's raw output is measured (`none`: clamp, ×255, truncate). The other stretches
+are further rows of the tables, because they move every contrast metric
+(`docs/protocol.md`, point 5).
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.colour import luma, recompose
+
+Float = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
+
+
+def quantise(values: Float) -> Bytes:
+    """Map [0, 1] to 0-255 by truncation, as the compared authors' scripts do."""
+    return (np.clip(values, 0.0, 1.0) * np.float32(255)).astype(np.uint8)
+
+
+def _span(values: Float, axes: tuple[int, ...]) -> Float:
+    low = values.min(axis=axes, keepdims=True)
+    width = values.max(axis=axes, keepdims=True) - low
+    # A flat image has nothing to stretch and stays as it is.
+    return np.where(width > 0, (values - low) / np.where(width > 0, width, 1), values)
+
+
+def _none(fused: Float, rgb: Bytes) -> Bytes:
+    return quantise(fused)
+
+
+def _minmax(fused: Float, rgb: Bytes) -> Bytes:
+    return quantise(_span(np.clip(fused, 0, 1), (1, 2)))
+
+
+def _minmax_rgb(fused: Float, rgb: Bytes) -> Bytes:
+    return luma(quantise(_span(recompose(fused, rgb), (1, 2, 3))))
+
+
+def _minmax_rgb_batch2(fused: Float, rgb: Bytes) -> Bytes:
+    colour = recompose(fused, rgb)
+    pairs = [_span(colour[i : i + 2], (0, 1, 2, 3)) for i in range(0, len(colour), 2)]
+    return luma(quantise(np.concatenate(pairs)))
+
+
+STRETCHES: dict[str, Callable[[Float, Bytes], Bytes]] = {
+    "none": _none,
+    "minmax": _minmax,
+    "minmax_rgb": _minmax_rgb,
+    "minmax_rgb_batch2": _minmax_rgb_batch2,
+}
+"""Name → function of fused luma (N, H, W) float32 in [0, 1] and the visible RGB
+(N, 3, H, W) uint8, giving the (N, H, W) uint8 luma that is measured. `minmax` spans one
+tile's luma, `minmax_rgb` one tile's recomposed RGB, `minmax_rgb_batch2` the RGB of two
+consecutive tiles (N must then be even, or end the split)."""
