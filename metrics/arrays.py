@@ -1,0 +1,136 @@
+"""What every metric does with its three arrays before it measures."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from metrics.errors import MetricError
+
+Image = NDArray[np.float64]
+Values = NDArray[np.float64]
+Batch = NDArray[Any]
+ImageMetric = Callable[[Image, Image, Image], float]
+MetricFunction = Callable[[ArrayLike, ArrayLike, ArrayLike], Values]
+
+ROLES = ("fused", "infrared", "visible")
+
+
+def as_batch(images: ArrayLike, role: str) -> Batch:
+    """Check one batch of images and give it as uint8 or float64.
+
+    Args:
+        images: (B, H, W), any real dtype, values in [0, 255]; NaN and infinities are let through.
+        role: what to call the array in an error.
+
+    Returns:
+        The same values; uint8 stays uint8, without a copy, and everything else becomes float64.
+
+    Raises:
+        MetricError: wrong number of dimensions, an empty or complex array, values outside
+            [0, 255], or a float array that looks as if it was scaled to [0, 1].
+    """
+    batch = np.asarray(images)
+    if batch.ndim != 3:
+        raise MetricError(
+            f"{role}: expected an array (B, H, W), got shape {batch.shape}; "
+            "add the batch axis of a single image with image[None]"
+        )
+    if batch.size == 0:
+        raise MetricError(f"{role}: the array of shape {batch.shape} holds no pixel")
+    if batch.dtype == np.uint8:
+        return batch
+    if batch.dtype.kind not in "buif":
+        raise MetricError(f"{role}: expected real numbers, got dtype {batch.dtype}")
+    batch = batch.astype(np.float64)
+    finite = batch[np.isfinite(batch)]
+    if finite.size:
+        _check_scale(finite, role)
+    return batch
+
+
+def _check_scale(values: Values, role: str) -> None:
+    low, high = float(values.min()), float(values.max())
+    if low < 0 or high > 255:
+        raise MetricError(
+            f"{role}: values must lie in [0, 255], found [{low:g}, {high:g}]; "
+            "clip or rescale the image to 8-bit levels"
+        )
+    if high <= 1 and bool((values % 1).any()):
+        raise MetricError(
+            f"{role}: values lie in [{low:g}, {high:g}], which looks like the 0-1 scale; "
+            "multiply by 255, the scale on which every metric here is defined"
+        )
+
+
+def as_triple(
+    fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike
+) -> tuple[Batch, Batch, Batch]:
+    """Check that three batches fit together; see `as_batch` for what each may be.
+
+    Raises:
+        MetricError: as `as_batch`, or when the three shapes differ.
+    """
+    batches = as_batch(fused, "fused"), as_batch(infrared, "infrared"), as_batch(visible, "visible")
+    shapes = [batch.shape for batch in batches]
+    if len(set(shapes)) > 1:
+        found = ", ".join(f"{role} {shape}" for role, shape in zip(ROLES, shapes, strict=True))
+        raise MetricError(f"the three arrays must have one shape (B, H, W), found {found}")
+    return batches
+
+
+def require_size(shape: tuple[int, ...], minimum: int, metric: str) -> None:
+    """Refuse images (..., H, W) with a side below `minimum` pixels.
+
+    Raises:
+        MetricError: the image is too small for the windows of `metric`.
+    """
+    height, width = shape[-2:]
+    if min(height, width) < minimum:
+        raise MetricError(
+            f"{metric} needs images of at least {minimum}×{minimum} px, got {height}×{width}"
+        )
+
+
+def finite_images(*batches: Batch) -> NDArray[np.bool_]:
+    """Tell which positions of the batches (B, H, W) hold only finite pixels, as (B,) bool."""
+    finite = np.ones(len(batches[0]), dtype=np.bool_)
+    for batch in batches:
+        if batch.dtype != np.uint8:
+            finite &= np.isfinite(batch).all(axis=(1, 2))
+    return finite
+
+
+def per_image(
+    measure: ImageMetric,
+    fused: ArrayLike,
+    infrared: ArrayLike,
+    visible: ArrayLike,
+    *,
+    metric: str,
+    minimum: int = 1,
+) -> Values:
+    """Measure each triple of three batches by itself.
+
+    Args:
+        measure: takes fused, infrared and visible, each (H, W) float64 in [0, 255] and finite.
+        fused: (B, H, W).
+        infrared: (B, H, W).
+        visible: (B, H, W).
+        metric: the name to use in an error.
+        minimum: the smallest side, in pixels, that `measure` can take.
+
+    Returns:
+        (B,) float64; NaN where any of the three images has a NaN or infinite pixel.
+
+    Raises:
+        MetricError: the arrays are not a triple, or too small.
+    """
+    triple = as_triple(fused, infrared, visible)
+    require_size(triple[0].shape, minimum, metric)
+    values = np.full(len(triple[0]), np.nan)
+    for index in np.flatnonzero(finite_images(*triple)):
+        f, a, b = (np.ascontiguousarray(batch[index], dtype=np.float64) for batch in triple)
+        values[index] = measure(f, a, b)
+    return values

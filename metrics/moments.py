@@ -1,0 +1,66 @@
+"""Local means, variances and covariances over the four scales of the pixel-domain VIF."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from metrics.arrays import Image
+from metrics.filters import filter_valid, gaussian
+
+WINDOWS = (17, 9, 5, 3)
+
+# The smallest side whose fourth scale still holds one window.
+MIN_SIZE = 41
+
+# Grey levels around mid-grey make E[x²] − E[x]² lose two bits less to rounding.
+MID_GREY = 128.0
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Local statistics of one scale, each map (h, w) float64, variances not negative.
+
+    Attributes:
+        fused: variance of the fused image.
+        sources: variances of infrared and visible.
+        shared: covariances of the fused image with infrared and with visible.
+    """
+
+    fused: Image
+    sources: tuple[Image, Image]
+    shared: tuple[Image, Image]
+
+
+def moments(fused: Image, infrared: Image, visible: Image) -> Iterator[Moments]:
+    """Walk down the four scales of Sheikh and Bovik's pixel-domain VIF.
+
+    Scale s has a Gaussian window of 2^(5−s) + 1 px with a sigma of a fifth of that; from the second
+    scale on the images are first filtered with it and every other pixel kept.
+
+    Args:
+        fused: (H, W) float64, at least 41×41 px.
+        infrared: (H, W) likewise.
+        visible: (H, W) likewise.
+
+    Yields:
+        The local statistics of scales 1 to 4.
+    """
+    images = [image - MID_GREY for image in (fused, infrared, visible)]
+    for scale, size in enumerate(WINDOWS):
+        taps = gaussian(size, size / 5)
+        if scale:
+            images = [filter_valid(image, taps)[::2, ::2] for image in images]
+        f, a, b = images
+        mean_f, mean_a, mean_b = (filter_valid(image, taps) for image in images)
+        yield Moments(
+            fused=np.maximum(filter_valid(f * f, taps) - mean_f * mean_f, 0),
+            sources=(
+                np.maximum(filter_valid(a * a, taps) - mean_a * mean_a, 0),
+                np.maximum(filter_valid(b * b, taps) - mean_b * mean_b, 0),
+            ),
+            shared=(
+                filter_valid(a * f, taps) - mean_a * mean_f,
+                filter_valid(b * f, taps) - mean_b * mean_f,
+            ),
+        )
