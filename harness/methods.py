@@ -28,6 +28,7 @@ class MethodSpec:
     batch: int = 8
     device: str = "any"
     train: Mapping[str, Any] | None = None
+    weights: Mapping[str, Any] | None = None
     command: tuple[str, ...] = ()
     year: int | None = None
     doi: str = ""

@@ -1,0 +1,124 @@
+"""Running one method over the test tiles of a store, under the guard of the contract."""
+
+import statistics
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.contract import Method, MethodFailure, check_fused
+from harness.device import synchronise
+from harness.files import atomic_path
+from harness.methods import MethodSpec
+from harness.progress import progress
+from harness.store import Pairs
+from harness.stretch import STRETCHES
+
+CHUNK = 8
+"""Tiles stretched together; even, so that no pair of `minmax_rgb_batch2` is torn."""
+
+
+@dataclass
+class Timer:
+    """Milliseconds an image of every call, the first (warm-up) left out of the median."""
+
+    calls: list[float] = field(default_factory=list)
+
+    def milliseconds_an_image(self) -> float | None:
+        """Median over the calls after the first; None without any call."""
+        counted = self.calls[1:] or self.calls
+        return round(statistics.median(counted), 3) if counted else None
+
+
+def load_method(
+    spec: MethodSpec, device: torch.device, weights: Mapping[str, Any] | None, classes: int
+) -> Method:
+    """Construct a method for inference, with trained weights if it has any.
+
+    Raises:
+        MethodFailure: if the folder's code raises or the weights do not fit.
+    """
+    try:
+        extra = {"classes": classes} if spec.train and spec.train.get("labels") else {}
+        method = spec.load(**extra)
+        if isinstance(method, torch.nn.Module):
+            if weights is not None:
+                method.load_state_dict(weights)
+            method.to(device).eval()
+    except Exception as error:
+        raise MethodFailure(f"cannot be loaded: {type(error).__name__}: {error}") from error
+    return method  # type: ignore[no-any-return]
+
+
+def fuse_pairs(
+    spec: MethodSpec,
+    method: Method,
+    infrared: NDArray[np.uint8],
+    visible: NDArray[np.uint8],
+    names: list[str],
+    device: torch.device,
+    timer: Timer,
+) -> NDArray[np.float32]:
+    """Fuse (n, H, W) uint8 pairs into (n, H, W) float32 in [0, 1], `spec.batch` at a time.
+
+    Raises:
+        MethodFailure: naming the tile, if the method raises or breaks the contract.
+    """
+    parts = []
+    for start in range(0, len(names), spec.batch):
+        part = slice(start, start + spec.batch)
+        sources = [_to_tensor(images[part], device) for images in (infrared, visible)]
+        synchronise(device)
+        began = time.perf_counter()
+        fused = _call(method, sources, names[start])
+        synchronise(device)
+        timer.calls.append(1000 * (time.perf_counter() - began) / len(sources[0]))
+        parts.append(check_fused(fused, *sources, tiles=names[part], clamp=spec.clamp))
+    return np.concatenate(parts)
+
+
+def _call(method: Method, sources: list[torch.Tensor], tile: str) -> object:
+    infrared, visible = (source.clone() for source in sources)
+    try:
+        with torch.no_grad():
+            return method.fuse(infrared, visible)
+    except Exception as error:
+        raise MethodFailure(f"tile {tile}: {type(error).__name__}: {error}") from error
+
+
+def _to_tensor(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    return pixels[:, None].to(torch.float32) / 255
+
+
+def write_fused_stack(
+    path: Path,
+    spec: MethodSpec,
+    method: Method,
+    stretch: str,
+    pairs: Pairs,
+    names: list[str],
+    device: torch.device,
+) -> Timer:
+    """Fuse a whole split and write the (N, H, W) uint8 stack that is measured."""
+    timer = Timer()
+    shape = (len(pairs), *pairs.tiles.shape[2:])
+    with atomic_path(path) as temporary:
+        stack = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+        for part in progress(list(_chunks(len(pairs))), f"fusing with {spec.name}"):
+            fused = fuse_pairs(
+                spec, method, pairs.infrared(part), pairs.visible(part), names[part], device, timer
+            )
+            stack[part] = STRETCHES[stretch](fused, pairs.rgb(part))
+        stack.flush()
+    return timer
+
+
+def _chunks(count: int) -> Iterator[slice]:
+    for start in range(0, count, CHUNK):
+        yield slice(start, min(start + CHUNK, count))

@@ -1,0 +1,68 @@
+"""Differentiable SSIM, the term that most fusion losses are built of."""
+
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+C1, C2 = 0.01**2, 0.03**2
+WINDOW, SIGMA = 11, 1.5
+
+
+@cache
+def _gaussian(device: torch.device, dtype: torch.dtype) -> Tensor:
+    x = torch.arange(WINDOW, device=device, dtype=dtype) - WINDOW // 2
+    weights = torch.exp(-(x**2) / (2 * SIGMA**2))
+    return weights / weights.sum()
+
+
+def blur(images: Tensor) -> Tensor:
+    """Gaussian 11×11 mean (σ 1.5), no padding: (B, C, H, W) → (B, C, H−10, W−10)."""
+    channels = images.shape[1]
+    window = _gaussian(images.device, images.dtype)
+    rows = window.view(1, 1, WINDOW, 1).expand(channels, 1, WINDOW, 1)
+    columns = window.view(1, 1, 1, WINDOW).expand(channels, 1, 1, WINDOW)
+    return F.conv2d(F.conv2d(images, rows, groups=channels), columns, groups=channels)
+
+
+class SourceMoments:
+    """Local mean and variance of a source, shared by all images compared with it."""
+
+    def __init__(self, source: Tensor) -> None:
+        self.source = source
+        moments = blur(torch.cat([source, source * source], dim=1))
+        self.mean, square = moments.chunk(2, dim=1)
+        self.variance = square - self.mean**2
+
+
+def ssim(images: Tensor, moments: SourceMoments) -> Tensor:
+    """Mean SSIM of `images` with a source (Wang et al. 2004), a scalar in [−1, 1].
+
+    Args:
+        images: float (B, 1, H, W) in [0, 1], H and W ≥ 11.
+        moments: those of the source, same shape.
+
+    Equal to scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5,
+    use_sample_covariance=False, data_range=1)` averaged over the pixels whose window lies
+    inside the image.
+    """
+    return ssim_many(images, (moments,))[0]
+
+
+def ssim_many(images: Tensor, sources: tuple[SourceMoments, ...]) -> list[Tensor]:
+    """Mean SSIM of `images` with each source; the images' own moments are computed once."""
+    parts = [images, images * images, *(images * moments.source for moments in sources)]
+    mean, square, *crosses = blur(torch.cat(parts, dim=1)).chunk(len(parts), dim=1)
+    variance = square - mean**2
+    return [
+        _index(mean, variance, moments, cross).mean()
+        for moments, cross in zip(sources, crosses, strict=True)
+    ]
+
+
+def _index(mean: Tensor, variance: Tensor, moments: SourceMoments, cross: Tensor) -> Tensor:
+    product = mean * moments.mean
+    luminance = (2 * product + C1) / (mean**2 + moments.mean**2 + C1)
+    structure = (2 * (cross - product) + C2) / (variance + moments.variance + C2)
+    return luminance * structure

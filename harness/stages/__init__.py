@@ -1,0 +1,1 @@
+"""One command line a stage; the module has the name of the workflow's rule."""

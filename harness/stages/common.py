@@ -1,0 +1,53 @@
+"""What the stages' command lines share."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.methods import MethodSpec, discover
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Parse an argument that holds a JSON object."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"expected a JSON object, got {text!r}")
+    return value
+
+
+def method_parser(description: str) -> argparse.ArgumentParser:
+    """Make the parser of a stage that runs one method on one data set with one seed."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--tiles", type=Path, required=True, help="folder of the tile store")
+    parser.add_argument("--method", required=True, help="name of a method or variant")
+    parser.add_argument("--options", type=json_object, default={}, help="JSON, over method.yaml's")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N")
+    parser.add_argument("--threads", type=int, default=1)
+    return parser
+
+
+def find_method(name: str, options: dict[str, Any]) -> MethodSpec:
+    """Return the method called `name` with `options` over its own.
+
+    Raises:
+        HarnessError: listing the known names, if there is no such method.
+    """
+    methods = discover()
+    if name not in methods:
+        raise HarnessError(f"no method {name!r}; found: {', '.join(methods)}")
+    spec = methods[name]
+    return replace(spec, options={**spec.options, **options})
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a command line; a HarnessError becomes one line and exit status 1."""
+    try:
+        main()
+    except HarnessError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,84 @@
+"""Fuse a data set's test tiles with one method: `python -m harness.stages.fuse --help`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.contract import MethodFailure
+from harness.device import choose_device, make_deterministic
+from harness.external import write_external_stack
+from harness.files import atomic_path
+from harness.inference import load_method, write_fused_stack
+from harness.methods import MethodSpec
+from harness.provenance import Record, check_artefact
+from harness.stages.common import find_method, method_parser, run
+from harness.store import TileStore
+from harness.stretch import STRETCHES
+from harness.training import load_checkpoint
+
+
+def main() -> None:
+    """Parse the command line, fuse, and write the fused stack with its record."""
+    parser = method_parser(main.__doc__ or "")
+    parser.add_argument("--stretch", choices=list(STRETCHES), default="none")
+    parser.add_argument("--checkpoint", type=Path, help="checkpoint.pt of a trained method")
+    parser.add_argument("--output", type=Path, required=True, help="fused.npy to write")
+    arguments = parser.parse_args()
+    spec = find_method(arguments.method, arguments.options)
+    store = TileStore(arguments.tiles)
+    config = {
+        "method": spec.name,
+        "options": dict(spec.options),
+        "stretch": arguments.stretch,
+        "seed": arguments.seed,
+        "device": arguments.device,
+    }
+    record = Record("fuse", config)
+    make_deterministic(arguments.seed, arguments.threads)
+    try:
+        record.details = _fuse(spec, store, arguments)
+    except MethodFailure as failure:
+        record.fail(str(failure))
+        print(f"failed: {failure}")
+        with atomic_path(arguments.output) as temporary, temporary.open("wb") as stream:
+            np.save(stream, np.empty((0, *store.tiles("test").shape[2:]), np.uint8))
+    record.write(arguments.output.with_name("fused.json"), [arguments.output])
+
+
+def _fuse(spec: MethodSpec, store: TileStore, arguments: Any) -> dict[str, Any]:
+    names, pairs = store.names("test"), store.test
+    device = choose_device("cpu" if spec.device == "cpu" else arguments.device)
+    if spec.command:
+        write_external_stack(
+            arguments.output, spec, arguments.stretch, pairs, names, device, arguments.threads
+        )
+        return {"device": str(device)}
+    weights = _trained_weights(arguments.checkpoint) if arguments.checkpoint else None
+    method = load_method(spec, device, weights, len(store.classes))
+    timer = write_fused_stack(
+        arguments.output, spec, method, arguments.stretch, pairs, names, device
+    )
+    return {
+        "device": str(device),
+        "milliseconds_an_image": timer.milliseconds_an_image(),
+        "parameters": _parameters(method),
+    }
+
+
+def _trained_weights(checkpoint: Path) -> dict[str, Any]:
+    record = json.loads(checkpoint.with_name("training.json").read_text(encoding="utf-8"))
+    check_artefact(record, checkpoint)
+    if record["status"] == "failed":
+        raise MethodFailure(f"training failed: {record['reason']}")
+    return dict(load_checkpoint(checkpoint)["model"])
+
+
+def _parameters(method: object) -> int | None:
+    parameters = getattr(method, "parameters", None)
+    return sum(tensor.numel() for tensor in parameters()) if callable(parameters) else None
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,77 @@
+"""Measure one fused stack tile by tile: `python -m harness.stages.measure --help`."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import metrics
+from harness.errors import HarnessError
+from harness.files import write_text
+from harness.progress import progress
+from harness.provenance import Record, check_artefact
+from harness.stages.common import run
+from harness.store import TileStore
+
+CHUNK = 32
+
+
+def main() -> None:
+    """Parse the command line and write the per-image table with its record."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--tiles", type=Path, required=True, help="folder of the tile store")
+    parser.add_argument("--fused", type=Path, required=True, help="fused.npy")
+    parser.add_argument("--dataset", required=True, help="goes into the table")
+    parser.add_argument("--method", required=True, help="goes into the table")
+    parser.add_argument("--seed", type=int, required=True, help="goes into the table")
+    parser.add_argument("--metrics", nargs="+", default=list(metrics.PAPER_METRICS))
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", type=Path, required=True, help="scores.csv to write")
+    arguments = parser.parse_args()
+    record = Record("measure", {"metrics": arguments.metrics})
+    fused_record = json.loads(arguments.fused.with_name("fused.json").read_text(encoding="utf-8"))
+    check_artefact(fused_record, arguments.fused)
+    if fused_record["status"] == "failed":
+        record.fail(fused_record["reason"])
+    table = _measure(arguments, failed=record.status == "failed")
+    write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
+    record.details = {"undefined": {name: int(table[name].isna().sum()) for name in record_names(table)}}
+    record.write(arguments.output.with_name("scores.json"), [arguments.output])
+
+
+def record_names(table: pd.DataFrame) -> list[str]:
+    """Names of the metric columns of a per-image table."""
+    return [name for name in table.columns if name in metrics.METRICS]
+
+
+def _measure(arguments: Any, *, failed: bool) -> pd.DataFrame:
+    store = TileStore(arguments.tiles)
+    fused = np.load(arguments.fused, mmap_mode="r", allow_pickle=False)
+    names = [] if failed else store.names("test")
+    if len(fused) != len(names):
+        raise HarnessError(f"{arguments.fused}: {len(fused)} images, expected {len(names)}")
+    pairs = store.test
+    parts = []
+    for start in progress(range(0, len(names), CHUNK), "measuring"):
+        part = slice(start, start + CHUNK)
+        scores = metrics.score(
+            np.asarray(fused[part]),
+            pairs.infrared(part),
+            pairs.visible(part),
+            names=arguments.metrics,
+            threads=arguments.threads,
+        )
+        parts.append(pd.DataFrame(scores))
+    columns = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=arguments.metrics)
+    columns.insert(0, "dataset", arguments.dataset)
+    columns.insert(1, "method", arguments.method)
+    columns.insert(2, "seed", arguments.seed)
+    columns.insert(3, "tile", names)
+    return columns
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""SegFANet (Qiu, Zhao, Wang 2025): fusion helped by aligned segmentation features."""

@@ -1,0 +1,43 @@
+"""SegFANet under the harness's contract."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from harness.contract import Batch
+from harness.ssim import SourceMoments
+from segfanet.losses import reconstruction_loss, segmentation_loss, similarity_loss
+from segfanet.model import Config, SegFANet, pad
+
+
+class SegFANetMethod(SegFANet):
+    """The network with its loss; options are those of `segfanet.model.Config`."""
+
+    def __init__(
+        self,
+        classes: int,
+        width: int = 32,
+        sinets: int = 3,
+        irm: bool = True,
+        cam: bool = True,
+        pool: Sequence[int] = (32, 16, 8),
+    ) -> None:
+        super().__init__(Config(width, sinets, irm, cam, tuple(pool), classes))
+
+    def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fuse float32 (B, 1, H, W) pairs in [0, 1]; see `harness.contract.Method`."""
+        return self(infrared, visible).fused  # type: ignore[no-any-return]
+
+    def training_loss(self, batch: Batch) -> dict[str, Tensor]:
+        """The three terms of Eq. 14, unweighted."""
+        output = self(batch.infrared, batch.visible)
+        sources = SourceMoments(batch.infrared), SourceMoments(batch.visible)
+        terms = {
+            "fusion": similarity_loss(output.fused, sources),
+            "segmentation": segmentation_loss(output.logits, batch.label),
+        }
+        if self.config.irm:
+            terms["reconstruction"] = reconstruction_loss(
+                output.reconstructed, pad(batch.infrared), pad(batch.visible)
+            )
+        return terms

@@ -1,0 +1,295 @@
+"""The network of SegFANet, in the order of the paper's section 3.
+
+Qiu, Zhao, Wang, "Self-supervised Segmentation Feature Alignment for Infrared and Visible
+Image Fusion", Chinese Journal of Information Fusion 2(3), 2025, doi 10.62762/CJIF.2025.822280.
+Equation numbers are the paper's. What the text leaves open (widths, resampling, heads) is
+decided in docs/protocol.md, point 8. In shapes, B is the batch, c_i = width · 2^(i−1) the
+channels and h_i = H / 2^(i−1), w_i = W / 2^(i−1) the size of stage i = 1 … 3.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+STAGES = 3
+STRIDE = 2 ** (STAGES - 1)
+"""Sides are padded to a multiple of this inside `SegFANet.forward`."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One variant of the network.
+
+    width: channels of stage 1. sinets: the first k encoder stages interact (Table 3).
+    irm: without it the segmentation feature goes straight to CAM and FFM (Table 4).
+    cam: without it f^R is added to f^F in place of the attention (Table 5).
+    pool: side of CAM's token grid at each stage. classes: of the segmentation head.
+    """
+
+    width: int = 32
+    sinets: int = 3
+    irm: bool = True
+    cam: bool = True
+    pool: tuple[int, ...] = (32, 16, 8)
+    classes: int = 7
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.sinets <= STAGES:
+            raise ValueError(f"sinets is {self.sinets}, expected 1 to {STAGES}")
+        if len(self.pool) != STAGES:
+            raise ValueError(f"pool is {self.pool}, expected {STAGES} grid sides")
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels c_i of the three stages."""
+        return tuple(self.width * 2**i for i in range(STAGES))
+
+
+@dataclass(frozen=True)
+class Output:
+    """What one pass gives: the images, and the features that Figures 1, 8 and 9 show.
+
+    fused: (B, 1, H, W) in (0, 1). logits: (B, classes, H, W). reconstructed: one image a
+    SINet with IRM, (B, 1, h_i, w_i) in (0, 1). segmentation, aligned, fusion: f^S_i, f^R_i
+    and f^F_i of every SINet, (B, c_i, h_i, w_i). attention: CAM's weights, (B, p_i², p_i²),
+    rows are queries and sum to one.
+    """
+
+    fused: Tensor
+    logits: Tensor
+    reconstructed: list[Tensor]
+    segmentation: list[Tensor]
+    aligned: list[Tensor]
+    fusion: list[Tensor]
+    attention: list[Tensor]
+
+
+def conv3(inputs: int, outputs: int) -> nn.Conv2d:
+    """3×3 convolution that keeps the size."""
+    return nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
+
+
+def resize(features: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear resampling to (height, width)."""
+    if features.shape[-2:] == size:
+        return features
+    return F.interpolate(features, size=size, mode="bilinear", align_corners=False)
+
+
+def pad(images: Tensor) -> Tensor:
+    """Repeat the lower and right border until both sides divide by `STRIDE`."""
+    height, width = images.shape[-2:]
+    return F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
+
+
+class ResidualBlock(nn.Module):
+    """x + conv3(ReLU(conv3(x))): the block of every encoder and decoder stage."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first, self.second = conv3(channels, channels), conv3(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, c, h, w) → (B, c, h, w)."""
+        return x + self.second(F.relu(self.first(x)))
+
+
+class EncoderStage(nn.Module):
+    """One stage E_i of an encoder (Eqs. 1, 2): convolve, refine, and halve the size if i > 1."""
+
+    def __init__(self, inputs: int, outputs: int, *, halve: bool) -> None:
+        super().__init__()
+        self.halve = halve
+        self.expand = conv3(inputs, outputs)
+        self.refine = ResidualBlock(outputs)
+        self.mix = nn.Conv2d(outputs, outputs, kernel_size=1, bias=False) if halve else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, h, w) → (B, outputs, h/2, w/2), or the same size at the first stage."""
+        features: Tensor = self.refine(F.relu(self.expand(x)))
+        if self.mix is None:
+            return features
+        height, width = features.shape[-2] // 2, features.shape[-1] // 2
+        return self.mix(resize(features, (height, width)))  # type: ignore[no-any-return]
+
+
+class IRM(nn.Module):
+    """Image reconstruction module R_i (Eq. 3): aligns f^S_i by rebuilding the input from it."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *(layer for _ in range(4) for layer in (conv3(channels, channels), nn.ReLU()))
+        )
+        self.head = conv3(channels, 1)
+
+    def forward(self, f_s: Tensor) -> tuple[Tensor, Tensor]:
+        """f^S_i (B, c, h, w) → f^R_i (B, c, h, w) and the image I_res,i (B, 1, h, w)."""
+        f_r = self.body(f_s)
+        return f_r, torch.sigmoid(self.head(f_r))
+
+
+class CAM(nn.Module):
+    """Cross attention module (Eqs. 4, 6–10), single head, over pooled positions."""
+
+    def __init__(self, channels: int, pool: int) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(pool)
+        self.norm_q = nn.BatchNorm2d(channels)
+        self.norm_k = nn.BatchNorm2d(channels)
+        self.norm_v = nn.BatchNorm2d(channels)
+
+    def forward(self, f_f: Tensor, f_r: Tensor) -> tuple[Tensor, Tensor]:
+        """f^F_i, f^R_i (B, c, h, w) → concat(O, f^F_i) (B, 2c, h, w), weights (B, p², p²)."""
+        pooled = self.pool(f_f)  # (B, c, p, p)
+        query = self.norm_q(pooled).flatten(2).mT  # (B, p², c), Eq. 6
+        key = self.norm_k(self.pool(f_r)).flatten(2).mT  # Eq. 7
+        value = self.norm_v(pooled).flatten(2).mT  # Eq. 8
+        weights = torch.softmax(query @ key.mT / query.shape[-1] ** 0.5, dim=-1)
+        attended = (weights @ value).mT.unflatten(2, pooled.shape[-2:])  # O, Eq. 9
+        size = (f_f.shape[-2], f_f.shape[-1])
+        return torch.cat([resize(attended, size), f_f], dim=1), weights  # Eq. 10
+
+
+class FFM(nn.Module):
+    """Feature fusion module (Eqs. 5, 11–13): brings f^R_i into the decoder."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.align = nn.Sequential(
+            conv3(channels, channels), nn.ReLU(), conv3(channels, channels), nn.ReLU()
+        )
+        self.merge = nn.Sequential(
+            conv3(2 * channels, channels), nn.ReLU(), conv3(channels, channels), nn.ReLU()
+        )
+        self.project = nn.Conv2d(2 * channels, channels, kernel_size=1)
+
+    def forward(self, f_r: Tensor, f_d: Tensor) -> Tensor:
+        """f^R_i and the decoder's f_d of the same stage, (B, c, h, w) each → (B, c, h, w)."""
+        a = torch.cat([self.align(f_r), f_d], dim=1)  # Eq. 11
+        b = self.merge(a)  # Eq. 12
+        return self.project(torch.cat([b, f_d], dim=1))  # type: ignore[no-any-return]  # Eq. 13
+
+
+class SINet(nn.Module):
+    """Stage-interactive network of stage i: IRM and CAM in the encoder, FFM in the decoder."""
+
+    def __init__(self, config: Config, stage: int) -> None:
+        super().__init__()
+        channels = config.channels[stage]
+        self.irm = IRM(channels) if config.irm else None
+        self.cam = CAM(channels, config.pool[stage]) if config.cam else None
+        self.ffm = FFM(channels)
+
+
+class SegmentationDecoder(nn.Module):
+    """Class scores from f^S_1 … f^S_3, finer stages joined by concatenation."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        c1, c2, c3 = config.channels
+        self.bottom = ResidualBlock(c3)
+        self.up = nn.ModuleList([conv3(c3 + c2, c2), conv3(c2 + c1, c1)])
+        self.head = nn.Conv2d(c1, config.classes, kernel_size=1)
+
+    def forward(self, stages: list[Tensor]) -> Tensor:
+        """[f^S_1, f^S_2, f^S_3] → logits (B, classes, H, W)."""
+        x = self.bottom(stages[-1])
+        for up, skip in zip(self.up, reversed(stages[:-1]), strict=True):
+            x = resize(x, (skip.shape[-2], skip.shape[-1]))
+            x = F.relu(up(torch.cat([x, skip], dim=1)))
+        return self.head(x)  # type: ignore[no-any-return]
+
+
+class SegFANet(nn.Module):
+    """Segmentation branch, fusion branch, and the SINets that join them."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.channels
+        # CAM doubles what the next stage receives (Eq. 10).
+        joined = [c * (2 if i < config.sinets and config.cam else 1) for i, c in enumerate(channels)]
+        self.segmentation_encoder = _encoder((2, *channels[:-1]), channels)
+        self.fusion_encoder = _encoder((2, *joined[:-1]), channels)
+        self.sinets = nn.ModuleList([SINet(config, stage) for stage in range(config.sinets)])
+        self.segmentation_decoder = SegmentationDecoder(config)
+        self.bottom = conv3(joined[-1], channels[-1])
+        self.refine = nn.ModuleList([ResidualBlock(c) for c in channels])
+        self.up = nn.ModuleList([nn.Conv2d(c, c // 2, kernel_size=1) for c in channels[1:]])
+        self.head = conv3(channels[0], 1)
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Output:
+        """Fuse and segment (B, 1, H, W) pairs in [0, 1]; any H, W ≥ 41."""
+        height, width = infrared.shape[-2:]
+        pair = pad(torch.cat([infrared, visible], dim=1))
+        f_s = self._segmentation_features(pair)
+        aligned, reconstructed = self._align(f_s)
+        fusion, deepest, attention = self._fusion_features(pair, aligned)
+        fused = torch.sigmoid(self.head(self._decode(deepest, aligned)))
+        logits = self.segmentation_decoder(f_s)
+        return Output(
+            fused=fused[..., :height, :width],
+            logits=logits[..., :height, :width],
+            reconstructed=reconstructed,
+            segmentation=f_s[: len(aligned)],
+            aligned=aligned,
+            fusion=fusion,
+            attention=attention,
+        )
+
+    def _segmentation_features(self, pair: Tensor) -> list[Tensor]:
+        """f^S_i of all stages (Eq. 1)."""
+        features = []
+        for stage in self.segmentation_encoder:
+            pair = stage(pair)
+            features.append(pair)
+        return features
+
+    def _align(self, f_s: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+        """f^R_i and I_res,i of every SINet (Eq. 3); without IRM f^R_i is f^S_i itself."""
+        irms = [sinet.irm for sinet in self.sinets]
+        if not self.config.irm:
+            return f_s[: len(irms)], []
+        pairs = [irm(feature) for irm, feature in zip(irms, f_s, strict=False) if irm]
+        return [f_r for f_r, _ in pairs], [image for _, image in pairs]
+
+    def _fusion_features(
+        self, pair: Tensor, aligned: list[Tensor]
+    ) -> tuple[list[Tensor], Tensor, list[Tensor]]:
+        """f^F_i of every SINet, the decoder's input, and CAM's weights (Eqs. 2, 4)."""
+        features, attention = [], []
+        x = pair
+        for i, stage in enumerate(self.fusion_encoder):
+            x = stage(x)
+            if i >= len(aligned):
+                continue
+            features.append(x)
+            cam: Any = self.sinets[i].cam
+            if cam is None:
+                x = x + aligned[i]
+            else:
+                x, weights = cam(x, aligned[i])
+                attention.append(weights)
+        return features, x, attention
+
+    def _decode(self, deepest: Tensor, aligned: list[Tensor]) -> Tensor:
+        """Decoder of the fusion branch, coarse to fine, FFM where stage i has a SINet (Eq. 5)."""
+        x = F.relu(self.bottom(deepest))
+        for i in reversed(range(STAGES)):
+            x = self.refine[i](x)
+            if i < len(aligned):
+                ffm: Any = self.sinets[i].ffm
+                x = ffm(aligned[i], x)
+            if i > 0:
+                x = self.up[i - 1](resize(x, (2 * x.shape[-2], 2 * x.shape[-1])))
+        return x
+
+
+def _encoder(inputs: tuple[int, ...], outputs: tuple[int, ...]) -> nn.ModuleList:
+    return nn.ModuleList(
+        EncoderStage(a, b, halve=i > 0) for i, (a, b) in enumerate(zip(inputs, outputs, strict=True))
+    )
