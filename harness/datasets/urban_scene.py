@@ -7,13 +7,13 @@ the centre of the picture.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
 Rng = np.random.Generator
 
@@ -23,7 +23,7 @@ IMPERVIOUS, BUILDING, LOW, TREE, CAR, CLUTTER = range(6)
 class Material(NamedTuple):
     """Class, mean reflectance in red, green, blue, infrared, and relative texture contrast.
 
-    `grain`, `stain` and `patch` are the standard deviations of texture of about 0.1 m, 0.7 m
+    `grain`, `stain` and `patch` are the standard deviations of texture of about 0.2 m, 0.7 m
     and 5 m.
     """
 
@@ -100,12 +100,12 @@ CONTRAST = np.array([m[5:8] for m in MATERIALS.values()], np.float32)
 # Share of the skylight in the light on open ground under a clear sky, and the haze between
 # ground and camera as reflectance: both fall with wavelength, so shadows are bluish and
 # darkest in the infrared.
-SKY_SHARE = (0.17, 0.20, 0.25, 0.12)
-HAZE = (0.012, 0.015, 0.020, 0.005)
+SKY_SHARE = (0.20, 0.23, 0.28, 0.15)
+HAZE = (0.020, 0.022, 0.027, 0.014)
 # Leaves pass some sunlight on, most of all in the infrared.
 LEAF_GLOW = (0.05, 0.09, 0.03, 0.30)
 
-GAIN = (1.15, 1.22, 1.22, 0.68)
+GAIN = (1.38, 1.45, 1.48, 1.08)
 """Digital exposure of each band: full scale is reached at a reflectance of 1 / gain."""
 GAMMA = 1.30
 PSF_SIGMA = (0.52, 0.50, 0.54, 0.66)
@@ -173,18 +173,21 @@ def cushions(rng: Rng, side: int, count: int) -> Array:
 class Canvas:
     """Material, reflectance (4, n, n) and height (n, n) in metres of a square piece of ground."""
 
-    def __init__(self, side: float, cell: float, rng: Rng) -> None:
-        """Cover `side` metres around the origin with cells of `cell` metres of asphalt."""
-        n = math.ceil(side / cell)
+    def __init__(self, n: int, cell: float, rng: Rng) -> None:
+        """Cover the ground around the origin with `n` x `n` cells of `cell` metres of asphalt."""
         self.cell = cell
+        self.side = n * cell
         self.axis = ((np.arange(n) - (n - 1) / 2) * cell).astype(np.float32)
         self.height = np.zeros((n, n), np.float32)
         self.material = np.full((n, n), CODES["asphalt"], np.uint8)
         self.reflectance = np.empty((4, n, n), np.float32)
         self.reflectance[:] = REFLECTANCE[CODES["asphalt"]][:, None, None]
-        self.grain = rng.standard_normal((n, n), np.float32)
+        coarse = rng.standard_normal((n // 2 + 1, n // 2 + 1), np.float32)
+        self.grain = coarse.repeat(2, axis=0).repeat(2, axis=1)[:n, :n]
         self.stain = smooth_noise(rng, n, 0.7 / cell)
-        self.clouds = smooth_noise(rng, n, 5.0 / cell)
+        octaves = ((1.0, 7.0), (0.7, 3.1), (0.5, 1.4))
+        clouds = sum(share * smooth_noise(rng, n, size / cell) for share, size in octaves)
+        self.clouds = np.asarray(clouds / 1.32, np.float32)
         self.clumps = [cushions(rng, 384, round(384 * cell / size)) for size in (1.9, 1.2, 0.55)]
 
     def patch(self, place: Place) -> Patch:
@@ -232,11 +235,22 @@ class Canvas:
         inside = (np.abs(patch.u) < place.half_u) & (np.abs(patch.v) < place.half_v)
         self.paint(patch, inside, name, tint, height)
 
+    def lay(self, place: Place, name: str, tint: Array | float = 1.0) -> None:
+        """Cover a rectangle of the ground, but nothing that stands on it."""
+        patch = self.patch(place)
+        inside = (np.abs(patch.u) < place.half_u) & (np.abs(patch.v) < place.half_v)
+        self.paint(patch, inside & (self.height[patch.window] < 0.3), name, tint)
+
     def is_clear(self, place: Place) -> bool:
         """Return whether nothing higher than a kerb stands in the box around `place`."""
         patch = self.patch(place)
         inside = (np.abs(patch.u) < place.half_u) & (np.abs(patch.v) < place.half_v)
         return not bool((self.height[patch.window][inside] > 0.5).any())
+
+    def material_at(self, x: float, y: float) -> int:
+        """Return the code of the material at a point, the nearest one beyond the border."""
+        column, row = np.clip(np.searchsorted(self.axis, (x, y)), 0, len(self.axis) - 1)
+        return int(self.material[row, column])
 
     def clump(self, rng: Rng, patch: Patch, size: int) -> Array:
         """Return a random cut of a cushion texture; `size` 0 is coarse (2 m), 2 fine (0.5 m)."""
@@ -333,4 +347,4 @@ def majority(labels: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
     n = labels.shape[0] // factor
     blocks = labels.reshape(n, factor, n, factor)
     votes = np.stack([(blocks == label).sum(axis=(1, 3)) for label in range(6)])
-    return votes.argmax(axis=0).astype(np.uint8)
+    return np.asarray(votes.argmax(axis=0), np.uint8)

@@ -1,0 +1,476 @@
+"""The plan of the made-up town: streets, blocks, and what each block is used for."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.datasets.urban_objects import (
+    FLAT,
+    PITCHED,
+    car,
+    container,
+    equip,
+    flat_roof,
+    house,
+    hue,
+    parking,
+    pool,
+    shrubs,
+    track,
+    tree,
+)
+from harness.datasets.urban_scene import (
+    CODES,
+    REFLECTANCE,
+    Array,
+    Canvas,
+    Mask,
+    Patch,
+    Place,
+    Rng,
+)
+
+Polygon = NDArray[np.float64]
+"""Corners (n, 2) as x, y in metres, counter-clockwise for y pointing up."""
+
+
+def cut(polygon: Polygon, point: Polygon, normal: Polygon) -> Polygon:
+    """Return the part of a convex polygon on the side of a line that `normal` points to."""
+    side = (polygon - point) @ normal
+    corners = []
+    for i, here in enumerate(side):
+        j = (i + 1) % len(side)
+        if here >= 0:
+            corners.append(polygon[i])
+        if (here >= 0) != (side[j] >= 0):
+            t = here / (here - side[j])
+            corners.append(polygon[i] + t * (polygon[j] - polygon[i]))
+    return np.array(corners).reshape(-1, 2)
+
+
+def edges(polygon: Polygon) -> list[tuple[Place, float]]:
+    """Return a place for each side (u along it, v pointing inward from it) and its length."""
+    out = []
+    for a, b in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+        length = float(np.hypot(*(b - a)))
+        angle = math.atan2(b[1] - a[1], b[0] - a[0])
+        middle = (a + b) / 2
+        out.append((Place(middle[0], middle[1], angle, length / 2, 0.0), length))
+    return out
+
+
+def inset(polygon: Polygon, margin: float) -> Polygon:
+    """Return a convex polygon with every side moved inward, a point if nothing is left."""
+    out = polygon
+    for side, _ in edges(polygon):
+        inward = np.array((-math.sin(side.angle), math.cos(side.angle)))
+        out = cut(out, np.array((side.x, side.y)) + margin * inward, inward)
+    return out if len(out) > 2 else polygon.mean(axis=0, keepdims=True)
+
+
+def area(polygon: Polygon) -> float:
+    """Return the area of a polygon in square metres."""
+    x, y = polygon.T
+    return 0.5 * float(x @ np.roll(y, -1) - y @ np.roll(x, -1)) if len(polygon) else 0.0
+
+
+def contains(polygon: Polygon, place: Place) -> bool:
+    """Return whether all corners of `place` lie inside a convex polygon."""
+    for side, _ in edges(polygon):
+        nx, ny = -math.sin(side.angle), math.cos(side.angle)
+        depth = (place.x - side.x) * nx + (place.y - side.y) * ny
+        turn = place.angle - side.angle
+        if depth < abs(place.half_u * math.sin(turn)) + abs(place.half_v * math.cos(turn)):
+            return False
+    return True
+
+
+def region(canvas: Canvas, polygon: Polygon, corner: float) -> tuple[Patch, Array]:
+    """Return the cells around a convex polygon and their depth inside it, corners rounded."""
+    low, high = polygon.min(axis=0), polygon.max(axis=0)
+    middle, half = (low + high) / 2, (high - low) / 2
+    patch = canvas.patch(Place(middle[0], middle[1], 0.0, half[0], half[1]))
+    total = np.zeros(np.broadcast_shapes(patch.u.shape, patch.v.shape), np.float32)
+    for side, _ in edges(polygon):
+        c, s = math.cos(side.angle), math.sin(side.angle)
+        depth = (patch.v + middle[1] - side.y) * c - (patch.u + middle[0] - side.x) * s
+        total += np.exp(np.clip(-depth / corner, -40, 40))
+    return patch, -corner * np.log(total + 1e-9)
+
+
+def filled(canvas: Canvas, polygon: Polygon, margin: float = 0.0) -> tuple[Patch, Mask]:
+    """Return the cells around a convex polygon, and which lie inside by more than `margin`."""
+    patch, depth = region(canvas, polygon, 1.2)
+    return patch, depth > margin
+
+
+def scatter(rng: Rng, polygon: Polygon, count: int) -> list[Polygon]:
+    """Return up to `count` random points inside a convex polygon."""
+    points = rng.uniform(polygon.min(axis=0), polygon.max(axis=0), (count, 2))
+    return [p for p in points if contains(polygon, Place(p[0], p[1], 0, 0, 0))]
+
+
+def split(rng: Rng, polygon: Polygon, depth: int, streets: list[Place]) -> list[Polygon]:
+    """Divide ground into blocks; the streets between them are collected, u along each."""
+    if area(polygon) < rng.uniform(5000, 9000):
+        return [polygon]
+    longest = max(edges(polygon), key=lambda e: e[1])[0]
+    angle = longest.angle + math.pi / 2 + rng.normal(0, 0.09)
+    point = np.array((longest.x, longest.y)) + rng.normal(0, 0.06) * longest.half_u
+    if depth == 0:
+        point = rng.uniform(-9, 9, 2)
+    width = (9.8, 7.2, 6.4)[min(depth, 2)] * rng.uniform(0.9, 1.1)
+    along, normal = (
+        np.array((math.cos(angle), math.sin(angle))),
+        np.array((-math.sin(angle), math.cos(angle))),
+    )
+    line = cut(cut(polygon, point - 0.01 * normal, normal), point + 0.01 * normal, -normal)
+    low, high = (line @ along).min(), (line @ along).max()
+    middle = point + ((low + high) / 2 - point @ along) * along
+    streets.append(Place(middle[0], middle[1], angle, (high - low) / 2 + 0.3, width / 2))
+    halves = [cut(polygon, point + sign * width / 2 * normal, sign * normal) for sign in (-1, 1)]
+    return [block for half in halves for block in split(rng, half, depth + 1, streets)]
+
+
+def pave(canvas: Canvas, rng: Rng, road: Place) -> None:
+    """Surface a street: wheel tracks, repairs, manholes, markings; or cobbles."""
+    patch = canvas.patch(road)
+    inside = (np.abs(patch.u) < road.half_u) & (np.abs(patch.v) < road.half_v)
+    cobbled = road.half_v < 4.5 and rng.random() < 0.3
+    wear = 1 + 0.05 * np.cos(patch.v * (2 * math.pi / road.half_v))
+    if cobbled:
+        wear = wear * (0.7 + 0.4 * canvas.clump(rng, patch, 2))
+    canvas.paint(
+        patch, inside, "cobble" if cobbled else "asphalt", hue(rng, 0.08)[:, None, None] * wear
+    )
+    for _ in range(int(road.half_u / 6)):
+        u, v = rng.uniform(-0.7, 0.7, 2)
+        spot = road.at(u * road.half_u, v * road.half_v, 0.32, 0.32)
+        if not cobbled:
+            canvas.lay(
+                spot.at(3, 0, rng.uniform(0.6, 4), rng.uniform(0.4, 1.0)),
+                "repair",
+                rng.uniform(1, 1.5),
+            )
+        canvas.lay(spot, "iron")
+    if not cobbled:
+        markings(canvas, road)
+
+
+def zebra(road: Place) -> float:
+    """Return where along a street its zebra crossing lies."""
+    return 3.5 - 0.6 * road.half_u
+
+
+def markings(canvas: Canvas, road: Place) -> None:
+    """Draw the centre line and, on main roads, a zebra crossing."""
+    main = road.half_v > 4.5
+    for u in np.arange(-road.half_u + 6, road.half_u - 6, 6.0):
+        if not main or abs(u - zebra(road)) > 5:
+            canvas.lay(road.at(u, 0, 1.5, 0.075), "marking")
+    for v in np.arange(-road.half_v + 0.6, road.half_v - 0.5, 1.0) if main else ():
+        canvas.lay(road.at(zebra(road), v, 1.7, 0.25), "marking")
+
+
+def traffic(canvas: Canvas, rng: Rng, road: Place) -> None:
+    """Park cars along both kerbs, clear of the crossings, and let a few drive."""
+    kerbs = [CODES[name] for name in ("paving", "brick", "kerb")]
+    for side in (-1, 1):
+        heading = road.angle + math.pi * (side > 0)
+        for u in np.arange(4 - road.half_u, road.half_u - 4, 5.9):
+            spot = road.at(u + rng.uniform(-0.4, 0.4), side * (road.half_v - 1.05), 0, 0)
+            ends = [road.at(u + du, side * (road.half_v + 0.5), 0, 0) for du in (-3, 3)]
+            beside_kerb = all(canvas.material_at(end.x, end.y) in kerbs for end in ends)
+            if beside_kerb and abs(u - zebra(road)) > 6 and rng.random() < 0.42:
+                car(canvas, rng, spot.x, spot.y, heading)
+        for _ in range(rng.integers(0, 3)):
+            spot = road.at(rng.uniform(-0.9, 0.9) * road.half_u, side * road.half_v * 0.3, 0, 0)
+            if canvas.is_clear(spot.grown(3.2)):
+                car(canvas, rng, spot.x, spot.y, heading)
+
+
+def pavement(canvas: Canvas, rng: Rng, block: Polygon) -> Polygon:
+    """Surround a block by kerb and sidewalk; return the lot inside."""
+    canvas.paint(*filled(canvas, block), "kerb", hue(rng, 0.06))
+    flags(canvas, rng, block, str(rng.choice(("paving", "brick", "paving"))), 0.22, 0.9)
+    return inset(block, rng.uniform(1.9, 2.7))
+
+
+def avenue(canvas: Canvas, rng: Rng, block: Polygon) -> None:
+    """Set lamps and, along most streets, trees on the sidewalk around a block."""
+    for side, length in edges(inset(block, 0.9)):
+        lamps(canvas, rng, side)
+        if rng.random() < 0.35:
+            continue
+        for u in np.arange(4 - length / 2, length / 2 - 4, rng.uniform(7, 12)):
+            spot = side.at(u + rng.normal(0, 0.5), 0, 0.7, 0.7)
+            if rng.random() < 0.8 and canvas.is_clear(spot):
+                canvas.lay(spot, "bed")
+                tree(canvas, rng, spot.x, spot.y, rng.uniform(1.8, 4.2))
+
+
+def flags(
+    canvas: Canvas, rng: Rng, polygon: Polygon, name: str, margin: float, size: float
+) -> None:
+    """Pave a polygon, less a margin, with flags of `size` metres that differ a little."""
+    patch, inside = filled(canvas, polygon, margin)
+    angle = edges(polygon)[0][0].angle
+    u = patch.u * math.cos(angle) + patch.v * math.sin(angle)
+    v = patch.v * math.cos(angle) - patch.u * math.sin(angle)
+    row, column = (v / size).astype(int) % 97, (u / size).astype(int) % 89
+    shade = rng.normal(1, 0.07, (97, 89)).astype(np.float32)[row, column]
+    joint = (u % size < 0.09) | (v % size < 0.09)
+    canvas.paint(patch, inside, name, hue(rng, 0.08)[:, None, None] * shade * (1 - 0.1 * joint))
+
+
+def lamps(canvas: Canvas, rng: Rng, side: Place) -> None:
+    """Set street lamps along a sidewalk: all one sees of them is the shadow."""
+    for u in np.arange(rng.uniform(4, 20) - side.half_u, side.half_u, 24):
+        canvas.rectangle(side.at(u, -0.5, 0.08, 0.08), "iron", 2.0, 6.5)
+
+
+def meadow(canvas: Canvas, rng: Rng, polygon: Polygon, mown: bool = False) -> None:
+    """Grow grass with dry spots and, if mown, the stripes of the mower."""
+    patch, depth = region(canvas, polygon, 0.6)
+    window = patch.window
+    dryness = canvas.clouds[window] + 0.5 * canvas.stain[window] - rng.uniform(0.2, 1.8)
+    dry = 1 / (1 + np.exp(-2.5 * dryness))
+    ratio = REFLECTANCE[CODES["dry grass"]] / REFLECTANCE[CODES["lawn"]]
+    tint = hue(rng, 0.08)[:, None, None] * (1 + dry * (ratio[:, None, None] - 1))
+    if mown:
+        angle = edges(polygon)[0][0].angle
+        across = patch.v * math.cos(angle) - patch.u * math.sin(angle)
+        tint = tint * (1 + 0.06 * np.sign(np.sin(across * (math.tau / 2.4))))
+    canvas.paint(patch, depth > 0, "lawn", tint)
+
+
+def plant(canvas: Canvas, rng: Rng, polygon: Polygon, count: int, largest: float = 5.0) -> None:
+    """Plant trees of mixed size where no house stands."""
+    for x, y in scatter(rng, polygon, count):
+        radius = rng.uniform(1.2, 2.6) + rng.beta(1.2, 3) * (largest - 1.5)
+        if canvas.is_clear(Place(x, y, 0, 0.6 * radius, 0.6 * radius)):
+            tree(canvas, rng, x, y, radius)
+
+
+def litter(canvas: Canvas, rng: Rng, polygon: Polygon, count: int) -> None:
+    """Leave the small things of yards: pools, trampolines, bins, sheets, stacks of wood."""
+    for x, y in scatter(rng, polygon, count):
+        place = Place(x, y, rng.uniform(0, math.pi), rng.uniform(1, 2), rng.uniform(0.7, 1.5))
+        if not canvas.is_clear(place.grown(1)):
+            continue
+        kind = rng.integers(5)
+        if kind == 0:
+            pool(canvas, rng, place.grown(0.7))
+        elif kind == 1:
+            canvas.rectangle(place, "tarpaulin", hue(rng, 0.3), 0.6)
+        elif kind == 2:
+            container(canvas, rng, place.at(0, 0, 0.9, 0.5), 1.3)
+        elif kind == 3:
+            canvas.rectangle(place.grown(-0.2), "timber", hue(rng, 0.2), 1.0)
+        else:
+            canvas.lay(place.grown(0.5), "soil", hue(rng, 0.2))
+
+
+def villas(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
+    """Build detached houses along the streets with gardens behind."""
+    meadow(canvas, rng, lot)
+    for side, length in edges(lot):
+        count = int(length / rng.uniform(14, 17))
+        for i in range(count):
+            u = (i + 0.5) * length / count - length / 2
+            villa(canvas, rng, lot, side.at(u, 0, length / count / 2, 0))
+    core = inset(lot, 21)
+    if area(core) > 350:
+        villas(canvas, rng, core)
+        return
+    litter(canvas, rng, inset(lot, 3), int(area(lot) / 80))
+    plant(canvas, rng, inset(lot, 2), int(area(lot) / 22), 5.5)
+
+
+def villa(canvas: Canvas, rng: Rng, lot: Polygon, front: Place) -> None:
+    """Build one house with hedge, path, drive, garage and terrace, if there is room."""
+    half_u, half_v = rng.uniform(4.6, max(5.0, front.half_u - 2.0)), rng.uniform(4.4, 5.8)
+    spot = front.at(-1.2, rng.uniform(3, 5.5) + half_v, half_u, half_v)
+    if not (contains(lot, spot) and canvas.is_clear(spot.grown(1.5))):
+        return
+    if rng.random() < 0.35:
+        spot = spot._replace(angle=spot.angle + math.pi / 2)
+    drive = front.at(front.half_u - 1.7, 6.0, 1.4, 6.0)
+    canvas.lay(drive, rng.choice(("paving", "brick", "concrete")), hue(rng, 0.1))
+    canvas.lay(front.at(-1.2, 2.5, 0.7, 2.5), "paving", hue(rng, 0.1))
+    terrace = spot.at(0, half_v + 1, half_u * 0.6, 2.2)
+    canvas.lay(terrace, rng.choice(("paving", "concrete")), hue(rng, 0.1))
+    house(canvas, rng, spot, rng.uniform(3.5, 6), rng.choice(("gable", "hip")), rng.choice(PITCHED))
+    garage = drive.at(0, 8.5, 1.7, 2.9)
+    if rng.random() < 0.6 and contains(lot, garage) and canvas.is_clear(garage):
+        flat_roof(canvas, rng, garage, 2.6, "bitumen")
+    if rng.random() < 0.6:
+        at = drive.at(0, rng.uniform(-2, 1), 0, 0)
+        car(canvas, rng, at.x, at.y, drive.angle + math.pi / 2)
+    if rng.random() < 0.7:
+        shrubs(canvas, rng, front.at(-1.8, 0.6, front.half_u - 1.8, 0.55), 1.4)
+    if rng.random() < 0.7:
+        shrubs(canvas, rng, front.at(-front.half_u, 10, 0.5, 9.5), 1.7)
+
+
+def court(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
+    """Close the block with town houses around a yard."""
+    depth = rng.uniform(10, 12.5)
+    yard = inset(lot, depth)
+    if area(yard) < 120:
+        villas(canvas, rng, lot)
+        return
+    flags(canvas, rng, lot, str(rng.choice(("paving", "cobble", "concrete"))), 0.0, 1.6)
+    meadow(canvas, rng, inset(yard, rng.uniform(0.5, 3)))
+    eaves = rng.uniform(8, 11.5)
+    for side, length in edges(lot):
+        ends = np.cumsum(rng.uniform(11, 19, 9))
+        ends = np.append(ends[ends < length - 8], length) - length / 2
+        begin = -length / 2
+        for end in ends:
+            spot = side.at((begin + end) / 2, depth / 2, (end - begin) / 2, depth / 2)
+            begin = end
+            if rng.random() < 0.95 and length > 9:
+                kind, name = ("gable", PITCHED) if rng.random() < 0.8 else ("flat", FLAT)
+                house(canvas, rng, spot, eaves + rng.normal(0, 0.6), kind, rng.choice(name))
+    furnish_yard(canvas, rng, yard)
+
+
+def furnish_yard(canvas: Canvas, rng: Rng, yard: Polygon) -> None:
+    """Fill a yard with a rear building, parked cars, bins and trees."""
+    longest = max(edges(yard), key=lambda e: e[1])[0]
+    rear = longest.at(0, 9, rng.uniform(5, 9), 4)
+    if contains(yard, rear.grown(2)):
+        house(canvas, rng, rear, rng.uniform(3, 7), "flat", rng.choice(FLAT))
+    bays = longest.at(0, 3.0, min(longest.half_u - 2, rng.uniform(6, 14)), 3.0)
+    if longest.half_u > 5 and contains(yard, bays):
+        parking(canvas, rng, bays, 0.7)
+    litter(canvas, rng, yard, int(area(yard) / 30))
+    plant(canvas, rng, yard, int(area(yard) / 28), 4.5)
+
+
+def slabs(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
+    """Set apartment slabs in rows on a lawn with paths, trees and a car park."""
+    meadow(canvas, rng, lot, mown=True)
+    longest = max(edges(lot), key=lambda e: e[1])[0]
+    kind, name = ("flat", rng.choice(FLAT)) if rng.random() < 0.5 else ("hip", rng.choice(PITCHED))
+    eaves = rng.uniform(9, 13)
+    bays = longest.at(0, 3.2, longest.half_u * rng.uniform(0.6, 0.9), 3.2)
+    if contains(lot, bays):
+        parking(canvas, rng, bays, 0.75)
+    for v in np.arange(15.0, 90.0, rng.uniform(20, 24)):
+        for half in (21.0, 17.0, 13.0, 9.0):
+            spot = longest.at(rng.uniform(-4, 4), v, half, 5.5)
+            if contains(lot, spot.grown(1.5)):
+                canvas.lay(spot.at(0, 7.2, half + 1.5, 0.9), "concrete")
+                canvas.lay(spot.at(half - 5, -7.5, 0.8, 3), "concrete")
+                house(canvas, rng, spot, eaves, kind, name)
+                break
+    litter(canvas, rng, inset(lot, 2), int(area(lot) / 250))
+    plant(canvas, rng, inset(lot, 2), int(area(lot) / 30), 6.5)
+
+
+def commerce(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
+    """Place a hall with a flat roof beside a large car park."""
+    meadow(canvas, rng, lot)
+    flags(canvas, rng, lot, str(rng.choice(("asphalt", "paving", "concrete"))), 2.2, 4.0)
+    longest = max(edges(lot), key=lambda e: e[1])[0]
+    back = 3.0
+    for half_u, half_v in ((26, 14), (22, 12), (17, 11), (14, 9), (10, 7), (7, 5)):
+        hall = longest.at(0, half_v + back, half_u, half_v)
+        if contains(lot, hall):
+            flat_roof(canvas, rng, hall, rng.uniform(5, 8), str(rng.choice(FLAT)))
+            back += 2 * half_v + 1
+            break
+    while back < 80:
+        back += car_park(canvas, rng, lot, longest, back)
+    for x, y in scatter(rng, inset(lot, 3), 5):
+        box = Place(x, y, longest.angle + rng.choice((0, math.pi / 2)), 3.0, 1.2)
+        if canvas.is_clear(box.grown(0.3)):
+            container(canvas, rng, box)
+    plant(canvas, rng, lot, int(area(lot) / 90), 3.5)
+
+
+def car_park(canvas: Canvas, rng: Rng, lot: Polygon, front: Place, back: float) -> float:
+    """Lay the largest car park that fits `back` metres behind the front; return its depth."""
+    for half_v in (8.2, 3.2):
+        for half_u in (24, 18, 12, 7):
+            bays = front.at(0, back + half_v, half_u, half_v)
+            if contains(lot, bays):
+                parking(canvas, rng, bays, rng.uniform(0.4, 0.8))
+                return 2 * half_v + 1.5
+    return 5.0
+
+
+def park(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
+    """Leave a lot green: winding path, old trees, a playground."""
+    meadow(canvas, rng, lot, mown=rng.random() < 0.4)
+    longest = max(edges(lot), key=lambda e: e[1])[0]
+    patch, depth = region(canvas, lot, 1.0)
+    along = (patch.u * math.cos(longest.angle) + patch.v * math.sin(longest.angle)) / 9
+    bend = 4 * np.sin(along + rng.uniform(0, math.tau)) + rng.uniform(8, 16)
+    path = np.abs(depth - 0.6 * bend) < 1.0 + 0.12 * canvas.stain[patch.window]
+    canvas.paint(patch, path & (depth > 0), "brick", 1.15 * hue(rng, 0.08))
+    for x, y in scatter(rng, inset(lot, 9), 3)[:1]:
+        play = Place(x, y, longest.angle, rng.uniform(4, 7), rng.uniform(3, 5))
+        canvas.lay(play, "sand", hue(rng, 0.06))
+        canvas.rectangle(play.at(0, 0, 1.5, 0.8), "timber", 1.0, 1.6)
+        canvas.rectangle(play.at(2.5, 1.0, 0.7, 0.7), "rust steel", 1.0, 1.2)
+    plant(canvas, rng, inset(lot, 1), int(area(lot) / 20), 7.5)
+
+
+def site(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
+    """Open a building site, or lay a few sidings if the lot is a railway yard."""
+    if area(lot) > 900:
+        lot, rest = halves(lot, 600 / area(lot))
+        villas(canvas, rng, rest)
+    rails = rng.random() < 0.4
+    patch, inside = filled(canvas, lot)
+    canvas.paint(patch, inside, "ballast" if rails else "soil", hue(rng, 0.1))
+    longest = max(edges(lot), key=lambda e: e[1])[0]
+    if rails:
+        for v in (3.5, 8.0, 12.5):
+            track(canvas, longest.at(0, v, longest.half_u, 1.3))
+    else:
+        for v in rng.uniform(2, 16, 4):
+            rut = longest.at(0, v, longest.half_u, 0.3, rng.normal(0, 0.1))
+            canvas.lay(rut, "soil", 0.78)
+    for x, y in scatter(rng, inset(lot, 2.5), int(area(lot) / 45)):
+        box = Place(x, y, longest.angle + rng.choice((0, math.pi / 2)), 3.0, 1.2)
+        if canvas.is_clear(box.grown(0.5)):
+            equip(canvas, rng, box)
+    plant(canvas, rng, lot, int(area(lot) / 140), 3.0)
+
+
+USES = (villas, court, slabs, commerce, park, site)
+USE_SHARES = (0.32, 0.27, 0.13, 0.08, 0.10, 0.10)
+
+
+def halves(lot: Polygon, at: float) -> list[Polygon]:
+    """Cut a lot in two across its longest side, `at` of the way along it."""
+    longest = max(edges(lot), key=lambda e: e[1])[0]
+    point = longest.at((2 * at - 1) * longest.half_u, 0, 0, 0)
+    along = np.array((math.cos(longest.angle), math.sin(longest.angle)))
+    return [cut(lot, np.array((point.x, point.y)), sign * along) for sign in (-1, 1)]
+
+
+def build_town(canvas: Canvas, rng: Rng) -> None:
+    """Fill the canvas with streets and blocks of different use."""
+    turn = rng.uniform(0, math.pi / 2)
+    c, s = math.cos(turn), math.sin(turn)
+    corners = np.array(((-1, -1), (1, -1), (1, 1), (-1, 1))) * canvas.side * 0.72
+    streets: list[Place] = []
+    blocks = split(rng, corners @ np.array(((c, s), (-s, c))), 0, streets)
+    for road in streets:
+        pave(canvas, rng, road)
+    lots = [pavement(canvas, rng, block) for block in blocks]
+    for road in streets:
+        traffic(canvas, rng, road)
+    for lot in lots:
+        parted = area(lot) > 1800 and rng.random() < 0.65
+        for parcel in halves(lot, rng.uniform(0.35, 0.65)) if parted else [lot]:
+            if area(parcel) > 100:
+                USES[rng.choice(len(USES), p=USE_SHARES)](canvas, rng, parcel)
+    for block in blocks:
+        avenue(canvas, rng, block)
