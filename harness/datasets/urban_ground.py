@@ -26,21 +26,24 @@ def cut(polygon: Polygon, point: Polygon, normal: Polygon) -> Polygon:
     return np.array(corners).reshape(-1, 2)
 
 
-def edges(polygon: Polygon) -> list[tuple[Place, float]]:
-    """Return a place for each side (u along it, v pointing inward from it) and its length."""
+def sides(polygon: Polygon) -> list[Place]:
+    """Return a place for each side: u runs along it, v points inward from it."""
     out = []
     for a, b in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-        length = float(np.hypot(*(b - a)))
-        angle = math.atan2(b[1] - a[1], b[0] - a[0])
-        middle = (a + b) / 2
-        out.append((Place(middle[0], middle[1], angle, length / 2, 0.0), length))
+        (x, y), (dx, dy) = (a + b) / 2, b - a
+        out.append(Place(x, y, math.atan2(dy, dx), math.hypot(dx, dy) / 2, 0.0))
     return out
+
+
+def front(polygon: Polygon) -> Place:
+    """Return the longest side."""
+    return max(sides(polygon), key=lambda side: side.half_u)
 
 
 def inset(polygon: Polygon, margin: float) -> Polygon:
     """Return a convex polygon with every side moved inward, a point if nothing is left."""
     out = polygon
-    for side, _ in edges(polygon):
+    for side in sides(polygon):
         inward = np.array((-math.sin(side.angle), math.cos(side.angle)))
         out = cut(out, np.array((side.x, side.y)) + margin * inward, inward)
     return out if len(out) > 2 else polygon.mean(axis=0, keepdims=True)
@@ -54,7 +57,7 @@ def area(polygon: Polygon) -> float:
 
 def contains(polygon: Polygon, place: Place) -> bool:
     """Return whether all corners of `place` lie inside a convex polygon."""
-    for side, _ in edges(polygon):
+    for side in sides(polygon):
         nx, ny = -math.sin(side.angle), math.cos(side.angle)
         depth = (place.x - side.x) * nx + (place.y - side.y) * ny
         turn = place.angle - side.angle
@@ -65,7 +68,7 @@ def contains(polygon: Polygon, place: Place) -> bool:
 
 def halves(lot: Polygon, at: float) -> list[Polygon]:
     """Cut a lot in two across its longest side, `at` of the way along it."""
-    longest = max(edges(lot), key=lambda e: e[1])[0]
+    longest = front(lot)
     point = longest.at((2 * at - 1) * longest.half_u, 0, 0, 0)
     along = np.array((math.cos(longest.angle), math.sin(longest.angle)))
     return [cut(lot, np.array((point.x, point.y)), sign * along) for sign in (-1, 1)]
@@ -83,7 +86,7 @@ def region(canvas: Canvas, polygon: Polygon, corner: float) -> tuple[Patch, Arra
     middle, half = (low + high) / 2, (high - low) / 2
     patch = canvas.patch(Place(middle[0], middle[1], 0.0, half[0], half[1]))
     total = np.zeros(np.broadcast_shapes(patch.u.shape, patch.v.shape), np.float32)
-    for side, _ in edges(polygon):
+    for side in sides(polygon):
         c, s = math.cos(side.angle), math.sin(side.angle)
         depth = (patch.v + middle[1] - side.y) * c - (patch.u + middle[0] - side.x) * s
         total += np.exp(np.clip(-depth / corner, -40, 40))
@@ -101,7 +104,7 @@ def flags(
 ) -> None:
     """Pave a polygon, less a margin, with flags of `size` metres that differ a little."""
     patch, inside = filled(canvas, polygon, margin)
-    angle = edges(polygon)[0][0].angle
+    angle = front(polygon).angle
     u = patch.u * math.cos(angle) + patch.v * math.sin(angle)
     v = patch.v * math.cos(angle) - patch.u * math.sin(angle)
     row, column = (v / size).astype(int) % 97, (u / size).astype(int) % 89
@@ -119,7 +122,7 @@ def meadow(canvas: Canvas, rng: Rng, polygon: Polygon, mown: bool = False) -> No
     ratio = REFLECTANCE[CODES["dry grass"]] / REFLECTANCE[CODES["lawn"]]
     tint = hue(rng, 0.08)[:, None, None] * (1 + dry * (ratio[:, None, None] - 1))
     if mown:
-        angle = edges(polygon)[0][0].angle
+        angle = front(polygon).angle
         across = patch.v * math.cos(angle) - patch.u * math.sin(angle)
         tint = tint * (1 + 0.06 * np.sign(np.sin(across * (math.tau / 2.4))))
     canvas.paint(patch, depth > 0, "lawn", tint)

@@ -25,56 +25,58 @@ def house(canvas: Canvas, rng: Rng, place: Place, eaves: float, kind: str, name:
     if kind == "flat":
         flat_roof(canvas, rng, place, eaves, name)
         return
-    tint = hue(rng, 0.12)
-    pitch = math.tan(rng.uniform(0.55, 0.85))
-    patch = canvas.patch(place)
+    patch, inside = canvas.box(place)
     inward = place.half_v - np.abs(patch.v)
     if kind == "hip":
         inward = np.minimum(inward, place.half_u - np.abs(patch.u))
-    inside = (inward > 0) & (np.abs(patch.u) < place.half_u)
-    courses = 1 - 0.13 * (inward % 0.42 < 0.14) - 0.05 * (patch.u % 0.6 < 0.1)
-    tint_cells = (courses * rng.normal(1, 0.03)).astype(np.float32)
+    pitch = math.tan(rng.uniform(0.55, 0.85))
     roof = eaves + inward * pitch
-    canvas.paint(patch, inside, name, tint_cells[None] * tint[:, None, None], roof)
+    tint = hue(rng, 0.12)
+    courses = 1 - 0.13 * (inward % 0.42 < 0.14) - 0.05 * (patch.u % 0.6 < 0.1)
+    canvas.paint(patch, inside, name, courses * tint[:, None, None], roof)
+    # Where a neighbour's roof is higher, ridge and gutter are hidden in it.
+    seen = inside & (canvas.height[patch.window] <= roof + 0.01)
     top = eaves + place.half_v * pitch
-    ridge = inside & (np.abs(patch.v) < 0.14) & (roof > top - 0.3)
-    canvas.paint(patch, ridge & (canvas.height[patch.window] <= roof + 0.01), name, 1.25 * tint)
-    gutter = inside & (place.half_v - np.abs(patch.v) < 0.16)
-    canvas.paint(patch, gutter & (canvas.height[patch.window] <= roof + 0.01), "zinc")
-    furnish_roof(canvas, rng, place, eaves, pitch, name)
-
-
-def furnish_roof(
-    canvas: Canvas, rng: Rng, place: Place, eaves: float, pitch: float, name: str
-) -> None:
-    """Add chimneys, dormers, skylights or solar panels to a pitched roof."""
-    long, deep = place.half_u - 2.2, place.half_v
-    top = eaves + deep * pitch
+    canvas.paint(patch, seen & (np.abs(patch.v) < 0.14) & (roof > top - 0.3), name, 1.25 * tint)
+    canvas.paint(patch, seen & (place.half_v - np.abs(patch.v) < 0.16), "zinc")
     for _ in range(rng.integers(1, 3)):
-        spot = place.at(rng.uniform(-long, long), rng.uniform(-0.8, 0.8), 0.45, 0.32)
-        canvas.rectangle(spot, rng.choice(("clay", "plaster", "zinc")), 0.8, top + 0.9)
-        canvas.rectangle(spot.grown(-0.14), "bitumen", 0.3)
-    for side in (-1, 1):
-        style = rng.choice(("plain", "windows", "dormers", "solar"), p=(0.25, 0.35, 0.28, 0.12))
-        if style == "solar" and deep > 3:
-            solar_panels(canvas, rng, place, side)
+        chimney(canvas, rng, place, top)
+    for slope in (-1, 1):
+        furnish_slope(canvas, rng, place, slope, name, top)
+
+
+def chimney(canvas: Canvas, rng: Rng, place: Place, top: float) -> None:
+    """Set a chimney near the ridge, `top` metres high, of the roof over `place`."""
+    u, v = rng.uniform(-1, 1, 2) * (place.half_u - 2.2, 0.8)
+    spot = place.at(u, v, 0.45, 0.32)
+    canvas.rectangle(spot, rng.choice(("clay", "plaster", "zinc")), 0.8, top + 0.9)
+    canvas.rectangle(spot.grown(-0.14), "bitumen", 0.3)
+
+
+def furnish_slope(
+    canvas: Canvas, rng: Rng, place: Place, slope: int, name: str, top: float
+) -> None:
+    """Add dormers, skylights, solar panels or nothing to one side of a pitched roof."""
+    style = rng.choice(("plain", "windows", "dormers", "solar"), p=(0.25, 0.35, 0.28, 0.12))
+    if style == "solar":
+        solar_panels(canvas, rng, place, slope)
+    if style not in ("windows", "dormers"):
+        return
+    long, deep = place.half_u - 2.2, place.half_v
+    for u in np.linspace(-long, long, max(2, int(long / 1.7))):
+        if rng.random() < 0.2:
             continue
-        count = 0 if style == "plain" else int(long / 1.7)
-        for u in np.linspace(-long, long, count) if count > 1 else ():
-            if rng.random() < 0.2:
-                continue
-            if style == "dormers" and deep > 3.5:
-                dormer(canvas, place.at(u, side * deep * 0.55, 0.85, deep * 0.27), name, top - 0.6)
-            else:
-                spot = place.at(u, side * deep * rng.uniform(0.4, 0.6), 0.42, 0.6)
-                canvas.rectangle(spot.grown(0.1), "zinc", 0.8)
-                canvas.rectangle(spot, "roof glass", rng.uniform(0.5, 1.6))
+        if style == "dormers":
+            dormer(canvas, place.at(u, slope * deep * 0.55, 0.85, deep * 0.27), name, top - 0.6)
+        else:
+            skylight = place.at(u, slope * deep * rng.uniform(0.4, 0.6), 0.42, 0.6)
+            canvas.rectangle(skylight.grown(0.1), "zinc", 0.8)
+            canvas.rectangle(skylight, "roof glass", rng.uniform(0.5, 1.6))
 
 
 def dormer(canvas: Canvas, place: Place, name: str, top: float) -> None:
     """Add a small gabled roof that stands out of a slope, its ridge along v."""
-    patch = canvas.patch(place)
-    inside = (np.abs(patch.u) < place.half_u) & (np.abs(patch.v) < place.half_v)
+    patch, inside = canvas.box(place)
     canvas.paint(patch, inside, name, 0.92, top - 0.55 * np.abs(patch.u))
 
 
@@ -82,8 +84,7 @@ def solar_panels(canvas: Canvas, rng: Rng, place: Place, side: int) -> None:
     """Cover part of a slope with a framed grid of panels."""
     half_u = rng.uniform(0.35, 0.85) * (place.half_u - 1)
     array = place.at(rng.uniform(-0.1, 0.1), side * place.half_v * 0.52, half_u, 0.3 * place.half_v)
-    patch = canvas.patch(array)
-    inside = (np.abs(patch.u) < half_u) & (np.abs(patch.v) < array.half_v)
+    patch, inside = canvas.box(array)
     frame = ((patch.u + half_u) % 1.1 < 0.1) | ((patch.v + array.half_v) % 1.7 < 0.1)
     canvas.paint(patch, inside, "solar")
     canvas.paint(patch, inside & frame, "zinc", 0.5)
@@ -94,16 +95,14 @@ def flat_roof(canvas: Canvas, rng: Rng, place: Place, top: float, name: str) -> 
     tint = hue(rng, 0.15)
     canvas.rectangle(place, "parapet", tint, top + 0.35)
     inner = place.grown(-0.35)
-    patch = canvas.patch(inner)
-    inside = (np.abs(patch.u) < inner.half_u) & (np.abs(patch.v) < inner.half_v)
+    patch, inside = canvas.box(inner)
     inside &= canvas.height[patch.window] < top + 0.4
-    seam = (patch.u % 1.6 < 0.1) if name != "gravel roof" else np.zeros_like(inside)
-    shade = np.where(seam, 0.82, 1).astype(np.float32)
+    seams = 0.18 * (patch.u % 1.6 < 0.1) * (name != "gravel roof")
     canvas.height[patch.window][inside] = top
-    canvas.paint(patch, inside, name, shade[None] * tint[:, None, None])
+    canvas.paint(patch, inside, name, (1 - seams) * tint[:, None, None])
     for _ in range(int(inner.half_u * inner.half_v / 14)):
-        u, v = rng.uniform(-0.8, 0.8, 2)
-        spot = inner.at(u * inner.half_u, v * inner.half_v, *rng.uniform(0.4, 1.3, 2))
+        u, v = rng.uniform(-0.8, 0.8, 2) * (inner.half_u, inner.half_v)
+        spot = inner.at(u, v, *rng.uniform(0.4, 1.3, 2))
         canvas.rectangle(spot, rng.choice(("zinc", "plaster", "roof glass")), 0.8, top + 0.7)
         canvas.rectangle(spot.grown(-0.2), rng.choice(("zinc", "bitumen")), 0.7)
 
@@ -166,10 +165,9 @@ def car(canvas: Canvas, rng: Rng, x: float, y: float, angle: float) -> None:
 
 def container(canvas: Canvas, rng: Rng, place: Place, top: float = 2.5) -> None:
     """Set down a ribbed steel container."""
-    patch = canvas.patch(place)
-    inside = (np.abs(patch.u) < place.half_u) & (np.abs(patch.v) < place.half_v)
+    patch, inside = canvas.box(place)
     name = rng.choice(("blue steel", "rust steel", "grey steel", "green steel"))
-    ribs = np.where(patch.u % 0.5 < 0.2, 0.8, 1.0).astype(np.float32)
+    ribs = 1 - 0.2 * (patch.u % 0.5 < 0.2)
     canvas.paint(patch, inside, name, ribs * hue(rng, 0.15)[:, None, None], top)
 
 
@@ -183,10 +181,38 @@ def heap(canvas: Canvas, rng: Rng, x: float, y: float, radius: float, name: str)
     canvas.paint(patch, away < 1, name, hue(rng, 0.1), height + 0.05)
 
 
-def pool(canvas: Canvas, rng: Rng, place: Place) -> None:
-    """Dig a swimming pool with a stone rim."""
-    canvas.lay(place.grown(0.5), "concrete", hue(rng, 0.1))
-    canvas.lay(place, "water", hue(rng, 0.1))
+def bric_a_brac(canvas: Canvas, rng: Rng, place: Place) -> None:
+    """Put down one of the things people keep outdoors."""
+    kinds = ("pool", "sheet", "bin", "wood", "heap", "vegetables")
+    kind = rng.choice(kinds, p=(0.09, 0.13, 0.17, 0.17, 0.14, 0.30))
+    if kind == "pool":
+        canvas.lay(place.grown(1.2), "concrete", hue(rng, 0.1))
+        canvas.lay(place.grown(0.7), "water", hue(rng, 0.1))
+    elif kind == "sheet":
+        canvas.rectangle(place, "tarpaulin", hue(rng, 0.3), 0.6)
+    elif kind == "bin":
+        container(canvas, rng, place.at(0, 0, 0.9, 0.5), 1.3)
+    elif kind == "wood":
+        canvas.rectangle(place.grown(-0.2), "timber", hue(rng, 0.2), 1.0)
+    elif kind == "heap":
+        heap(canvas, rng, place.x, place.y, place.half_u, "soil")
+    else:
+        vegetables(canvas, rng, place.grown(0.8))
+
+
+def vegetables(canvas: Canvas, rng: Rng, place: Place) -> None:
+    """Dig a bed and plant it in rows."""
+    canvas.lay(place, "bed", hue(rng, 0.15))
+    for v in np.arange(0.4 - place.half_v, place.half_v - 0.2, 0.7):
+        if rng.random() < 0.75:
+            shrubs(canvas, rng, place.at(0, v, place.half_u - 0.3, 0.26), rng.uniform(0.2, 0.6))
+
+
+def playground(canvas: Canvas, rng: Rng, place: Place) -> None:
+    """Fill a sand pit with two things to climb on."""
+    canvas.lay(place, "sand", hue(rng, 0.06))
+    canvas.rectangle(place.at(0, 0, 1.5, 0.8), "timber", 1.0, 1.6)
+    canvas.rectangle(place.at(2.0, 1.0, 0.7, 0.7), "rust steel", 1.0, 1.2)
 
 
 def parking(canvas: Canvas, rng: Rng, place: Place, full: float) -> None:

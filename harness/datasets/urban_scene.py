@@ -45,13 +45,13 @@ MATERIALS = {
     "asphalt": Material(IMPERVIOUS, 0.118, 0.118, 0.113, 0.140, 0.10, 0.05, 0.07),
     "repair": Material(IMPERVIOUS, 0.075, 0.076, 0.076, 0.090, 0.09, 0.04, 0.03),
     "cobble": Material(IMPERVIOUS, 0.165, 0.158, 0.145, 0.195, 0.22, 0.07, 0.08),
-    "paving": Material(IMPERVIOUS, 0.225, 0.215, 0.192, 0.262, 0.10, 0.07, 0.07),
+    "paving": Material(IMPERVIOUS, 0.225, 0.215, 0.192, 0.275, 0.10, 0.07, 0.07),
     "brick": Material(IMPERVIOUS, 0.225, 0.160, 0.130, 0.290, 0.13, 0.06, 0.06),
     "concrete": Material(IMPERVIOUS, 0.260, 0.250, 0.228, 0.290, 0.06, 0.06, 0.06),
     "kerb": Material(IMPERVIOUS, 0.285, 0.278, 0.260, 0.310, 0.08, 0.06, 0.03),
     "marking": Material(IMPERVIOUS, 0.520, 0.515, 0.500, 0.510, 0.10, 0.12, 0.05),
     "iron": Material(IMPERVIOUS, 0.070, 0.066, 0.062, 0.080),
-    "clay": Material(BUILDING, 0.275, 0.135, 0.085, 0.325, 0.09, 0.08, 0.07),
+    "clay": Material(BUILDING, 0.275, 0.135, 0.085, 0.345, 0.09, 0.08, 0.07),
     "old clay": Material(BUILDING, 0.200, 0.118, 0.088, 0.265, 0.13, 0.13, 0.10),
     "brown tile": Material(BUILDING, 0.135, 0.103, 0.086, 0.200, 0.08, 0.07, 0.05),
     "slate": Material(BUILDING, 0.112, 0.114, 0.118, 0.140, 0.08, 0.08, 0.05),
@@ -63,12 +63,12 @@ MATERIALS = {
     "plaster": Material(BUILDING, 0.420, 0.405, 0.360, 0.450),
     "roof glass": Material(BUILDING, 0.085, 0.105, 0.125, 0.080),
     "solar": Material(BUILDING, 0.038, 0.044, 0.068, 0.062, 0.04, 0.03, 0.02),
-    "lawn": Material(LOW, 0.082, 0.112, 0.054, 0.405, 0.13, 0.10, 0.09),
+    "lawn": Material(LOW, 0.086, 0.114, 0.056, 0.375, 0.13, 0.10, 0.09),
     "dry grass": Material(LOW, 0.190, 0.170, 0.108, 0.360, 0.14, 0.12, 0.08),
-    "hedge": Material(LOW, 0.052, 0.078, 0.038, 0.420, 0.15, 0.15, 0.05),
+    "hedge": Material(LOW, 0.054, 0.079, 0.039, 0.380, 0.15, 0.15, 0.05),
     "bed": Material(LOW, 0.125, 0.102, 0.068, 0.310, 0.25, 0.25, 0.05),
-    "leaf": Material(TREE, 0.056, 0.082, 0.038, 0.440, 0.14, 0.07, 0.05),
-    "light leaf": Material(TREE, 0.088, 0.112, 0.048, 0.470, 0.14, 0.07, 0.05),
+    "leaf": Material(TREE, 0.058, 0.083, 0.039, 0.405, 0.14, 0.07, 0.05),
+    "light leaf": Material(TREE, 0.088, 0.112, 0.048, 0.440, 0.14, 0.07, 0.05),
     "copper leaf": Material(TREE, 0.095, 0.066, 0.050, 0.420, 0.14, 0.07, 0.05),
     "conifer": Material(TREE, 0.038, 0.056, 0.034, 0.290, 0.14, 0.07, 0.05),
     "white paint": Material(CAR, 0.560, 0.560, 0.550, 0.560, 0.02, 0.02, 0.0),
@@ -81,9 +81,9 @@ MATERIALS = {
     "car glass": Material(CAR, 0.036, 0.044, 0.052, 0.040, 0.02, 0.02, 0.0),
     "soil": Material(CLUTTER, 0.215, 0.170, 0.120, 0.285, 0.16, 0.16, 0.12),
     "sand": Material(CLUTTER, 0.330, 0.285, 0.215, 0.390, 0.08, 0.08, 0.05),
-    "ballast": Material(CLUTTER, 0.165, 0.148, 0.130, 0.190, 0.25, 0.08, 0.08),
-    "rail": Material(CLUTTER, 0.260, 0.225, 0.200, 0.260),
-    "sleeper": Material(CLUTTER, 0.200, 0.192, 0.175, 0.225, 0.10, 0.10),
+    "ballast": Material(CLUTTER, 0.145, 0.130, 0.115, 0.170, 0.25, 0.08, 0.08),
+    "rail": Material(CLUTTER, 0.420, 0.400, 0.380, 0.420),
+    "sleeper": Material(CLUTTER, 0.235, 0.226, 0.206, 0.260, 0.10, 0.10),
     "water": Material(CLUTTER, 0.085, 0.225, 0.270, 0.015, 0.03, 0.07, 0.0),
     "timber": Material(CLUTTER, 0.290, 0.220, 0.145, 0.400, 0.15, 0.10),
     "blue steel": Material(CLUTTER, 0.060, 0.105, 0.215, 0.200, 0.04, 0.05),
@@ -105,12 +105,14 @@ HAZE = (0.020, 0.022, 0.027, 0.014)
 # Leaves pass some sunlight on, most of all in the infrared.
 LEAF_GLOW = (0.05, 0.09, 0.03, 0.30)
 
-GAIN = (1.38, 1.45, 1.48, 1.08)
+GAIN = (1.48, 1.52, 1.54, 1.09)
 """Digital exposure of each band: full scale is reached at a reflectance of 1 / gain."""
 GAMMA = 1.30
+"""Tone curve of the product: grey value = 255 x exposure ^ (1 / gamma)."""
 PSF_SIGMA = (0.52, 0.50, 0.54, 0.66)
 """Blur in pixels: the infrared focuses a little behind the visible bands."""
 SHOT_NOISE, READ_NOISE = 9e-5, 0.0022
+"""Variance of the noise per unit of exposure, and its standard deviation in the dark."""
 
 
 class Place(NamedTuple):
@@ -200,6 +202,11 @@ class Canvas:
         dx = (self.axis[cols] - place.x)[None, :]
         return Patch((rows, cols), c * dx + s * dy, c * dy - s * dx)
 
+    def box(self, place: Place) -> tuple[Patch, Mask]:
+        """Return the cells around `place`, and which lie inside its rectangle."""
+        patch = self.patch(place)
+        return patch, (np.abs(patch.u) < place.half_u) & (np.abs(patch.v) < place.half_v)
+
     def _span(self, centre: float, reach: float) -> slice:
         start, stop = np.searchsorted(self.axis, (centre - reach, centre + reach))
         return slice(int(start), int(stop))
@@ -231,20 +238,16 @@ class Canvas:
         self, place: Place, name: str, tint: Array | float = 1.0, height: float | None = None
     ) -> None:
         """Fill a rectangle; with `height` as a box of that height above the ground."""
-        patch = self.patch(place)
-        inside = (np.abs(patch.u) < place.half_u) & (np.abs(patch.v) < place.half_v)
-        self.paint(patch, inside, name, tint, height)
+        self.paint(*self.box(place), name, tint, height)
 
     def lay(self, place: Place, name: str, tint: Array | float = 1.0) -> None:
         """Cover a rectangle of the ground, but nothing that stands on it."""
-        patch = self.patch(place)
-        inside = (np.abs(patch.u) < place.half_u) & (np.abs(patch.v) < place.half_v)
+        patch, inside = self.box(place)
         self.paint(patch, inside & (self.height[patch.window] < 0.3), name, tint)
 
     def is_clear(self, place: Place) -> bool:
         """Return whether nothing higher than a kerb stands in the box around `place`."""
-        patch = self.patch(place)
-        inside = (np.abs(patch.u) < place.half_u) & (np.abs(patch.v) < place.half_v)
+        patch, inside = self.box(place)
         return not bool((self.height[patch.window][inside] > 0.5).any())
 
     def material_at(self, x: float, y: float) -> int:
@@ -299,6 +302,28 @@ def _slope(height: Array, axis: int, cell: float) -> Array:
     return np.where(before * after > 0, flatter, 0).astype(np.float32)
 
 
+def _facing(height: Array, cell: float, sun: tuple[float, float, float]) -> Array:
+    """Return the sunlight on the slope of each cell (h, w), relative to that on flat ground."""
+    slope_x, slope_y = _slope(height, 1, cell), _slope(height, 0, cell)
+    facing = sun[2] - slope_x * sun[0] - slope_y * sun[1]
+    return np.clip(facing / (sun[2] * np.sqrt(1 + slope_x**2 + slope_y**2)), 0.0, 1.6)
+
+
+def _sky_view(height: Array, cell: float) -> Array:
+    """Return how much sky each cell (h, w) sees, from how far its surroundings rise above it."""
+    around = height
+    for _ in range(2):
+        around = ndimage.uniform_filter(around, 2 * int(1.2 / cell) + 1)
+    return np.clip(1 - (around - height) / 9.0, 0.35, 1.08)
+
+
+def _albedo(canvas: Canvas) -> Array:
+    """Return the reflectance (4, n, n) with the texture of each material."""
+    grain, stain, patch = np.moveaxis(CONTRAST[canvas.material], -1, 0)
+    texture = grain * canvas.grain + stain * canvas.stain + patch * canvas.clouds
+    return np.multiply(canvas.reflectance, np.exp(texture))
+
+
 def radiance(canvas: Canvas, azimuth: float, elevation: float) -> Array:
     """Return (4, n, n) light towards the camera, as the reflectance of lit open ground.
 
@@ -307,25 +332,14 @@ def radiance(canvas: Canvas, azimuth: float, elevation: float) -> Array:
     height, cell = canvas.height, canvas.cell
     flat = math.cos(elevation)
     sun = (flat * math.sin(azimuth), -flat * math.cos(azimuth), math.sin(elevation))
-    slope_x, slope_y = _slope(height, 1, cell), _slope(height, 0, cell)
-    facing = sun[2] - slope_x * sun[0] - slope_y * sun[1]
-    facing /= sun[2] * np.sqrt(1 + slope_x**2 + slope_y**2)
-    lit = sunlit(height, cell, sun)
-    direct = np.clip(facing, 0.0, 1.6) * lit
-    around = height
-    for _ in range(2):
-        around = ndimage.uniform_filter(around, 2 * int(1.2 / cell) + 1)
-    sky = np.clip(1 - (around - height) / 9.0, 0.35, 1.08)
-    leafy = (LABELS[canvas.material] == TREE).astype(np.float32)
-    contrast = CONTRAST[canvas.material]
-    texture = contrast[..., 0] * canvas.grain + contrast[..., 1] * canvas.stain
-    texture += contrast[..., 2] * canvas.clouds
-    albedo = canvas.reflectance * np.exp(texture)
-    light = np.empty_like(albedo)
-    for band in range(4):
-        through = np.maximum(direct, LEAF_GLOW[band] * leafy)
-        share = SKY_SHARE[band]
-        light[band] = albedo[band] * ((1 - share) * through + share * sky) + HAZE[band]
+    direct = _facing(height, cell, sun) * sunlit(height, cell, sun)
+    sky = _sky_view(height, cell)
+    leafy = LABELS[canvas.material] == TREE
+    light = _albedo(canvas)
+    for band, share in enumerate(SKY_SHARE):
+        through = np.where(leafy, np.maximum(direct, LEAF_GLOW[band]), direct)
+        light[band] *= (1 - share) * through + share * sky
+        light[band] += HAZE[band]
     return light
 
 

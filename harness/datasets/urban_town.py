@@ -9,18 +9,20 @@ from harness.datasets.urban_ground import (
     area,
     contains,
     cut,
-    edges,
     filled,
     flags,
+    front,
     halves,
     inset,
     meadow,
     region,
     scatter,
+    sides,
 )
 from harness.datasets.urban_objects import (
     FLAT,
     PITCHED,
+    bric_a_brac,
     car,
     container,
     equip,
@@ -28,64 +30,60 @@ from harness.datasets.urban_objects import (
     house,
     hue,
     parking,
-    pool,
+    playground,
     shrubs,
     track,
     tree,
 )
-from harness.datasets.urban_scene import (
-    CODES,
-    Canvas,
-    Place,
-    Rng,
-)
+from harness.datasets.urban_scene import CODES, Canvas, Place, Rng
+
+STREET_WIDTHS = (9.8, 7.2, 6.4)
+"""Metres between the kerbs of the main street, of its side streets, and of theirs."""
 
 
 def split(rng: Rng, polygon: Polygon, depth: int, streets: list[Place]) -> list[Polygon]:
     """Divide ground into blocks; the streets between them are collected, u along each."""
     if area(polygon) < rng.uniform(5000, 9000):
         return [polygon]
-    longest = max(edges(polygon), key=lambda e: e[1])[0]
+    longest = front(polygon)
     angle = longest.angle + math.pi / 2 + rng.normal(0, 0.09)
     point = np.array((longest.x, longest.y)) + rng.normal(0, 0.06) * longest.half_u
     if depth == 0:
         point = rng.uniform(-9, 9, 2)
-    width = (9.8, 7.2, 6.4)[min(depth, 2)] * rng.uniform(0.9, 1.1)
-    along, normal = (
-        np.array((math.cos(angle), math.sin(angle))),
-        np.array((-math.sin(angle), math.cos(angle))),
+    half_width = STREET_WIDTHS[min(depth, 2)] * rng.uniform(0.45, 0.55)
+    streets.append(street(polygon, point, angle, half_width))
+    left = np.array((-math.sin(angle), math.cos(angle)))
+    parts = [cut(polygon, point + half_width * side, side) for side in (-left, left)]
+    return [block for part in parts for block in split(rng, part, depth + 1, streets)]
+
+
+def street(polygon: Polygon, point: Polygon, angle: float, half_width: float) -> Place:
+    """Return the street through `point` that crosses a convex polygon at `angle`."""
+    along, left = np.array(
+        ((math.cos(angle), math.sin(angle)), (-math.sin(angle), math.cos(angle)))
     )
-    line = cut(cut(polygon, point - 0.01 * normal, normal), point + 0.01 * normal, -normal)
+    line = cut(cut(polygon, point - 0.01 * left, left), point + 0.01 * left, -left)
     low, high = (line @ along).min(), (line @ along).max()
-    middle = point + ((low + high) / 2 - point @ along) * along
-    streets.append(Place(middle[0], middle[1], angle, (high - low) / 2 + 0.3, width / 2))
-    halves = [cut(polygon, point + sign * width / 2 * normal, sign * normal) for sign in (-1, 1)]
-    return [block for half in halves for block in split(rng, half, depth + 1, streets)]
+    x, y = point + ((low + high) / 2 - point @ along) * along
+    return Place(x, y, angle, (high - low) / 2 + 0.3, half_width)
 
 
 def pave(canvas: Canvas, rng: Rng, road: Place) -> None:
-    """Surface a street: wheel tracks, repairs, manholes, markings; or cobbles."""
-    patch = canvas.patch(road)
-    inside = (np.abs(patch.u) < road.half_u) & (np.abs(patch.v) < road.half_v)
-    cobbled = road.half_v < 4.5 and rng.random() < 0.3
-    wear = 1 + 0.05 * np.cos(patch.v * (2 * math.pi / road.half_v))
-    if cobbled:
-        wear = wear * (0.7 + 0.4 * canvas.clump(rng, patch, 2))
-    canvas.paint(
-        patch, inside, "cobble" if cobbled else "asphalt", hue(rng, 0.08)[:, None, None] * wear
-    )
+    """Surface a street by asphalt, with all that collects on it, or by cobbles."""
+    patch, inside = canvas.box(road)
+    tint = hue(rng, 0.08)[:, None, None]
+    if road.half_v < 4.5 and rng.random() < 0.3:
+        stones = 0.7 + 0.4 * canvas.clump(rng, patch, 2)
+        canvas.paint(patch, inside, "cobble", tint * stones)
+        return
+    wheel_tracks = 1 + 0.05 * np.cos(patch.v * (2 * math.pi / road.half_v))
+    canvas.paint(patch, inside, "asphalt", tint * wheel_tracks)
     for _ in range(int(road.half_u / 6)):
-        u, v = rng.uniform(-0.7, 0.7, 2)
-        spot = road.at(u * road.half_u, v * road.half_v, 0.32, 0.32)
-        if not cobbled:
-            canvas.lay(
-                spot.at(3, 0, rng.uniform(0.6, 4), rng.uniform(0.4, 1.0)),
-                "repair",
-                rng.uniform(1, 1.5),
-            )
-        canvas.lay(spot, "iron")
-    if not cobbled:
-        markings(canvas, road)
+        u, v = rng.uniform(-0.7, 0.7, 2) * (road.half_u, road.half_v)
+        repair = road.at(u + 3, v, rng.uniform(0.6, 4), rng.uniform(0.4, 1.0))
+        canvas.lay(repair, "repair", rng.uniform(1, 1.5))
+        canvas.lay(road.at(u, v, 0.32, 0.32), "iron")
+    markings(canvas, road)
 
 
 def zebra(road: Place) -> float:
@@ -129,11 +127,11 @@ def pavement(canvas: Canvas, rng: Rng, block: Polygon) -> Polygon:
 
 def avenue(canvas: Canvas, rng: Rng, block: Polygon) -> None:
     """Set lamps and, along most streets, trees on the sidewalk around a block."""
-    for side, length in edges(inset(block, 0.9)):
+    for side in sides(inset(block, 0.9)):
         lamps(canvas, rng, side)
         if rng.random() < 0.35:
             continue
-        for u in np.arange(4 - length / 2, length / 2 - 4, rng.uniform(7, 12)):
+        for u in np.arange(4 - side.half_u, side.half_u - 4, rng.uniform(7, 12)):
             spot = side.at(u + rng.normal(0, 0.5), 0, 0.7, 0.7)
             if rng.random() < 0.8 and canvas.is_clear(spot):
                 canvas.lay(spot, "bed")
@@ -155,32 +153,21 @@ def plant(canvas: Canvas, rng: Rng, polygon: Polygon, count: int, largest: float
 
 
 def litter(canvas: Canvas, rng: Rng, polygon: Polygon, count: int) -> None:
-    """Leave the small things of yards: pools, trampolines, bins, sheets, stacks of wood."""
+    """Leave the small things of gardens and yards where there is room."""
     for x, y in scatter(rng, polygon, count):
         place = Place(x, y, rng.uniform(0, math.pi), rng.uniform(1, 2), rng.uniform(0.7, 1.5))
-        if not canvas.is_clear(place.grown(1)):
-            continue
-        kind = rng.integers(5)
-        if kind == 0:
-            pool(canvas, rng, place.grown(0.7))
-        elif kind == 1:
-            canvas.rectangle(place, "tarpaulin", hue(rng, 0.3), 0.6)
-        elif kind == 2:
-            container(canvas, rng, place.at(0, 0, 0.9, 0.5), 1.3)
-        elif kind == 3:
-            canvas.rectangle(place.grown(-0.2), "timber", hue(rng, 0.2), 1.0)
-        else:
-            canvas.lay(place.grown(0.5), "soil", hue(rng, 0.2))
+        if canvas.is_clear(place.grown(1)):
+            bric_a_brac(canvas, rng, place)
 
 
 def villas(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
     """Build detached houses along the streets with gardens behind."""
     meadow(canvas, rng, lot)
-    for side, length in edges(lot):
-        count = int(length / rng.uniform(14, 17))
+    for side in sides(lot):
+        count = int(2 * side.half_u / rng.uniform(14, 17))
         for i in range(count):
-            u = (i + 0.5) * length / count - length / 2
-            villa(canvas, rng, lot, side.at(u, 0, length / count / 2, 0))
+            half = side.half_u / count
+            villa(canvas, rng, lot, side.at((2 * i + 1) * half - side.half_u, 0, half, 0))
     core = inset(lot, 21)
     if area(core) > 350:
         villas(canvas, rng, core)
@@ -189,30 +176,35 @@ def villas(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
     plant(canvas, rng, inset(lot, 2), int(area(lot) / 18), 6.0)
 
 
-def villa(canvas: Canvas, rng: Rng, lot: Polygon, front: Place) -> None:
-    """Build one house with hedge, path, drive, garage and terrace, if there is room."""
-    half_u, half_v = rng.uniform(4.6, max(5.0, front.half_u - 2.0)), rng.uniform(4.4, 5.8)
-    spot = front.at(-1.2, rng.uniform(3, 5.5) + half_v, half_u, half_v)
+def villa(canvas: Canvas, rng: Rng, lot: Polygon, plot: Place) -> None:
+    """Build one house with its garden along the front `plot`, if there is room."""
+    half_u, half_v = rng.uniform(4.6, max(5.0, plot.half_u - 2.0)), rng.uniform(4.4, 5.8)
+    spot = plot.at(-1.2, rng.uniform(3, 5.5) + half_v, half_u, half_v)
     if not (contains(lot, spot) and canvas.is_clear(spot.grown(1.5))):
         return
     if rng.random() < 0.35:
         spot = spot._replace(angle=spot.angle + math.pi / 2)
-    drive = front.at(front.half_u - 1.7, 6.0, 1.4, 6.0)
-    canvas.lay(drive, rng.choice(("paving", "brick", "concrete")), hue(rng, 0.1))
-    canvas.lay(front.at(-1.2, 2.5, 0.7, 2.5), "paving", hue(rng, 0.1))
-    terrace = spot.at(0, half_v + 1, half_u * 0.6, 2.2)
-    canvas.lay(terrace, rng.choice(("paving", "concrete")), hue(rng, 0.1))
+    canvas.lay(plot.at(-1.2, 2.5, 0.7, 2.5), "paving", hue(rng, 0.1))
+    patio = spot.at(0, half_v + 1, half_u * 0.6, 2.2)
+    canvas.lay(patio, rng.choice(("paving", "concrete")), hue(rng, 0.1))
     house(canvas, rng, spot, rng.uniform(3.5, 6), rng.choice(("gable", "hip")), rng.choice(PITCHED))
+    driveway(canvas, rng, lot, plot)
+    if rng.random() < 0.7:
+        shrubs(canvas, rng, plot.at(-1.8, 0.6, plot.half_u - 1.8, 0.55), 1.4)
+    if rng.random() < 0.7:
+        shrubs(canvas, rng, plot.at(-plot.half_u, 10, 0.5, 9.5), 1.7)
+
+
+def driveway(canvas: Canvas, rng: Rng, lot: Polygon, plot: Place) -> None:
+    """Lead a drive past a house, for most with a garage at its end and a car on it."""
+    drive = plot.at(plot.half_u - 1.7, 6.0, 1.4, 6.0)
+    canvas.lay(drive, rng.choice(("paving", "brick", "concrete")), hue(rng, 0.1))
     garage = drive.at(0, 8.5, 1.7, 2.9)
     if rng.random() < 0.6 and contains(lot, garage) and canvas.is_clear(garage):
         flat_roof(canvas, rng, garage, 2.6, "bitumen")
-    if rng.random() < 0.6:
-        at = drive.at(0, rng.uniform(-2, 1), 0, 0)
-        car(canvas, rng, at.x, at.y, drive.angle + math.pi / 2)
-    if rng.random() < 0.7:
-        shrubs(canvas, rng, front.at(-1.8, 0.6, front.half_u - 1.8, 0.55), 1.4)
-    if rng.random() < 0.7:
-        shrubs(canvas, rng, front.at(-front.half_u, 10, 0.5, 9.5), 1.7)
+    stop = drive.at(0, rng.uniform(-2, 1), 1.0, 2.2)
+    if rng.random() < 0.6 and canvas.is_clear(stop):
+        car(canvas, rng, stop.x, stop.y, drive.angle + math.pi / 2)
 
 
 def court(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
@@ -225,22 +217,28 @@ def court(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
     flags(canvas, rng, lot, str(rng.choice(("paving", "cobble", "concrete"))), 0.0, 1.6)
     meadow(canvas, rng, inset(yard, rng.uniform(0.5, 3)))
     eaves = rng.uniform(8, 11.5)
-    for side, length in edges(lot):
-        ends = np.cumsum(rng.uniform(11, 19, 9))
-        ends = np.append(ends[ends < length - 8], length) - length / 2
-        begin = -length / 2
-        for end in ends:
-            spot = side.at((begin + end) / 2, depth / 2, (end - begin) / 2, depth / 2)
-            begin = end
-            if rng.random() < 0.95 and length > 9:
-                kind, name = ("gable", PITCHED) if rng.random() < 0.8 else ("flat", FLAT)
-                house(canvas, rng, spot, eaves + rng.normal(0, 0.6), kind, rng.choice(name))
+    for side in sides(lot):
+        if side.half_u > 4.5:
+            terrace(canvas, rng, side, depth, eaves)
     furnish_yard(canvas, rng, yard)
+
+
+def terrace(canvas: Canvas, rng: Rng, side: Place, depth: float, eaves: float) -> None:
+    """Build town houses wall to wall along one side of a lot."""
+    ends = np.cumsum(rng.uniform(11, 19, 9)) - side.half_u
+    ends = np.append(ends[ends < side.half_u - 8], side.half_u)
+    begin = -side.half_u
+    for end in ends:
+        spot = side.at((begin + end) / 2, depth / 2, (end - begin) / 2, depth / 2)
+        begin = end
+        if rng.random() < 0.95:
+            kind, name = ("gable", PITCHED) if rng.random() < 0.8 else ("flat", FLAT)
+            house(canvas, rng, spot, eaves + rng.normal(0, 0.6), kind, rng.choice(name))
 
 
 def furnish_yard(canvas: Canvas, rng: Rng, yard: Polygon) -> None:
     """Fill a yard with a rear building, parked cars, bins and trees."""
-    longest = max(edges(yard), key=lambda e: e[1])[0]
+    longest = front(yard)
     rear = longest.at(0, 9, rng.uniform(5, 9), 4)
     if contains(yard, rear.grown(2)):
         house(canvas, rng, rear, rng.uniform(3, 7), "flat", rng.choice(FLAT))
@@ -254,20 +252,19 @@ def furnish_yard(canvas: Canvas, rng: Rng, yard: Polygon) -> None:
 def slabs(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
     """Set apartment slabs in rows on a lawn with paths, trees and a car park."""
     meadow(canvas, rng, lot, mown=True)
-    longest = max(edges(lot), key=lambda e: e[1])[0]
+    longest = front(lot)
     kind, name = ("flat", rng.choice(FLAT)) if rng.random() < 0.5 else ("hip", rng.choice(PITCHED))
     eaves = rng.uniform(9, 13)
     bays = longest.at(0, 3.2, longest.half_u * rng.uniform(0.6, 0.9), 3.2)
     if contains(lot, bays):
         parking(canvas, rng, bays, 0.75)
     for v in np.arange(15.0, 90.0, rng.uniform(20, 24)):
-        for half in (21.0, 17.0, 13.0, 9.0):
-            spot = longest.at(rng.uniform(-4, 4), v, half, 5.5)
-            if contains(lot, spot.grown(1.5)):
-                canvas.lay(spot.at(0, 7.2, half + 1.5, 0.9), "concrete")
-                canvas.lay(spot.at(half - 5, -7.5, 0.8, 3), "concrete")
-                house(canvas, rng, spot, eaves, kind, name)
-                break
+        middle = rng.uniform(-4, 4)
+        rows = [longest.at(middle, v, half, 5.5) for half in (21.0, 17.0, 13.0, 9.0)]
+        for row in [row for row in rows if contains(lot, row.grown(1.5))][:1]:
+            canvas.lay(row.at(0, 7.2, row.half_u + 1.5, 0.9), "concrete")
+            canvas.lay(row.at(row.half_u - 5, -7.5, 0.8, 3), "concrete")
+            house(canvas, rng, row, eaves, kind, name)
     litter(canvas, rng, inset(lot, 2), int(area(lot) / 250))
     plant(canvas, rng, inset(lot, 2), int(area(lot) / 24), 7.0)
 
@@ -276,7 +273,7 @@ def commerce(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
     """Place a hall with a flat roof beside a large car park."""
     meadow(canvas, rng, lot)
     flags(canvas, rng, lot, str(rng.choice(("asphalt", "paving", "concrete"))), 2.2, 4.0)
-    longest = max(edges(lot), key=lambda e: e[1])[0]
+    longest = front(lot)
     back = 3.0
     for half_u, half_v in ((26, 14), (22, 12), (17, 11), (14, 9), (10, 7), (7, 5)):
         hall = longest.at(0, half_v + back, half_u, half_v)
@@ -307,17 +304,14 @@ def car_park(canvas: Canvas, rng: Rng, lot: Polygon, front: Place, back: float) 
 def park(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
     """Leave a lot green: winding path, old trees, a playground."""
     meadow(canvas, rng, lot, mown=rng.random() < 0.4)
-    longest = max(edges(lot), key=lambda e: e[1])[0]
+    longest = front(lot)
     patch, depth = region(canvas, lot, 1.0)
     along = (patch.u * math.cos(longest.angle) + patch.v * math.sin(longest.angle)) / 9
     bend = 4 * np.sin(along + rng.uniform(0, math.tau)) + rng.uniform(8, 16)
     path = np.abs(depth - 0.6 * bend) < 1.0 + 0.12 * canvas.stain[patch.window]
     canvas.paint(patch, path & (depth > 0), "brick", 1.15 * hue(rng, 0.08))
     for x, y in scatter(rng, inset(lot, 9), 3)[:1]:
-        play = Place(x, y, longest.angle, rng.uniform(4, 7), rng.uniform(3, 5))
-        canvas.lay(play, "sand", hue(rng, 0.06))
-        canvas.rectangle(play.at(0, 0, 1.5, 0.8), "timber", 1.0, 1.6)
-        canvas.rectangle(play.at(2.5, 1.0, 0.7, 0.7), "rust steel", 1.0, 1.2)
+        playground(canvas, rng, Place(x, y, longest.angle, *rng.uniform(3, 6, 2)))
     plant(canvas, rng, inset(lot, 1), int(area(lot) / 20), 7.5)
 
 
@@ -329,7 +323,7 @@ def site(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
     rails = rng.random() < 0.4
     patch, inside = filled(canvas, lot)
     canvas.paint(patch, inside, "ballast" if rails else "soil", hue(rng, 0.1))
-    longest = max(edges(lot), key=lambda e: e[1])[0]
+    longest = front(lot)
     if rails:
         for v in (3.5, 8.0, 12.5):
             track(canvas, longest.at(0, v, longest.half_u, 1.3))
@@ -345,7 +339,7 @@ def site(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
 
 
 USES = (villas, court, slabs, commerce, park, site)
-USE_SHARES = (0.27, 0.27, 0.11, 0.06, 0.10, 0.19)
+USE_SHARES = (0.24, 0.31, 0.13, 0.06, 0.07, 0.19)
 
 
 def build_town(canvas: Canvas, rng: Rng) -> None:
