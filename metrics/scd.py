@@ -30,7 +30,7 @@ def scd(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
     Raises:
         MetricError: the arrays are not three equal batches on the 0-255 scale.
     """
-    return per_image(_scd, fused, infrared, visible, metric="scd")
+    return per_image(difference_correlations, fused, infrared, visible, metric="scd")
 
 
 def scd_uint8(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
@@ -50,7 +50,8 @@ def pearson(x: Image, y: Image) -> float:
     return float(np.vdot(x, y)) / math.sqrt(xx * yy)
 
 
-def _scd(fused: Image, infrared: Image, visible: Image) -> float:
+def difference_correlations(fused: Image, infrared: Image, visible: Image) -> float:
+    """Measure `scd` of one triple of float64 images (H, W)."""
     return pearson(fused - visible, infrared) + pearson(fused - infrared, visible)
 
 

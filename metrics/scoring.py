@@ -1,14 +1,29 @@
 """Several metrics of one batch, or of many methods on the same pairs, in one call."""
 
+import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics.arrays import Values, as_triple
+from metrics.arrays import Batch, MetricFunction, Values, as_triple, finite_images, require_size
+from metrics.dialects import functions
 from metrics.errors import MetricError
-from metrics.registry import PAPER, find
+from metrics.moments import MIN_SIZE
+from metrics.registry import PAPER
+from metrics.resize import bilinear
+
+Triple = tuple[Batch, Batch, Batch]
+Table = dict[str, dict[str, Values]]
+
+# The compiled path, by metric: the smallest image side each takes.
+COMPILED = {"sf": 2, "ag": 2, "scd": 1, "vif": MIN_SIZE}
+
+# Set to "0" to measure by the definitions even where the compiled path could.
+COMPILED_SWITCH = "FUSION_METRICS_COMPILED"
 
 
 def score(
@@ -17,13 +32,40 @@ def score(
     visible: ArrayLike,
     names: Sequence[str] = PAPER,
     threads: int = 1,
+    *,
+    dialect: str | None = None,
+    resize: int | None = None,
+    compiled: bool | None = None,
 ) -> dict[str, Values]:
-    """Measure one batch; arguments and errors as in `score_methods`.
+    """Measure one batch.
+
+    Args:
+        fused: (B, H, W) on the 0-255 scale.
+        infrared: (B, H, W) likewise.
+        visible: (B, H, W) likewise.
+        names: as in `score_methods`, and so all that follow.
+        threads: see names.
+        dialect: see names.
+        resize: see names.
+        compiled: see names.
 
     Returns:
-        One (B,) float64 array a name, in the order of `names`.
+        One (B,) float64 array a name, in the order of `names`, NaN where the metric is undefined.
+
+    Raises:
+        MetricError: as `score_methods`.
     """
-    return score_methods({"fused": fused}, infrared, visible, names, threads)["fused"]
+    table = score_methods(
+        {"fused": fused},
+        infrared,
+        visible,
+        names,
+        threads,
+        dialect=dialect,
+        resize=resize,
+        compiled=compiled,
+    )
+    return table["fused"]
 
 
 def score_methods(
@@ -32,8 +74,12 @@ def score_methods(
     visible: ArrayLike,
     names: Sequence[str] = PAPER,
     threads: int = 1,
-) -> dict[str, dict[str, Values]]:
-    """Measure the outputs of several methods on the same pairs.
+    *,
+    dialect: str | None = None,
+    resize: int | None = None,
+    compiled: bool | None = None,
+) -> Table:
+    """Measure the outputs of several methods on the same pairs, the sources' share only once.
 
     Args:
         fused: for each method its images, (B, H, W) on the 0-255 scale.
@@ -41,37 +87,98 @@ def score_methods(
         visible: (B, H, W) likewise.
         names: metrics of `METRICS` or `VARIANTS`.
         threads: how many threads share the images; never changes a value.
+        dialect: reproduce a public implementation of `DIALECTS` rather than the definitions.
+        resize: measure after a bilinear resize of all images to this many pixels a side, unrounded.
+        compiled: take the compiled path for the metrics that have one; None means if numba is
+            installed and the environment does not forbid it.
 
     Returns:
         For each method one (B,) float64 array a name, NaN where the metric is undefined.
 
     Raises:
-        MetricError: an unknown name, or arrays the metrics refuse.
-    """
-    functions = {name: find(name).function for name in names}
-    triples = {method: as_triple(images, infrared, visible) for method, images in fused.items()}
-    count = len(np.asarray(infrared))
-    table = {method: {name: np.empty(count) for name in functions} for method in triples}
-
-    def measure(index: int) -> None:
-        image = slice(index, index + 1)
-        for method, (f, a, b) in triples.items():
-            for name, function in functions.items():
-                table[method][name][image] = function(f[image], a[image], b[image])
-
-    run(measure, count, threads)
-    return table
-
-
-def run(task: Callable[[int], None], count: int, threads: int) -> None:
-    """Call task(0) to task(count − 1) on a pool of threads, the first error ending it.
-
-    Raises:
-        MetricError: fewer than one thread.
+        MetricError: an unknown name or dialect, or arrays the metrics refuse.
     """
     if threads < 1:
         raise MetricError(f"threads must be 1 or more, got {threads}")
-    if threads == 1:
+    measures = functions(names, dialect)
+    triples = {method: as_triple(images, infrared, visible) for method, images in fused.items()}
+    if resize is not None:
+        side = (resize, resize)
+        sources = bilinear(infrared, side), bilinear(visible, side)
+        triples = {
+            method: (bilinear(triple[0], side), *sources) for method, triple in triples.items()
+        }
+    fast = () if dialect else tuple(name for name in measures if name in COMPILED)
+    fast = fast if fast and uses_compiler(compiled) else ()
+    table: Table = {
+        method: {name: np.full(len(triple[0]), np.nan) for name in measures}
+        for method, triple in triples.items()
+    }
+    for name in fast:
+        for triple in triples.values():
+            require_size(triple[0].shape, COMPILED[name], name)
+    plain = {name: measure for name, measure in measures.items() if name not in fast}
+    count = len(np.asarray(infrared))
+    _run(_compiled_task(triples, fast, table), count if fast else 0, threads)
+    _run(_plain_task(triples, plain, table), count if plain else 0, threads)
+    return table
+
+
+def uses_compiler(wanted: bool | None) -> bool:
+    """Decide for or against the compiled path; None asks the environment.
+
+    Raises:
+        MetricError: it is wanted, and numba is not installed.
+    """
+    if wanted is False or (wanted is None and os.environ.get(COMPILED_SWITCH) == "0"):
+        return False
+    installed = find_spec("numba") is not None
+    if wanted and not installed:
+        raise MetricError("the compiled path needs numba: install it, or leave out compiled=True")
+    return installed
+
+
+def _compiled_task(
+    triples: Mapping[str, Triple], names: tuple[str, ...], table: Table
+) -> Callable[[int], None]:
+    local = threading.local()
+
+    def measure(index: int) -> None:
+        # Numba takes most of a second to import: only now is it certain to be needed.
+        from metrics.engine import PairScorer
+
+        if not hasattr(local, "scorer"):
+            shape = next(iter(triples.values()))[0].shape
+            local.scorer = PairScorer(*shape[1:], names)
+        loaded = False
+        for method, triple in triples.items():
+            images = [batch[index] for batch in triple]
+            if not finite_images(*(image[None] for image in images)).all():
+                continue
+            if not loaded:
+                local.scorer.load(images[1], images[2])
+                loaded = True
+            for name, value in local.scorer.measure(images[0]).items():
+                if name in names:
+                    table[method][name][index] = value
+
+    return measure
+
+
+def _plain_task(
+    triples: Mapping[str, Triple], measures: Mapping[str, MetricFunction], table: Table
+) -> Callable[[int], None]:
+    def measure(index: int) -> None:
+        image = slice(index, index + 1)
+        for method, (f, a, b) in triples.items():
+            for name, function in measures.items():
+                table[method][name][image] = function(f[image], a[image], b[image])
+
+    return measure
+
+
+def _run(task: Callable[[int], None], count: int, threads: int) -> None:
+    if threads == 1 or count < 2:
         for index in range(count):
             task(index)
         return

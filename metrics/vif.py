@@ -47,26 +47,34 @@ def fidelities(fused: Image, infrared: Image, visible: Image) -> tuple[float, fl
     """Measure the fidelity to infrared and to visible apart, from images (H, W); NaN where flat."""
     kept, held = np.zeros(2), np.zeros(2)
     for scale in moments(fused, infrared, visible):
-        for source in range(2):
-            variance, shared = scale.sources[source], scale.shared[source]
-            kept[source] += _kept(variance, scale.fused, shared)
-            held[source] += np.log1p(np.where(variance < EPS, 0, variance) / NOISE).sum()
-    flat = np.array([infrared.min() == infrared.max(), visible.min() == visible.max()])
-    values = np.divide(kept, held, out=np.full(2, np.nan), where=~flat)
+        for index in range(2):
+            gain, residual, source = gain_and_residual(
+                scale.sources[index], scale.fused, scale.shared[index]
+            )
+            kept[index] += np.log1p(gain * gain * source / (residual + NOISE)).sum()
+            held[index] += np.log1p(source / NOISE).sum()
+    values = np.divide(kept, held, out=np.full(2, np.nan), where=held > 0)
     return float(values[0]), float(values[1])
 
 
-def _kept(source: Image, fused: Image, shared: Image) -> float:
+def gain_and_residual(source: Image, fused: Image, shared: Image) -> tuple[Image, Image, Image]:
+    """Regress fused on source in each window, with the authors' guards.
+
+    Args:
+        source: variance of the source, (h, w).
+        fused: variance of the fused image, likewise.
+        shared: covariance of both, likewise.
+
+    Returns:
+        Gain, variance of the residual, and the variance of the source with near-zero set to 0.
+    """
     gain = shared / (source + EPS)
     residual = fused - gain * shared
-    lost = (source < EPS) | (gain < 0)
-    gain = np.where(lost, 0, gain)
-    residual = np.where(lost, fused, residual)
-    blank = fused < EPS
-    gain[blank] = 0
-    residual[blank] = 0
-    residual = np.maximum(residual, EPS)
-    return float(np.log1p(gain * gain * source / (residual + NOISE)).sum())
+    unrelated, blank = (source < EPS) | (gain < 0), fused < EPS
+    residual = np.where(unrelated, fused, residual)
+    gain = np.where(unrelated | blank, 0, gain)
+    residual = np.maximum(np.where(blank, 0, residual), EPS)
+    return gain, residual, np.where(source < EPS, 0, source)
 
 
 def _vif(fused: Image, infrared: Image, visible: Image) -> float:

@@ -1,0 +1,5 @@
+from metrics.registry import find
+
+
+def functions(names, dialect):
+    return {name: find(name).function for name in names}

@@ -1,0 +1,38 @@
+"""Grey-level histograms and their entropies, which four metrics share."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics.arrays import Image, Values
+
+LEVELS = 256
+
+Levels = NDArray[np.intp]
+Counts = NDArray[np.intp]
+
+
+def levels(image: Image) -> Levels:
+    """Round an image (H, W) to its 8-bit levels, halves to even, as (H·W,) integers."""
+    return np.rint(image).astype(np.intp).ravel()
+
+
+def histogram(image: Image) -> Counts:
+    """Count the levels of an image (H, W), as (256,)."""
+    return np.bincount(levels(image), minlength=LEVELS)
+
+
+def joint_histogram(x: Levels, y: Levels) -> Counts:
+    """Count the pairs of levels of two images, as (256·256,)."""
+    return np.bincount(x * LEVELS + y, minlength=LEVELS * LEVELS)
+
+
+def entropy(counts: Counts) -> float:
+    """Give the Shannon entropy, in bits, of the distribution that some counts stand for."""
+    shares: Values = counts[counts > 0] / counts.sum()
+    return float(-(shares * np.log2(shares)).sum() + 0.0)
+
+
+def mutual_information(x: Image, y: Image) -> float:
+    """Give the mutual information, in bits, of the levels of two images (H, W)."""
+    joint = entropy(joint_histogram(levels(x), levels(y)))
+    return entropy(histogram(x)) + entropy(histogram(y)) - joint

@@ -1,0 +1,383 @@
+"""Compiled loops of the four paper metrics; the arithmetic is that of their definitions.
+
+Every image is float64 with mid-grey at 0, which leaves all values as they are and keeps sums over
+8-bit images exact. The loops release the interpreter lock and are cached on disk.
+
+Why they are written as they are: images are worked on in strips of columns, in flat buffers whose
+row length `TILE` is a constant, so that the rows under a window lie at constant distances. `half`
+and `strip` are tuples whose length alone counts: it is part of a function's type, hence a constant
+to the compiler, which then unrolls the loop over taps and vectorises the loop over columns (four
+times faster than with lengths known at run time). Products of many factors, their exponents taken
+out from time to time, replace one logarithm a pixel by a few hundred an image.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from metrics.arrays import Batch, Image
+from metrics.moments import MID_GREY
+from metrics.vif import EPS, NOISE
+
+# Row length of the buffers; its odd number of cache lines avoids set conflicts.
+TILE = 168
+# Columns of a vector, and vectors of a strip at each scale: those of a 320 px image fit closely.
+LANES = 8
+STRIPS = (19, 19, 9, 5)
+# Rows produced at once by a vertical window, which then loads each input row once for all of them.
+BLOCK = 4
+# Planes filtered together: two means and two squares, or one mean, one square and two products.
+PLANES = 4
+# Rows between two extractions of exponents: each factor is below 2^15, so 32 stay below 2^480.
+RESCALE = 32
+
+_FAST = {"contract", "reassoc", "nsz"}
+
+Buffer = NDArray[np.float64]
+Bits = NDArray[np.int64]
+Constant = tuple[int, ...]
+Function = TypeVar("Function", bound=Callable[..., object])
+
+_MANTISSA = np.int64(0x000FFFFFFFFFFFFF)
+_ONE = np.int64(0x3FF0000000000000)
+
+
+def _compiled(function: Function) -> Function:
+    compiled = njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")(function)
+    return cast(Function, compiled)
+
+
+@_compiled
+def centre(image: Batch, out: Image) -> None:
+    """Copy an image (H, W) of any dtype to float64 with mid-grey at 0."""
+    for i in range(image.shape[0]):
+        row, target = image[i], out[i]
+        for j in range(image.shape[1]):
+            target[j] = row[j] - MID_GREY
+
+
+@_compiled
+def texture(image: Image) -> tuple[float, float, float]:
+    """Sum the squared row and column differences and the gradient magnitudes of (H, W)."""
+    height, width = image.shape
+    across = down = slope = 0.0
+    for i in range(height):
+        row = image[i]
+        above, below = image[max(i - 1, 0)], image[min(i + 1, height - 1)]
+        step = 0.5 if 0 < i < height - 1 else 1.0
+        for j in range(width - 1):
+            across += (row[j + 1] - row[j]) ** 2
+        for j in range(width):
+            down += (below[j] - row[j]) ** 2
+        for j in range(1, width - 1):
+            gx, gy = 0.5 * (row[j + 1] - row[j - 1]), step * (below[j] - above[j])
+            slope += np.sqrt(0.5 * (gx * gx + gy * gy))
+        for edge, left, right in ((0, 0, 1), (width - 1, width - 2, width - 1)):
+            gx, gy = row[right] - row[left], step * (below[edge] - above[edge])
+            slope += np.sqrt(0.5 * (gx * gx + gy * gy))
+    return across, down, slope
+
+
+@_compiled
+def products(x: Image, y: Image) -> tuple[float, float, float]:
+    """Sum x, x² and x·y over two images (H, W)."""
+    plain = square = mixed = 0.0
+    for i in range(x.shape[0]):
+        u, v = x[i], y[i]
+        for j in range(x.shape[1]):
+            plain += u[j]
+            square += u[j] * u[j]
+            mixed += u[j] * v[j]
+    return plain, square, mixed
+
+
+@_compiled
+def halve(image: Image, taps: Buffer, half: Constant, column: Buffer, out: Image) -> None:
+    """Filter (H, W) where the window fits and keep every other row and column."""
+    reach = len(half)
+    width = image.shape[1]
+    for i in range(out.shape[0]):
+        middle = image[2 * i + reach]
+        for j in range(width):
+            column[j] = taps[reach] * middle[j]
+        for t in range(reach):
+            above, below = image[2 * i + t], image[2 * i + 2 * reach - t]
+            for j in range(width):
+                column[j] += taps[t] * (above[j] + below[j])
+        target = out[i]
+        for j in range(out.shape[1]):
+            total = taps[reach] * column[2 * j + reach]
+            for t in range(reach):
+                total += taps[t] * (column[2 * j + t] + column[2 * j + 2 * reach - t])
+            target[j] = total
+
+
+@_compiled
+def _horizontal(
+    row: Buffer, taps: Buffer, half: Constant, first: Buffer, second: Buffer, strip: Constant
+) -> None:
+    """Filter one row and write it to both halves of a ring."""
+    reach = len(half)
+    for j in range(LANES * len(strip)):
+        total = taps[reach] * row[j + reach]
+        for t in range(reach):
+            total += taps[t] * (row[j + t] + row[j + 2 * reach - t])
+        first[j] = total
+        second[j] = total
+
+
+@_compiled
+def _vertical(ring: Buffer, taps: Buffer, half: Constant, out: Buffer, strip: Constant) -> None:
+    """Filter the first rows of `ring` down to `BLOCK` rows of `out`, both of row length TILE."""
+    reach = len(half)
+    out1, out2, out3 = out[TILE:], out[2 * TILE :], out[3 * TILE :]
+    for j in range(LANES * len(strip)):
+        total0 = taps[reach] * ring[j + reach * TILE]
+        total1 = taps[reach] * ring[j + (reach + 1) * TILE]
+        total2 = taps[reach] * ring[j + (reach + 2) * TILE]
+        total3 = taps[reach] * ring[j + (reach + 3) * TILE]
+        for t in range(reach):
+            u = 2 * reach - t
+            total0 += taps[t] * (ring[j + t * TILE] + ring[j + u * TILE])
+            total1 += taps[t] * (ring[j + (t + 1) * TILE] + ring[j + (u + 1) * TILE])
+            total2 += taps[t] * (ring[j + (t + 2) * TILE] + ring[j + (u + 2) * TILE])
+            total3 += taps[t] * (ring[j + (t + 3) * TILE] + ring[j + (u + 3) * TILE])
+        out[j] = total0
+        out1[j] = total1
+        out2[j] = total2
+        out3[j] = total3
+
+
+@_compiled
+def _normalise(factors: Buffer, bits: Bits, count: int) -> int:
+    """Take the exponents out of positive `factors`, whose memory `bits` shares; sum them."""
+    exponents = 0
+    for j in range(count):
+        exponents += (bits[j] >> 52) - 1023
+        bits[j] = (bits[j] & _MANTISSA) | _ONE
+    return exponents
+
+
+@_compiled
+def _log(factors: Buffer, count: int) -> float:
+    total = 0.0
+    for j in range(count):
+        total += np.log(factors[j])
+    return total
+
+
+@_compiled
+def _source_rows(a: Image, b: Image, start: int, count: int, rows: Buffer) -> None:
+    """Lay out the strips of infrared, visible and their squares that one row needs."""
+    x, y = a[start:], b[start:]
+    span = rows.size // PLANES
+    r1, r2, r3 = rows[span:], rows[2 * span :], rows[3 * span :]
+    for j in range(count):
+        rows[j] = x[j]
+        r1[j] = y[j]
+        r2[j] = x[j] * x[j]
+        r3[j] = y[j] * y[j]
+
+
+@_compiled
+def _fused_rows(f: Image, a: Image, b: Image, start: int, count: int, rows: Buffer) -> None:
+    """Lay out the strips of fused, its square and its products with the sources."""
+    x, y, z = f[start:], a[start:], b[start:]
+    span = rows.size // PLANES
+    r1, r2, r3 = rows[span:], rows[2 * span :], rows[3 * span :]
+    for j in range(count):
+        rows[j] = x[j]
+        r1[j] = x[j] * x[j]
+        r2[j] = x[j] * y[j]
+        r3[j] = x[j] * z[j]
+
+
+@_compiled
+def _filter_row(
+    rows: Buffer,
+    taps: Buffer,
+    half: Constant,
+    ring: Buffer,
+    slot: int,
+    period: int,
+    strip: Constant,
+) -> None:
+    span, plane = rows.size // PLANES, ring.size // PLANES
+    for p in range(PLANES):
+        target = ring[p * plane + slot * TILE :]
+        _horizontal(rows[p * span :], taps, half, target, target[period * TILE :], strip)
+
+
+@_compiled
+def _filter_block(
+    ring: Buffer, slot: int, taps: Buffer, half: Constant, means: Buffer, strip: Constant
+) -> None:
+    plane = ring.size // PLANES
+    for p in range(PLANES):
+        window = ring[p * plane + slot * TILE : (p + 1) * plane]
+        _vertical(window, taps, half, means[p * BLOCK * TILE :], strip)
+
+
+@_compiled
+def _keep_source(means: Buffer, maps: Buffer, held: Buffer, strip: Constant) -> None:
+    """Store means and variances of one row of windows and multiply up what the sources hold."""
+    for source in range(2):
+        mean_row, square_row = means[source * BLOCK * TILE :], means[(2 + source) * BLOCK * TILE :]
+        mean_map, variance_map = maps[source * TILE :], maps[(2 + source) * TILE :]
+        factors = held[source * TILE :]
+        for j in range(LANES * len(strip)):
+            mean = mean_row[j]
+            variance = square_row[j] - mean * mean
+            variance = 0.0 if variance < EPS else variance
+            mean_map[j] = mean
+            variance_map[j] = variance
+            factors[j] *= 1.0 + variance / NOISE
+
+
+@_compiled
+def _keep_fused(means: Buffer, maps: Buffer, kept: Buffer, strip: Constant) -> None:
+    """Multiply up, for one row of windows, numerators and denominators of 1 + g²σ²ᵣ/(σ²ᵥ + 2)."""
+    square_row = means[BLOCK * TILE :]
+    for source in range(2):
+        shared_row = means[(2 + source) * BLOCK * TILE :]
+        mean_map, variance_map = maps[source * TILE :], maps[(2 + source) * TILE :]
+        above, below = kept[2 * source * TILE :], kept[(2 * source + 1) * TILE :]
+        for j in range(LANES * len(strip)):
+            mean = means[j]
+            fused = square_row[j] - mean * mean
+            shared = shared_row[j] - mean_map[j] * mean
+            variance = variance_map[j]
+            gain = shared / (variance + EPS)
+            residual = fused - gain * shared
+            lost = (variance == 0.0) | (gain < 0.0)
+            blank = fused < EPS
+            gain = 0.0 if lost | blank else gain
+            residual = fused if lost else residual
+            residual = EPS if blank | (residual < EPS) else residual
+            noise = residual + NOISE
+            above[j] *= noise + gain * gain * variance
+            below[j] *= noise
+
+
+@_compiled
+def source_pass(
+    a: Image,
+    b: Image,
+    taps: Buffer,
+    half: Constant,
+    strip: Constant,
+    rows: Buffer,
+    ring: Buffer,
+    means: Buffer,
+    held: Buffer,
+    maps: Buffer,
+) -> tuple[float, float]:
+    """Filter one scale of a pair of sources.
+
+    Args:
+        a: infrared, (H, W) float64 with mid-grey at 0.
+        b: visible, likewise.
+        taps: the window, (2·len(half) + 1,).
+        half: one item per tap left of the centre.
+        strip: one item per vector of a strip's columns.
+        rows: scratch, (4·(TILE + taps − 1),).
+        ring: scratch, (4·2·(taps − 1 + BLOCK)·TILE,).
+        means: scratch, (4·BLOCK·TILE,).
+        held: scratch, (2·TILE,).
+        maps: receives mean and variance maps, (strips, windows down, 4·TILE).
+
+    Returns:
+        Σ log(1 + σ²ᵣ / 2) for infrared and for visible.
+    """
+    reach = len(half)
+    period = 2 * reach + BLOCK
+    height, windows, columns = a.shape[0], a.shape[0] - 2 * reach, a.shape[1] - 2 * reach
+    width = LANES * len(strip)
+    bits = held.view(np.int64)
+    totals = np.zeros(2)
+    for tile in range(maps.shape[0]):
+        start = tile * width
+        count = min(width, columns - start)
+        held[:] = 1.0
+        filled = 0
+        for top in range(0, windows, BLOCK):
+            while filled < min(top + period, height):
+                _source_rows(a[filled], b[filled], start, count + 2 * reach, rows)
+                _filter_row(rows, taps, half, ring, filled % period, period, strip)
+                filled += 1
+            _filter_block(ring, top % period, taps, half, means, strip)
+            for r in range(min(BLOCK, windows - top)):
+                _keep_source(means[r * TILE :], maps[tile, top + r], held, strip)
+            if top % RESCALE == RESCALE - BLOCK or top + BLOCK >= windows:
+                for k in range(2):
+                    exponents = _normalise(held[k * TILE :], bits[k * TILE :], count)
+                    totals[k] += exponents * np.log(2.0)
+        for k in range(2):
+            totals[k] += _log(held[k * TILE :], count)
+    return totals[0], totals[1]
+
+
+@_compiled
+def fused_pass(
+    f: Image,
+    a: Image,
+    b: Image,
+    taps: Buffer,
+    half: Constant,
+    strip: Constant,
+    rows: Buffer,
+    ring: Buffer,
+    means: Buffer,
+    kept: Buffer,
+    maps: Buffer,
+) -> tuple[float, float]:
+    """Filter one scale of a fused image and compare it with the maps of its sources.
+
+    Args:
+        f: fused, (H, W) float64 with mid-grey at 0.
+        a: infrared, likewise.
+        b: visible, likewise.
+        taps: as in `source_pass`, and so half, strip, rows, ring and means.
+        half: see taps.
+        strip: see taps.
+        rows: see taps.
+        ring: see taps.
+        means: see taps.
+        kept: scratch, (4·TILE,).
+        maps: what `source_pass` stored.
+
+    Returns:
+        Σ log(1 + g²σ²ᵣ / (σ²ᵥ + 2)) for infrared and for visible.
+    """
+    reach = len(half)
+    period = 2 * reach + BLOCK
+    height, windows, columns = a.shape[0], a.shape[0] - 2 * reach, a.shape[1] - 2 * reach
+    width = LANES * len(strip)
+    bits = kept.view(np.int64)
+    exponents = np.zeros(4, np.int64)
+    totals = np.zeros(4)
+    for tile in range(maps.shape[0]):
+        start = tile * width
+        count = min(width, columns - start)
+        kept[:] = 1.0
+        filled = 0
+        for top in range(0, windows, BLOCK):
+            while filled < min(top + period, height):
+                _fused_rows(f[filled], a[filled], b[filled], start, count + 2 * reach, rows)
+                _filter_row(rows, taps, half, ring, filled % period, period, strip)
+                filled += 1
+            _filter_block(ring, top % period, taps, half, means, strip)
+            for r in range(min(BLOCK, windows - top)):
+                _keep_fused(means[r * TILE :], maps[tile, top + r], kept, strip)
+            if top % RESCALE == RESCALE - BLOCK or top + BLOCK >= windows:
+                for k in range(4):
+                    exponents[k] += _normalise(kept[k * TILE :], bits[k * TILE :], count)
+        for k in range(4):
+            totals[k] += _log(kept[k * TILE :], count)
+    ln2 = np.log(2.0)
+    infrared = (exponents[0] - exponents[1]) * ln2 + (totals[0] - totals[1])
+    visible = (exponents[2] - exponents[3]) * ln2 + (totals[2] - totals[3])
+    return infrared, visible
