@@ -117,7 +117,7 @@ def meadow(canvas: Canvas, rng: Rng, polygon: Polygon, mown: bool = False) -> No
     """Grow grass with dry spots and, if mown, the stripes of the mower."""
     patch, depth = region(canvas, polygon, 0.6)
     window = patch.window
-    dryness = canvas.clouds[window] + 0.5 * canvas.stain[window] - rng.uniform(0.2, 1.8)
+    dryness = canvas.clouds[window] + 0.5 * canvas.stain[window] - rng.uniform(0.5, 2.0)
     dry = 1 / (1 + np.exp(-2.5 * dryness))
     ratio = REFLECTANCE[CODES["dry grass"]] / REFLECTANCE[CODES["lawn"]]
     tint = hue(rng, 0.08)[:, None, None] * (1 + dry * (ratio[:, None, None] - 1))

@@ -249,3 +249,10 @@ def track(canvas: Canvas, place: Place) -> None:
     sleeper = bed & (np.abs(patch.v) < 1.25) & (patch.u % 0.65 < 0.27)
     canvas.paint(patch, sleeper, "sleeper")
     canvas.paint(patch, bed & (np.abs(np.abs(patch.v) - 0.72) < 0.07), "rail")
+
+
+def ruts(canvas: Canvas, place: Place) -> None:
+    """Press the tracks of a lorry into the soil along u."""
+    patch = canvas.patch(place)
+    soft = canvas.material[patch.window] == CODES["soil"]
+    canvas.paint(patch, soft & (np.abs(np.abs(patch.v) - 0.95) < 0.25), "soil", 0.78)

@@ -159,7 +159,7 @@ def smooth_noise(rng: Rng, side: int, spacing: float) -> Array:
 
 def cushions(rng: Rng, side: int, count: int) -> Array:
     """Return a (side, side) wrapping texture in [0, 1] of `count` x `count` domes side by side."""
-    jitter = rng.uniform(0.1, 0.9, (2, count, count)).astype(np.float32)
+    jitter = rng.uniform(0, 1, (2, count, count)).astype(np.float32)
     position = (np.arange(side, dtype=np.float32) + 0.5) * (count / side)
     cell = position.astype(int)
     nearest = np.full((side, side), 2.0, np.float32)
@@ -321,7 +321,8 @@ def _albedo(canvas: Canvas) -> Array:
     """Return the reflectance (4, n, n) with the texture of each material."""
     grain, stain, patch = np.moveaxis(CONTRAST[canvas.material], -1, 0)
     texture = grain * canvas.grain + stain * canvas.stain + patch * canvas.clouds
-    return np.multiply(canvas.reflectance, np.exp(texture))
+    albedo: Array = canvas.reflectance * np.exp(texture)
+    return albedo
 
 
 def radiance(canvas: Canvas, azimuth: float, elevation: float) -> Array:

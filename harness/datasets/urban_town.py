@@ -31,6 +31,7 @@ from harness.datasets.urban_objects import (
     hue,
     parking,
     playground,
+    ruts,
     shrubs,
     track,
     tree,
@@ -135,7 +136,7 @@ def avenue(canvas: Canvas, rng: Rng, block: Polygon) -> None:
             spot = side.at(u + rng.normal(0, 0.5), 0, 0.7, 0.7)
             if rng.random() < 0.8 and canvas.is_clear(spot):
                 canvas.lay(spot, "bed")
-                tree(canvas, rng, spot.x, spot.y, rng.uniform(1.8, 4.2))
+                tree(canvas, rng, spot.x, spot.y, rng.uniform(1.8, 4.6))
 
 
 def lamps(canvas: Canvas, rng: Rng, side: Place) -> None:
@@ -173,7 +174,7 @@ def villas(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
         villas(canvas, rng, core)
         return
     litter(canvas, rng, inset(lot, 3), int(area(lot) / 80))
-    plant(canvas, rng, inset(lot, 2), int(area(lot) / 18), 6.0)
+    plant(canvas, rng, inset(lot, 2), int(area(lot) / 12), 6.5)
 
 
 def villa(canvas: Canvas, rng: Rng, lot: Polygon, plot: Place) -> None:
@@ -246,7 +247,7 @@ def furnish_yard(canvas: Canvas, rng: Rng, yard: Polygon) -> None:
     if longest.half_u > 5 and contains(yard, bays):
         parking(canvas, rng, bays, 0.7)
     litter(canvas, rng, yard, int(area(yard) / 30))
-    plant(canvas, rng, yard, int(area(yard) / 28), 4.5)
+    plant(canvas, rng, yard, int(area(yard) / 20), 5.0)
 
 
 def slabs(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
@@ -318,7 +319,9 @@ def park(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
 def site(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
     """Open a building site, or lay a few sidings if the lot is a railway yard."""
     if area(lot) > 900:
-        lot, rest = halves(lot, 600 / area(lot))
+        share = 600 / area(lot)
+        ends = [halves(lot, share), halves(lot, 1 - share)[::-1]]
+        lot, rest = min(ends, key=lambda end: remoteness(end[0]))
         villas(canvas, rng, rest)
     rails = rng.random() < 0.4
     patch, inside = filled(canvas, lot)
@@ -329,8 +332,7 @@ def site(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
             track(canvas, longest.at(0, v, longest.half_u, 1.3))
     else:
         for v in rng.uniform(2, 16, 4):
-            rut = longest.at(0, v, longest.half_u, 0.3, rng.normal(0, 0.1))
-            canvas.lay(rut, "soil", 0.78)
+            ruts(canvas, longest.at(0, v, longest.half_u, 1.2, rng.normal(0, 0.1)))
     for x, y in scatter(rng, inset(lot, 2.5), int(area(lot) / 45)):
         box = Place(x, y, longest.angle + rng.choice((0, math.pi / 2)), 3.0, 1.2)
         if canvas.is_clear(box.grown(0.5)):
@@ -339,7 +341,23 @@ def site(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
 
 
 USES = (villas, court, slabs, commerce, park, site)
-USE_SHARES = (0.24, 0.31, 0.13, 0.06, 0.07, 0.19)
+USE_SHARES = (0.27, 0.32, 0.15, 0.07, 0.09, 0.10)
+CENTRAL_USES = (villas, court, court, park, site)
+"""What the parcels next to the centre are, in some order: every picture shows every class."""
+
+
+def remoteness(polygon: Polygon) -> float:
+    """Return the distance in metres of a polygon from the centre of the picture."""
+    return float(np.hypot(*polygon.mean(axis=0)))
+
+
+def parcels(rng: Rng, lots: list[Polygon]) -> list[Polygon]:
+    """Return the parts of all lots that get a use of their own, the most central first."""
+    parts = []
+    for lot in lots:
+        parted = area(lot) > 1800 and rng.random() < 0.65
+        parts += halves(lot, rng.uniform(0.35, 0.65)) if parted else [lot]
+    return sorted((part for part in parts if area(part) > 100), key=remoteness)
 
 
 def build_town(canvas: Canvas, rng: Rng) -> None:
@@ -354,10 +372,9 @@ def build_town(canvas: Canvas, rng: Rng) -> None:
     lots = [pavement(canvas, rng, block) for block in blocks]
     for road in streets:
         traffic(canvas, rng, road)
-    for lot in lots:
-        parted = area(lot) > 1800 and rng.random() < 0.65
-        for parcel in halves(lot, rng.uniform(0.35, 0.65)) if parted else [lot]:
-            if area(parcel) > 100:
-                USES[rng.choice(len(USES), p=USE_SHARES)](canvas, rng, parcel)
+    central = list(rng.permutation(len(CENTRAL_USES)))
+    for parcel in parcels(rng, lots):
+        use = CENTRAL_USES[central.pop()] if central else USES[rng.choice(len(USES), p=USE_SHARES)]
+        use(canvas, rng, parcel)
     for block in blocks:
         avenue(canvas, rng, block)
