@@ -16,12 +16,12 @@ class Edges:
     orientation: Image
 
 
-def sobel(image: Image, border: Literal["constant", "symmetric"]) -> tuple[Image, Image]:
+def sobel(image: Image, border: Literal["constant", "reflect"]) -> tuple[Image, Image]:
     """Give the horizontal and vertical Sobel responses of (H, W), each (H, W).
 
     Args:
         image: (H, W).
-        border: what lies outside, zeros or the mirrored image.
+        border: what lies outside, zeros or the image mirrored at its outermost pixels.
     """
     padded = np.pad(image, 1, mode=border)
     smooth_down = padded[:-2] + 2 * padded[1:-1] + padded[2:]

@@ -33,15 +33,13 @@ class Scale:
         self._column = aligned(2 * width + size)
         strips = math.ceil((width - size + 1) / (LANES * STRIPS[level]))
         self._maps = aligned(strips, height - size + 1, PLANES * TILE)
-        self._arguments = (
-            self._taps,
-            self._half,
-            (0,) * STRIPS[level],
-            aligned(PLANES * (TILE + size - 1)),
-            aligned(PLANES * 2 * (size - 1 + BLOCK) * TILE),
-            aligned(PLANES * BLOCK * TILE),
+        self._strip = (0,) * STRIPS[level]
+        self._scratch = kernels.Scratch(
+            rows=aligned(PLANES * (TILE + size - 1)),
+            ring=aligned(PLANES * 2 * (size - 1 + BLOCK) * TILE),
+            means=aligned(PLANES * BLOCK * TILE),
+            factors=aligned(4 * TILE),
         )
-        self._products = aligned(4 * TILE)
 
     def halve(self, finer: Image, image: Image) -> None:
         """Fill an image of this scale from its counterpart at the scale above."""
@@ -49,13 +47,28 @@ class Scale:
 
     def keep_sources(self) -> tuple[float, float]:
         """Store what the fused images need to know of the sources; give the denominators."""
-        images = self.infrared, self.visible
-        return kernels.source_pass(*images, *self._arguments, self._products, self._maps)
+        return kernels.source_pass(
+            self.infrared,
+            self.visible,
+            self._taps,
+            self._half,
+            self._strip,
+            self._scratch,
+            self._maps,
+        )
 
     def compare(self) -> tuple[float, float]:
         """Give the numerators of the fused image."""
-        images = self.fused, self.infrared, self.visible
-        return kernels.fused_pass(*images, *self._arguments, self._products, self._maps)
+        return kernels.fused_pass(
+            self.fused,
+            self.infrared,
+            self.visible,
+            self._taps,
+            self._half,
+            self._strip,
+            self._scratch,
+            self._maps,
+        )
 
 
 class PairScorer:

@@ -12,15 +12,15 @@ out from time to time, replace one logarithm a pixel by a few hundred an image.
 """
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from metrics.arrays import Batch, Image
-from metrics.moments import MID_GREY
-from metrics.vif import EPS, NOISE
+from metrics.moments import FLAT, MID_GREY
+from metrics.vif import NOISE
 
 # Row length of the buffers; its odd number of cache lines avoids set conflicts.
 TILE = 168
@@ -40,6 +40,23 @@ Buffer = NDArray[np.float64]
 Bits = NDArray[np.int64]
 Constant = tuple[int, ...]
 Function = TypeVar("Function", bound=Callable[..., object])
+
+
+class Scratch(NamedTuple):
+    """Memory that the two passes of one scale work in, for windows of n taps.
+
+    Attributes:
+        rows: one row of each plane, (4·(TILE + n − 1),).
+        ring: the filtered rows under `BLOCK` windows, twice, (4·2·(n − 1 + BLOCK)·TILE,).
+        means: one block of filtered rows, (4·BLOCK·TILE,).
+        factors: products of factors a column, (4·TILE,).
+    """
+
+    rows: Buffer
+    ring: Buffer
+    means: Buffer
+    factors: Buffer
+
 
 _MANTISSA = np.int64(0x000FFFFFFFFFFFFF)
 _ONE = np.int64(0x3FF0000000000000)
@@ -152,8 +169,8 @@ def _vertical(ring: Buffer, taps: Buffer, half: Constant, out: Buffer, strip: Co
 
 
 @_compiled
-def _normalise(factors: Buffer, bits: Bits, count: int) -> int:
-    """Take the exponents out of positive `factors`, whose memory `bits` shares; sum them."""
+def _normalise(bits: Bits, count: int) -> int:
+    """Take the exponents out of positive float64 numbers, given by their bits, and sum them."""
     exponents = 0
     for j in range(count):
         exponents += (bits[j] >> 52) - 1023
@@ -231,7 +248,7 @@ def _keep_source(means: Buffer, maps: Buffer, held: Buffer, strip: Constant) -> 
         for j in range(LANES * len(strip)):
             mean = mean_row[j]
             variance = square_row[j] - mean * mean
-            variance = 0.0 if variance < EPS else variance
+            variance = 0.0 if variance < FLAT else variance
             mean_map[j] = mean
             variance_map[j] = variance
             factors[j] *= 1.0 + variance / NOISE
@@ -250,13 +267,13 @@ def _keep_fused(means: Buffer, maps: Buffer, kept: Buffer, strip: Constant) -> N
             fused = square_row[j] - mean * mean
             shared = shared_row[j] - mean_map[j] * mean
             variance = variance_map[j]
-            gain = shared / (variance + EPS)
+            gain = shared / (variance + FLAT)
             residual = fused - gain * shared
             lost = (variance == 0.0) | (gain < 0.0)
-            blank = fused < EPS
+            blank = fused < FLAT
             gain = 0.0 if lost | blank else gain
             residual = fused if lost else residual
-            residual = EPS if blank | (residual < EPS) else residual
+            residual = FLAT if blank | (residual < FLAT) else residual
             noise = residual + NOISE
             above[j] *= noise + gain * gain * variance
             below[j] *= noise
@@ -269,10 +286,7 @@ def source_pass(
     taps: Buffer,
     half: Constant,
     strip: Constant,
-    rows: Buffer,
-    ring: Buffer,
-    means: Buffer,
-    held: Buffer,
+    scratch: Scratch,
     maps: Buffer,
 ) -> tuple[float, float]:
     """Filter one scale of a pair of sources.
@@ -283,21 +297,19 @@ def source_pass(
         taps: the window, (2·len(half) + 1,).
         half: one item per tap left of the centre.
         strip: one item per vector of a strip's columns.
-        rows: scratch, (4·(TILE + taps − 1),).
-        ring: scratch, (4·2·(taps − 1 + BLOCK)·TILE,).
-        means: scratch, (4·BLOCK·TILE,).
-        held: scratch, (2·TILE,).
+        scratch: memory to work in.
         maps: receives mean and variance maps, (strips, windows down, 4·TILE).
 
     Returns:
         Σ log(1 + σ²ᵣ / 2) for infrared and for visible.
     """
-    reach = len(half)
+    reach, width = len(half), LANES * len(strip)
     period = 2 * reach + BLOCK
     height, windows, columns = a.shape[0], a.shape[0] - 2 * reach, a.shape[1] - 2 * reach
-    width = LANES * len(strip)
+    rows, ring, means, held = scratch.rows, scratch.ring, scratch.means, scratch.factors
     bits = held.view(np.int64)
-    totals = np.zeros(2)
+    exponents = np.zeros(2, np.int64)
+    logs = np.zeros(2)
     for tile in range(maps.shape[0]):
         start = tile * width
         count = min(width, columns - start)
@@ -313,11 +325,11 @@ def source_pass(
                 _keep_source(means[r * TILE :], maps[tile, top + r], held, strip)
             if top % RESCALE == RESCALE - BLOCK or top + BLOCK >= windows:
                 for k in range(2):
-                    exponents = _normalise(held[k * TILE :], bits[k * TILE :], count)
-                    totals[k] += exponents * np.log(2.0)
+                    exponents[k] += _normalise(bits[k * TILE :], count)
         for k in range(2):
-            totals[k] += _log(held[k * TILE :], count)
-    return totals[0], totals[1]
+            logs[k] += _log(held[k * TILE :], count)
+    ln2 = np.log(2.0)
+    return exponents[0] * ln2 + logs[0], exponents[1] * ln2 + logs[1]
 
 
 @_compiled
@@ -328,10 +340,7 @@ def fused_pass(
     taps: Buffer,
     half: Constant,
     strip: Constant,
-    rows: Buffer,
-    ring: Buffer,
-    means: Buffer,
-    kept: Buffer,
+    scratch: Scratch,
     maps: Buffer,
 ) -> tuple[float, float]:
     """Filter one scale of a fused image and compare it with the maps of its sources.
@@ -340,25 +349,22 @@ def fused_pass(
         f: fused, (H, W) float64 with mid-grey at 0.
         a: infrared, likewise.
         b: visible, likewise.
-        taps: as in `source_pass`, and so half, strip, rows, ring and means.
+        taps: as in `source_pass`, and so half, strip and scratch.
         half: see taps.
         strip: see taps.
-        rows: see taps.
-        ring: see taps.
-        means: see taps.
-        kept: scratch, (4·TILE,).
+        scratch: see taps.
         maps: what `source_pass` stored.
 
     Returns:
         Σ log(1 + g²σ²ᵣ / (σ²ᵥ + 2)) for infrared and for visible.
     """
-    reach = len(half)
+    reach, width = len(half), LANES * len(strip)
     period = 2 * reach + BLOCK
     height, windows, columns = a.shape[0], a.shape[0] - 2 * reach, a.shape[1] - 2 * reach
-    width = LANES * len(strip)
+    rows, ring, means, kept = scratch.rows, scratch.ring, scratch.means, scratch.factors
     bits = kept.view(np.int64)
     exponents = np.zeros(4, np.int64)
-    totals = np.zeros(4)
+    logs = np.zeros(4)
     for tile in range(maps.shape[0]):
         start = tile * width
         count = min(width, columns - start)
@@ -374,10 +380,10 @@ def fused_pass(
                 _keep_fused(means[r * TILE :], maps[tile, top + r], kept, strip)
             if top % RESCALE == RESCALE - BLOCK or top + BLOCK >= windows:
                 for k in range(4):
-                    exponents[k] += _normalise(kept[k * TILE :], bits[k * TILE :], count)
+                    exponents[k] += _normalise(bits[k * TILE :], count)
         for k in range(4):
-            totals[k] += _log(kept[k * TILE :], count)
+            logs[k] += _log(kept[k * TILE :], count)
     ln2 = np.log(2.0)
-    infrared = (exponents[0] - exponents[1]) * ln2 + (totals[0] - totals[1])
-    visible = (exponents[2] - exponents[3]) * ln2 + (totals[2] - totals[3])
+    infrared = (exponents[0] - exponents[1]) * ln2 + (logs[0] - logs[1])
+    visible = (exponents[2] - exponents[3]) * ln2 + (logs[2] - logs[3])
     return infrared, visible

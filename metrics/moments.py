@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
-from metrics.arrays import Image
+from metrics.arrays import Image, Values
 from metrics.filters import filter_valid, gaussian
 
 WINDOWS = (17, 9, 5, 3)
@@ -16,10 +14,13 @@ MIN_SIZE = 41
 # Grey levels around mid-grey make E[x²] − E[x]² lose two bits less to rounding.
 MID_GREY = 128.0
 
+# A variance below this, in squared grey levels, is what rounding leaves of a flat window.
+FLAT = 1e-10
+
 
 @dataclass(frozen=True)
 class Moments:
-    """Local statistics of one scale, each map (h, w) float64, variances not negative.
+    """Local statistics of one scale, each map (h, w) float64, variances below `FLAT` set to 0.
 
     Attributes:
         fused: variance of the fused image.
@@ -50,17 +51,20 @@ def moments(fused: Image, infrared: Image, visible: Image) -> Iterator[Moments]:
     for scale, size in enumerate(WINDOWS):
         taps = gaussian(size, size / 5)
         if scale:
-            images = [filter_valid(image, taps)[::2, ::2] for image in images]
+            images = [filter_valid(image, taps, step=2) for image in images]
         f, a, b = images
         mean_f, mean_a, mean_b = (filter_valid(image, taps) for image in images)
         yield Moments(
-            fused=np.maximum(filter_valid(f * f, taps) - mean_f * mean_f, 0),
-            sources=(
-                np.maximum(filter_valid(a * a, taps) - mean_a * mean_a, 0),
-                np.maximum(filter_valid(b * b, taps) - mean_b * mean_b, 0),
-            ),
+            fused=_variance(f, mean_f, taps),
+            sources=(_variance(a, mean_a, taps), _variance(b, mean_b, taps)),
             shared=(
                 filter_valid(a * f, taps) - mean_a * mean_f,
                 filter_valid(b * f, taps) - mean_b * mean_f,
             ),
         )
+
+
+def _variance(image: Image, mean: Image, taps: Values) -> Image:
+    variance = filter_valid(image * image, taps) - mean * mean
+    variance[variance < FLAT] = 0
+    return variance

@@ -1,5 +1,6 @@
 """MS-SSIM, structural similarity over five scales, summed over both sources."""
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from metrics.arrays import Image, Values, per_image
@@ -15,8 +16,9 @@ def ms_ssim(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values
     """Measure the multi-scale structural similarity to the sources, summed over both.
 
     Per source, Π over five scales of the mean contrast-structure term (of the mean SSIM at the
-    fifth) to the power of the scale's weight (Wang, Simoncelli and Bovik, Asilomar Conference 2003);
-    the next scale is the mean of 2×2 pixels. Negative terms count as 0.
+    fifth) to the power of the scale's weight (Wang, Simoncelli and Bovik, Asilomar Conference on
+    Signals, Systems and Computers, 2003). The next scale is the mean of 2×2 pixels, the last row or
+    column of an odd side left out. Negative terms count as 0.
 
     Args:
         fused: (B, H, W) on the 0-255 scale, at least 176×176 px.
@@ -47,7 +49,7 @@ def pair_ms_ssim(x: Image, y: Image) -> float:
 def _halve(image: Image) -> Image:
     height, width = (side // 2 for side in image.shape)
     blocks = image[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
-    return blocks.mean(axis=(1, 3))
+    return np.asarray(blocks.mean(axis=(1, 3)))
 
 
 def _ms_ssim(fused: Image, infrared: Image, visible: Image) -> float:

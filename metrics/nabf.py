@@ -1,5 +1,7 @@
 """N^AB/F, the share of edges in the fused image that neither source has."""
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -30,13 +32,13 @@ def nabf(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
     Raises:
         MetricError: the arrays are not three equal batches on the 0-255 scale.
     """
-    return per_image(_nabf, fused, infrared, visible, metric="nabf")
+    return per_image(added_edges, fused, infrared, visible, metric="nabf")
 
 
 def _edges(image: Image) -> Edges:
-    across, down = sobel(image, "symmetric")
-    slope = np.divide(across, down, out=np.sign(across) * np.inf, where=down != 0)
-    slope[(across == 0) & (down == 0)] = 0
+    across, down = sobel(image, "reflect")
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = np.where((across == 0) & (down == 0), 0, across / down)
     return Edges(np.hypot(across, down) / 8, np.arctan(slope))
 
 
@@ -51,9 +53,11 @@ def _lost(source: Edges, fused: Edges) -> Image:
     return np.asarray(1 - np.sqrt(strength * orientation))
 
 
-def _nabf(fused: Image, infrared: Image, visible: Image) -> float:
+def added_edges(fused: Image, infrared: Image, visible: Image, floor: float = FLOOR) -> float:
+    """Measure `nabf` of one triple (H, W), with another weight of edges below the threshold."""
     f, a, b = _edges(fused), _edges(infrared), _edges(visible)
-    weights = [np.where(s.strength < THRESHOLD, FLOOR, s.strength**EXPONENT) for s in (a, b)]
+    weights = [np.where(s.strength < THRESHOLD, floor, s.strength**EXPONENT) for s in (a, b)]
+    total = float((weights[0] + weights[1]).sum())
     added = (f.strength > a.strength) & (f.strength > b.strength)
     lost = _lost(a, f) * weights[0] + _lost(b, f) * weights[1]
-    return float((lost * added).sum() / (weights[0] + weights[1]).sum())
+    return float((lost * added).sum()) / total if total > 0 else math.nan

@@ -44,7 +44,7 @@ def _preserved(source: Edges, fused: Edges) -> Image:
     ratio = np.divide(weaker, stronger, out=stronger.copy(), where=weaker != stronger)
     agreement = 1 - np.abs(source.orientation - fused.orientation) * (2 / np.pi)
     strength = 0.9994 / (1 + np.exp(-15 * (ratio - 0.5)))
-    orientation = 0.9879 / (1 + np.exp(-22 * (np.abs(agreement) - 0.8)))
+    orientation = 0.9879 / (1 + np.exp(-22 * (agreement - 0.8)))
     return np.asarray(strength * orientation)
 
 

@@ -149,7 +149,7 @@ def _compiled_task(
 
         if not hasattr(local, "scorer"):
             shape = next(iter(triples.values()))[0].shape
-            local.scorer = PairScorer(*shape[1:], names)
+            local.scorer = PairScorer(shape[1], shape[2], names)
         loaded = False
         for method, triple in triples.items():
             images = [batch[index] for batch in triple]

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from metrics.arrays import Image, Values, per_image
-from metrics.moments import MIN_SIZE, moments
+from metrics.moments import FLAT, MIN_SIZE, moments
 
-# Variance of the visual noise, in squared grey levels, and the authors' guard against 0/0.
+# Variance of the visual noise, in squared grey levels.
 NOISE = 2.0
-EPS = 1e-10
 
 
 def vif(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
@@ -39,7 +38,7 @@ def vif(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
 
 
 def vif_mean(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure half of `vif`, the mean over both sources; arguments and errors are those of `vif`."""
+    """Measure half of `vif`, its mean over both sources; arguments and errors are the same."""
     return vif(fused, infrared, visible) / 2
 
 
@@ -47,34 +46,28 @@ def fidelities(fused: Image, infrared: Image, visible: Image) -> tuple[float, fl
     """Measure the fidelity to infrared and to visible apart, from images (H, W); NaN where flat."""
     kept, held = np.zeros(2), np.zeros(2)
     for scale in moments(fused, infrared, visible):
-        for index in range(2):
-            gain, residual, source = gain_and_residual(
-                scale.sources[index], scale.fused, scale.shared[index]
-            )
-            kept[index] += np.log1p(gain * gain * source / (residual + NOISE)).sum()
-            held[index] += np.log1p(source / NOISE).sum()
+        for index, source in enumerate(scale.sources):
+            gain, residual = gain_and_residual(source, scale.fused, scale.shared[index])
+            kept[index] += np.log(1 + gain * gain * source / (residual + NOISE)).sum()
+            held[index] += np.log(1 + source / NOISE).sum()
     values = np.divide(kept, held, out=np.full(2, np.nan), where=held > 0)
     return float(values[0]), float(values[1])
 
 
-def gain_and_residual(source: Image, fused: Image, shared: Image) -> tuple[Image, Image, Image]:
+def gain_and_residual(source: Image, fused: Image, shared: Image) -> tuple[Image, Image]:
     """Regress fused on source in each window, with the authors' guards.
 
     Args:
-        source: variance of the source, (h, w).
+        source: variance of the source, (h, w), 0 where it is flat.
         fused: variance of the fused image, likewise.
         shared: covariance of both, likewise.
 
     Returns:
-        Gain, variance of the residual, and the variance of the source with near-zero set to 0.
+        Gain, 0 where one image is flat or both oppose each other, and variance of the residual.
     """
-    gain = shared / (source + EPS)
-    residual = fused - gain * shared
-    unrelated, blank = (source < EPS) | (gain < 0), fused < EPS
-    residual = np.where(unrelated, fused, residual)
-    gain = np.where(unrelated | blank, 0, gain)
-    residual = np.maximum(np.where(blank, 0, residual), EPS)
-    return gain, residual, np.where(source < EPS, 0, source)
+    gain = shared / (source + FLAT)
+    gain[(shared < 0) | (source == 0) | (fused == 0)] = 0
+    return gain, np.maximum(fused - gain * shared, FLAT)
 
 
 def _vif(fused: Image, infrared: Image, visible: Image) -> float:

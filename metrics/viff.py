@@ -20,8 +20,8 @@ def viff(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
     """Measure Han's visual information fidelity for fusion.
 
     At each window of the four scales of `metrics.vif` the source with the smaller gain counts:
-    VIFF = Σₛ pₛ Σ (log₁₀(1 + g²σ²ᵣ/(σ²ᵥ + σ²ₙ)) + ε) / Σ (log₁₀(1 + σ²ᵣ/σ²ₙ) + ε) (Han, Cai, Cao and Xu,
-    Information Fusion 14(2), 2013; the choice of source is that of the authors' code).
+    VIFF = Σₛ pₛ Σ (log₁₀(1 + g²σ²ᵣ/(σ²ᵥ + σ²ₙ)) + ε) / Σ (log₁₀(1 + σ²ᵣ/σ²ₙ) + ε) (Han, Cai, Cao
+    and Xu, Information Fusion 14(2), 2013; the choice of source is that of the authors' code).
 
     Args:
         fused: (B, H, W) on the 0-255 scale, at least 41×41 px.
@@ -41,8 +41,8 @@ def _viff(fused: Image, infrared: Image, visible: Image) -> float:
     value = 0.0
     for scale, share in zip(moments(fused, infrared, visible), SHARES, strict=True):
         kept, held, gains = [], [], []
-        for variance, shared in zip(scale.sources, scale.shared, strict=True):
-            gain, residual, source = gain_and_residual(variance, scale.fused, shared)
+        for source, shared in zip(scale.sources, scale.shared, strict=True):
+            gain, residual = gain_and_residual(source, scale.fused, shared)
             gains.append(gain)
             kept.append(np.log10(1 + gain * gain * source / (residual + NOISE)) + EPS)
             held.append(np.log10(1 + source / NOISE) + EPS)

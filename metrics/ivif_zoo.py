@@ -1,0 +1,123 @@
+"""Where the evaluator of IVIF_ZOO departs from the definitions, reproduced in float64.
+
+It computes in float32, so that its own numbers carry rounding which this does not repeat;
+`docs/metrics.md` states how far apart that leaves them.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from metrics.arrays import Image, Values, per_image
+from metrics.filters import filter_valid
+from metrics.histograms import entropy, histogram, mutual_information
+from metrics.moments import FLAT
+from metrics.ms_ssim import WEIGHTS
+from metrics.nabf import added_edges
+from metrics.ssim import WINDOW, similarity
+from metrics.vif import NOISE, gain_and_residual
+
+# Its SSIM multiplies 0-255 images by 255 once more, yet keeps the constants of 8-bit images.
+OVERSCALE = 255.0
+
+
+def en(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
+    """Measure the entropy in bits with 10⁻⁷ added inside the logarithm."""
+    return per_image(_en, fused, infrared, visible, metric="en")
+
+
+def nmi(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
+    """Measure 2 (I(F; I) + I(F; V)) / (H(I) + H(V)); 0 where both sources are flat."""
+    return per_image(_nmi, fused, infrared, visible, metric="nmi")
+
+
+def nabf(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
+    """Measure N^AB/F with weight 0 below the threshold; NaN where no edge reaches it."""
+    return per_image(_nabf, fused, infrared, visible, metric="nabf")
+
+
+def ssim(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
+    """Measure SSIM on images scaled to 0-65025 with the constants of 0-255."""
+    return per_image(_ssim, fused, infrared, visible, metric="ssim", minimum=WINDOW)
+
+
+def ms_ssim(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
+    """Measure MS-SSIM on images scaled to 0-65025, with zeros around odd sides when halving."""
+    return per_image(_ms_ssim, fused, infrared, visible, metric="ms_ssim", minimum=161)
+
+
+def vif(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
+    """Measure VIF with zero-padded windows that lie half a pixel off their centre."""
+    return per_image(_vif, fused, infrared, visible, metric="vif")
+
+
+def _en(fused: Image, infrared: Image, visible: Image) -> float:
+    shares = histogram(fused) / fused.size
+    return float(-(shares * np.log2(shares + 1e-7)).sum())
+
+
+def _nmi(fused: Image, infrared: Image, visible: Image) -> float:
+    shared = mutual_information(fused, infrared) + mutual_information(fused, visible)
+    total = entropy(histogram(infrared)) + entropy(histogram(visible))
+    return 2 * shared / total if total > 0 else 0.0
+
+
+def _nabf(fused: Image, infrared: Image, visible: Image) -> float:
+    return added_edges(fused, infrared, visible, floor=0.0)
+
+
+def _ssim(fused: Image, infrared: Image, visible: Image) -> float:
+    sources = infrared * OVERSCALE, visible * OVERSCALE
+    return sum(similarity(fused * OVERSCALE, source)[0] for source in sources)
+
+
+def _ms_ssim(fused: Image, infrared: Image, visible: Image) -> float:
+    return sum(_multiscale(fused * OVERSCALE, s * OVERSCALE) for s in (infrared, visible))
+
+
+def _multiscale(x: Image, y: Image) -> float:
+    product = 1.0
+    for scale, weight in enumerate(WEIGHTS):
+        if scale:
+            x, y = _halve(x), _halve(y)
+        similar, structure = similarity(x, y)
+        term = similar if scale == len(WEIGHTS) - 1 else structure
+        product *= max(term, 0.0) ** weight
+    return product
+
+
+def _halve(image: Image) -> Image:
+    padded = np.pad(image, [(side % 2, side % 2) for side in image.shape])
+    height, width = (side // 2 for side in padded.shape)
+    blocks = padded[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
+    return np.asarray(blocks.mean(axis=(1, 3)))
+
+
+def _vif(fused: Image, infrared: Image, visible: Image) -> float:
+    return _fidelity(infrared, fused) + _fidelity(visible, fused)
+
+
+def _fidelity(source: Image, fused: Image) -> float:
+    kept = held = 0.0
+    for scale in range(4):
+        size = 2 ** (4 - scale) + 1
+        offsets = np.linspace(-size // 2, size // 2, size)
+        taps = np.exp(-(offsets**2) / (2 * (size / 5) ** 2))
+        taps /= taps.sum()
+        if scale:
+            source, fused = (_padded(image, taps)[::2, ::2] for image in (source, fused))
+        mean_s, mean_f = _padded(source, taps), _padded(fused, taps)
+        variance = _padded(source * source, taps) - mean_s**2
+        fused_variance = _padded(fused * fused, taps) - mean_f**2
+        variance[variance < FLAT] = 0
+        fused_variance[fused_variance < FLAT] = 0
+        shared = _padded(source * fused, taps) - mean_s * mean_f
+        gain, residual = gain_and_residual(variance, fused_variance, shared)
+        kept += float(np.log10(1 + gain * gain * variance / (residual + NOISE)).sum())
+        held += float(np.log10(1 + variance / NOISE).sum())
+    return kept / held if held > 0 else math.nan
+
+
+def _padded(image: Image, taps: Values) -> Image:
+    return filter_valid(np.pad(image, len(taps) // 2), taps)
