@@ -14,12 +14,18 @@ IGNORE = 255
 ReadWindow = Callable[[int, int, int, int], NDArray[np.uint8]]
 
 
+def _nothing() -> None:
+    """Stand in for `close` where nothing is held open."""
+
+
 @dataclass(frozen=True)
 class Scene:
     """One registered picture.
 
     `read(y, x, height, width)` returns uint8 of shape (5, height, width): red, green, blue,
-    infrared on the 0-255 scale, and the class index (`IGNORE` where there is none).
+    infrared on the 0-255 scale, and the class index (`IGNORE` where there is none). One
+    scene is read by one thread, several scenes may be read at once. `close()` gives back
+    what reading holds (files, unpacked copies); a later `read` opens it again.
     """
 
     name: str
@@ -27,6 +33,7 @@ class Scene:
     height: int
     width: int
     read: ReadWindow
+    close: Callable[[], None] = _nothing
 
 
 @dataclass(frozen=True)
