@@ -15,6 +15,7 @@ from harness.progress import progress
 from harness.provenance import Record, check_artefact
 from harness.stages.common import run
 from harness.store import TileStore
+from metrics.registry import PAPER
 
 CHUNK = 32
 
@@ -27,7 +28,7 @@ def main() -> None:
     parser.add_argument("--dataset", required=True, help="goes into the table")
     parser.add_argument("--method", required=True, help="goes into the table")
     parser.add_argument("--seed", type=int, required=True, help="goes into the table")
-    parser.add_argument("--metrics", nargs="+", default=list(metrics.PAPER_METRICS))
+    parser.add_argument("--metrics", nargs="+", default=list(PAPER))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True, help="scores.csv to write")
     arguments = parser.parse_args()
@@ -38,13 +39,9 @@ def main() -> None:
         record.fail(fused_record["reason"])
     table = _measure(arguments, failed=record.status == "failed")
     write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
-    record.details = {"undefined": {name: int(table[name].isna().sum()) for name in record_names(table)}}
+    undefined = {name: int(table[name].isna().sum()) for name in arguments.metrics}
+    record.details = {"undefined": undefined}
     record.write(arguments.output.with_name("scores.json"), [arguments.output])
-
-
-def record_names(table: pd.DataFrame) -> list[str]:
-    """Names of the metric columns of a per-image table."""
-    return [name for name in table.columns if name in metrics.METRICS]
 
 
 def _measure(arguments: Any, *, failed: bool) -> pd.DataFrame:

@@ -1,0 +1,174 @@
+"""The configured benchmark: which rows of which tables are made, from which jobs.
+
+Reads YAML only (no torch), because the workflow builds it at every parse.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from harness.code import module_name, source_files
+from harness.datasets import adapter_file, find_adapter
+from harness.errors import HarnessError
+from harness.methods import MethodSpec, discover
+from harness.schema import check_schema
+from metrics.registry import METRICS, PAPER
+
+STRETCH_MARK = "+"
+"""Joins a method and an output stretch into the name of a row, as in `average+minmax`."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a data set's tables: a method, with the stretch of its output."""
+
+    method: str
+    stretch: str = "none"
+
+    @property
+    def name(self) -> str:
+        """Name in paths and tables' data."""
+        return self.method if self.stretch == "none" else f"{self.method}{STRETCH_MARK}{self.stretch}"
+
+    @staticmethod
+    def parse(name: str) -> "Row":
+        """Inverse of `name`."""
+        method, _, stretch = name.partition(STRETCH_MARK)
+        return Row(method, stretch or "none")
+
+
+class Benchmark:
+    """A checked configuration together with the methods found.
+
+    Args:
+        config: as `config/README.md` explains it.
+
+    Raises:
+        HarnessError: for anything that cannot work, before any work starts.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        check_schema(dict(config), "config", "the configuration")
+        self.config = dict(config)
+        self.found = discover()
+        self._check_methods()
+        self._check_metrics()
+        for name in self.datasets:
+            self._check_dataset(name)
+
+    @property
+    def datasets(self) -> dict[str, dict[str, Any]]:
+        """The configured data sets by name."""
+        return dict(self.config["datasets"])
+
+    @cached_property
+    def methods(self) -> dict[str, MethodSpec]:
+        """The methods that take part, options of the configuration applied."""
+        chosen = self.config.get("methods")
+        names = [
+            name
+            for name, spec in self.found.items()
+            if chosen is None or name in chosen or (spec.kind == "ablation" and "segfanet" in chosen)
+        ]
+        return {name: self._configured(self.found[name]) for name in names}
+
+    def _configured(self, spec: MethodSpec) -> MethodSpec:
+        override = self.config.get("overrides", {}).get(spec.folder.name, {})
+        recipe = None
+        if spec.train is not None:
+            recipe = {**spec.train, **self.config.get("train", {}), **override.get("train", {})}
+        return replace(spec, options={**spec.options, **override.get("options", {})}, train=recipe)
+
+    def _check_methods(self) -> None:
+        mentioned = {
+            "methods": self.config.get("methods") or [],
+            "stretched": self.config.get("stretched", {}),
+            "overrides": self.config.get("overrides", {}),
+        }
+        for key, names in mentioned.items():
+            for name in names:
+                if name not in self.found:
+                    known = ", ".join(self.found)
+                    raise HarnessError(f"config: {key}: no method {name!r}; found: {known}")
+
+    def _check_metrics(self) -> None:
+        for name in self.metrics:
+            if name not in METRICS:
+                raise HarnessError(f"config: metrics: no metric {name!r}; known: {', '.join(METRICS)}")
+
+    @property
+    def metrics(self) -> list[str]:
+        """Columns of the tables; those of the paper unless configured."""
+        return list(self.config.get("metrics", PAPER))
+
+    def _check_dataset(self, name: str) -> None:
+        try:
+            adapter = find_adapter(self.datasets[name]["adapter"])
+            adapter.check_options(self.dataset_options(name))
+        except HarnessError as error:
+            raise HarnessError(f"config: datasets: {name}: {error}") from error
+
+    def dataset_options(self, name: str) -> dict[str, Any]:
+        """Options of a data set's adapter, `{tiles_root}` filled in."""
+        options = dict(self.datasets[name].get("options", {}))
+        if isinstance(options.get("root"), str):
+            options["root"] = options["root"].format(tiles_root=self.config.get("tiles_root", ""))
+        return options
+
+    def tiling(self, name: str) -> dict[str, int]:
+        """Tile side and stride of a data set, pixels."""
+        return {"size": 320, "stride": 320, **self.datasets[name].get("tiling", {})}
+
+    def rows(self, dataset: str) -> list[Row]:
+        """Rows of a data set: every method, its stretches, and the ablations where asked."""
+        rows = []
+        for name, spec in self.methods.items():
+            if spec.kind == "ablation" and not self.datasets[dataset].get("ablations", False):
+                continue
+            stretches = ["none", *self.config.get("stretched", {}).get(name, [])]
+            rows += [Row(name, stretch) for stretch in stretches]
+        return rows
+
+    def is_trained(self, method: str) -> bool:
+        """Whether the method is trained here (else it has official weights or needs none)."""
+        spec = self.methods[method]
+        if spec.train is None:
+            return False
+        return spec.weights is None or self.weights_mode(method) == "train"
+
+    def weights_mode(self, method: str) -> str:
+        """`official` or `train`, for a method that has both."""
+        override = self.config.get("overrides", {}).get(self.methods[method].folder.name, {})
+        return str(override.get("weights", self.config.get("weights", "official")))
+
+    def seeds(self, method: str) -> list[int]:
+        """Seeds a method runs with; one that is not trained runs once."""
+        seeds: list[int] = self.config.get("seeds", [0])
+        return seeds if self.is_trained(method) else seeds[:1]
+
+    def runs(self, dataset: str) -> list[tuple[str, int]]:
+        """All (row name, seed) of a data set: the unit of work."""
+        return [(row.name, seed) for row in self.rows(dataset) for seed in self.seeds(row.method)]
+
+    def method_code(self, method: str) -> list[Path]:
+        """Files of the method's folder, and those of ours that they import."""
+        files = self.found[method].code_files()
+        modules = [module_name(path) for path in files if path.suffix == ".py"]
+        return sorted({*files, *source_files(modules)})
+
+    def adapter_code(self, dataset: str) -> list[Path]:
+        """Files that decide what an adapter's tiles look like."""
+        return source_files([module_name(adapter_file(self.datasets[dataset]["adapter"]))])
+
+
+def stage_code(module: str) -> list[Path]:
+    """Files that a stage's command line runs, apart from methods and adapters."""
+    return source_files([module])
+
+
+def relative(paths: list[Path]) -> list[str]:
+    """Paths as the workflow lists them: relative where they lie below the current folder."""
+    here = Path.cwd()
+    return [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in paths]

@@ -1,0 +1,69 @@
+"""Which of our files a module's result depends on, found by following its imports.
+
+The workflow lists them as inputs of every rule, so that editing code reruns exactly what
+uses it.
+"""
+
+import ast
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from harness.schema import ROOT
+
+PACKAGES = ("harness", "segfanet", "metrics", "reports", "baselines")
+
+
+def source_files(modules: Iterable[str]) -> list[Path]:
+    """Return the files of `modules` and of everything of ours that they import, sorted."""
+    found: set[Path] = set()
+    waiting = list(modules)
+    while waiting:
+        path = module_file(waiting.pop())
+        if path is not None and path not in found:
+            found.add(path)
+            waiting.extend(_imports(path))
+    return sorted(found)
+
+
+def module_file(name: str) -> Path | None:
+    """Return the file of one of our modules, or None for anything else."""
+    if name.split(".")[0] not in PACKAGES:
+        return None
+    base = ROOT.joinpath(*name.split("."))
+    candidates = (base.with_suffix(".py"), base / "__init__.py")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of a file of ours."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def _imports(path: Path) -> tuple[str, ...]:
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    return tuple(name for node in ast.walk(tree) for name in _names(node, path))
+
+
+def _names(node: ast.AST, path: Path) -> Iterator[str]:
+    """Yield every module a statement may load: packages run their `__init__` first."""
+    if isinstance(node, ast.Import):
+        targets = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        module = _absolute(node, path)
+        targets = [module, *(f"{module}.{alias.name}" for alias in node.names)]
+    else:
+        return
+    for target in targets:
+        parts = target.split(".")
+        yield from (".".join(parts[: end + 1]) for end in range(len(parts)))
+
+
+def _absolute(node: ast.ImportFrom, path: Path) -> str:
+    if not node.level:
+        return node.module or ""
+    package = path.relative_to(ROOT).parent.parts
+    parents = package[: len(package) - node.level + 1]
+    return ".".join([*parents, *([node.module] if node.module else [])])

@@ -1,0 +1,1 @@
+"""Tables, figures and the page, built from per-image tables without running any method."""

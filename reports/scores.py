@@ -1,0 +1,62 @@
+"""Reading the per-image tables of a run, and which runs failed."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.errors import HarnessError
+from harness.provenance import check_artefact
+from reports.outline import DatasetOutline, Outline
+
+
+@dataclass(frozen=True)
+class Run:
+    """One (data set, row, seed): its per-image table, or why there is none."""
+
+    row: str
+    seed: int
+    scores: pd.DataFrame
+    failure: str = ""
+    fusing: dict[str, Any] = field(default_factory=dict)
+
+
+def read_runs(outline: Outline, dataset: DatasetOutline) -> list[Run]:
+    """Read all runs of a data set.
+
+    Raises:
+        HarnessError: naming the file, if a table is missing, damaged or of another tile set.
+    """
+    return [_read_run(row, seed, folder) for row, seed, folder in outline.runs(dataset)]
+
+
+def _read_run(row: str, seed: int, folder: Path) -> Run:
+    record = read_record(folder / "scores.json")
+    path = folder / "scores.csv"
+    check_artefact(record, path)
+    try:
+        # Tiles may be called "1" or "NA"; they are names all the same.
+        scores = pd.read_csv(path, dtype={"tile": str}, keep_default_na=False, na_values={"": []})
+        values = scores.drop(columns=["dataset", "method", "seed", "tile"])
+        numbers = values.apply(pd.to_numeric, errors="coerce")
+    except (KeyError, ValueError) as error:
+        raise HarnessError(f"{path}: not a per-image table: {error}") from error
+    table = pd.concat([scores[["tile"]], numbers], axis=1)
+    fusing = read_record(folder / "fused.json")
+    return Run(row, seed, table, record["reason"], fusing)
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a provenance record.
+
+    Raises:
+        HarnessError: naming the file, if it is missing or not a record.
+    """
+    try:
+        record = dict(json.loads(path.read_text(encoding="utf-8")))
+        record["reason"], record["artefacts"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HarnessError(f"{path}: not a provenance record: {error!r}") from error
+    return record

@@ -1,0 +1,1 @@
+"""One command line a rule of the workflow that makes part of the report."""

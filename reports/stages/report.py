@@ -1,0 +1,17 @@
+"""Render the HTML page: `python -m reports.stages.report --help`."""
+
+from harness.files import write_text
+from harness.stages.common import run
+from reports.page import render
+from reports.run import read_report
+from reports.stages.common import report_arguments
+
+
+def main() -> None:
+    """Parse the command line and write the page."""
+    outline, output = report_arguments(main.__doc__ or "", "index.html to write")
+    write_text(output, render(read_report(outline)))
+
+
+if __name__ == "__main__":
+    run(main)

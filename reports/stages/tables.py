@@ -1,0 +1,22 @@
+"""Write Tables 1-5 as CSV and LaTeX: `python -m reports.stages.tables --help`."""
+
+from harness.files import write_text
+from harness.stages.common import run
+from reports.formats import to_csv, to_latex
+from reports.run import read_report
+from reports.stages.common import report_arguments
+
+
+def main() -> None:
+    """Parse the command line and write every table and `index.csv`, which lists them."""
+    outline, output = report_arguments(main.__doc__ or "", "folder of the tables")
+    tables = read_report(outline).tables
+    for table in tables:
+        write_text(output / f"{table.identifier}.csv", to_csv(table))
+        write_text(output / f"{table.identifier}.tex", to_latex(table))
+    lines = [f"{table.number},{table.dataset},{table.identifier}" for table in tables]
+    write_text(output / "index.csv", "\n".join(["table,dataset,file", *lines, ""]))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,24 @@
+rule prepare:
+    input:
+        code=code_of("harness.stages.prepare"),
+        adapter=lambda wildcards: relative(BENCHMARK.adapter_code(wildcards.dataset)),
+    output:
+        "results/{dataset}/tiles/train.npy",
+        "results/{dataset}/tiles/test.npy",
+        "results/{dataset}/tiles/manifest.csv",
+        "results/{dataset}/tiles/dataset.json",
+        record="results/{dataset}/tiles/prepare.json",
+    log:
+        "logs/prepare/{dataset}.log",
+    params:
+        adapter=lambda wildcards: BENCHMARK.datasets[wildcards.dataset]["adapter"],
+        options=lambda wildcards: as_json(BENCHMARK.dataset_options(wildcards.dataset)),
+        tiling=lambda wildcards: BENCHMARK.tiling(wildcards.dataset),
+        folder=subpath(output.record, parent=True),
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m harness.stages.prepare --adapter {params.adapter}"
+        " --options {params.options:q}"
+        " --size {params.tiling[size]} --stride {params.tiling[stride]}"
+        " --output {params.folder} > {log} 2>&1"

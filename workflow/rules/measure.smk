@@ -1,0 +1,22 @@
+rule measure:
+    input:
+        tiles="results/{dataset}/tiles/prepare.json",
+        fused="results/{dataset}/{row}/seed{seed}/fused.npy",
+        record="results/{dataset}/{row}/seed{seed}/fused.json",
+        code=code_of("harness.stages.measure"),
+    output:
+        table="results/{dataset}/{row}/seed{seed}/scores.csv",
+        record="results/{dataset}/{row}/seed{seed}/scores.json",
+    log:
+        "logs/measure/{dataset}.{row}.seed{seed}.log",
+    params:
+        folder=subpath(input.tiles, parent=True),
+        metrics=BENCHMARK.metrics,
+    conda:
+        "../../environment.yml"
+    threads: THREADS
+    shell:
+        "python -m harness.stages.measure --tiles {params.folder} --fused {input.fused}"
+        " --dataset {wildcards.dataset} --method {wildcards.row} --seed {wildcards.seed}"
+        " --metrics {params.metrics} --threads {threads}"
+        " --output {output.table} > {log} 2>&1"
