@@ -2,10 +2,9 @@
 
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,11 +12,13 @@ from numpy.typing import NDArray
 
 from harness.contract import Method, MethodFailure, check_fused
 from harness.device import synchronise
+from harness.errors import HarnessError
 from harness.files import atomic_path
 from harness.methods import MethodSpec
 from harness.progress import progress
 from harness.store import Pairs
 from harness.stretch import STRETCHES
+from harness.weights import load_weights
 
 CHUNK = 8
 """Tiles stretched together; even, so that no pair of `minmax_rgb_batch2` is torn."""
@@ -36,20 +37,23 @@ class Timer:
 
 
 def load_method(
-    spec: MethodSpec, device: torch.device, weights: Mapping[str, Any] | None, classes: int
+    spec: MethodSpec, device: torch.device, weights: Path | None, classes: int
 ) -> Method:
-    """Construct a method for inference, with trained weights if it has any.
+    """Construct a method for inference, with the weights of a file if it has any.
 
     Raises:
         MethodFailure: if the folder's code raises or the weights do not fit.
+        HarnessError: if the file is damaged.
     """
     try:
         extra = {"classes": classes} if spec.train and spec.train.get("labels") else {}
         method = spec.load(**extra)
         if isinstance(method, torch.nn.Module):
             if weights is not None:
-                method.load_state_dict(weights)
+                load_weights(method, weights)
             method.to(device).eval()
+    except HarnessError:
+        raise
     except Exception as error:
         raise MethodFailure(f"cannot be loaded: {type(error).__name__}: {error}") from error
     return method  # type: ignore[no-any-return]

@@ -53,7 +53,10 @@ class MethodSpec:
         """Import the entry class and construct it with the options and `overrides`."""
         module_name, class_name = self.entry.split(":")
         module = importlib.import_module(f"{self.package}.{module_name}")
-        return getattr(module, class_name)(**{**self.options, **overrides})
+        options = {**self.options, **overrides}
+        # It names one of several weight files and is no business of the class.
+        options.pop("weights", None)
+        return getattr(module, class_name)(**options)
 
 
 def method_folders(root: Path = ROOT) -> list[Path]:

@@ -52,11 +52,16 @@ def ssim(images: Tensor, moments: SourceMoments) -> Tensor:
 
 def ssim_many(images: Tensor, sources: tuple[SourceMoments, ...]) -> list[Tensor]:
     """Mean SSIM of `images` with each source; the images' own moments are computed once."""
+    return [index.mean() for index in ssim_maps(images, sources)]
+
+
+def ssim_maps(images: Tensor, sources: tuple[SourceMoments, ...]) -> list[Tensor]:
+    """SSIM with each source at every pixel whose window fits: (B, 1, H−10, W−10) each."""
     parts = [images, images * images, *(images * moments.source for moments in sources)]
     mean, square, *crosses = blur(torch.cat(parts, dim=1)).chunk(len(parts), dim=1)
     variance = square - mean**2
     return [
-        _index(mean, variance, moments, cross).mean()
+        _index(mean, variance, moments, cross)
         for moments, cross in zip(sources, crosses, strict=True)
     ]
 

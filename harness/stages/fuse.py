@@ -1,22 +1,22 @@
 """Fuse a data set's test tiles with one method: `python -m harness.stages.fuse --help`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from harness.contract import MethodFailure
+from harness.cost import cost
 from harness.device import choose_device, make_deterministic
 from harness.external import write_external_stack
 from harness.files import atomic_path
 from harness.inference import load_method, write_fused_stack
 from harness.methods import MethodSpec
-from harness.provenance import Record, check_artefact
+from harness.provenance import Record
 from harness.stages.common import find_method, method_parser, run
 from harness.store import TileStore
 from harness.stretch import STRETCHES
-from harness.training import load_checkpoint
+from harness.weights import choose_weights
 
 
 def main() -> None:
@@ -24,6 +24,14 @@ def main() -> None:
     parser = method_parser(main.__doc__ or "")
     parser.add_argument("--stretch", choices=list(STRETCHES), default="none")
     parser.add_argument("--checkpoint", type=Path, help="checkpoint.pt of a trained method")
+    parser.add_argument("--weights", default="official", help="official, or a weight file")
+    parser.add_argument(
+        "--mirror",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder of weight files; repeatable",
+    )
     parser.add_argument("--output", type=Path, required=True, help="fused.npy to write")
     arguments = parser.parse_args()
     spec = find_method(arguments.method, arguments.options)
@@ -55,29 +63,23 @@ def _fuse(spec: MethodSpec, store: TileStore, arguments: Any) -> dict[str, Any]:
             arguments.output, spec, arguments.stretch, pairs, names, device, arguments.threads
         )
         return {"device": str(device)}
-    weights = _trained_weights(arguments.checkpoint) if arguments.checkpoint else None
-    method = load_method(spec, device, weights, len(store.classes))
+    weights = choose_weights(
+        spec,
+        checkpoint=arguments.checkpoint,
+        file=None if arguments.weights == "official" else Path(arguments.weights),
+        mirrors=arguments.mirror,
+    )
+    method = load_method(spec, device, weights.path if weights else None, len(store.classes))
     timer = write_fused_stack(
         arguments.output, spec, method, arguments.stretch, pairs, names, device
     )
+    height, width = pairs.tiles.shape[2:]
     return {
         "device": str(device),
         "milliseconds_an_image": timer.milliseconds_an_image(),
-        "parameters": _parameters(method),
+        "weights": weights.record() if weights else None,
+        **cost(method, (height, width), device),
     }
-
-
-def _trained_weights(checkpoint: Path) -> dict[str, Any]:
-    record = json.loads(checkpoint.with_name("training.json").read_text(encoding="utf-8"))
-    check_artefact(record, checkpoint)
-    if record["status"] == "failed":
-        raise MethodFailure(f"training failed: {record['reason']}")
-    return dict(load_checkpoint(checkpoint)["model"])
-
-
-def _parameters(method: object) -> int | None:
-    parameters = getattr(method, "parameters", None)
-    return sum(tensor.numel() for tensor in parameters()) if callable(parameters) else None
 
 
 if __name__ == "__main__":

@@ -1,0 +1,156 @@
+"""ITFuse (Tang, He, Liu, Pattern Recognition 156, 2024): two paths that swap their keys."""
+
+import torch
+from torch import Tensor, nn
+
+from baselines.ydtr.tokens import Tokens, token_names
+from harness.contract import Batch
+from harness.layers import ConvNorm
+from harness.ssim import SourceMoments, ssim_many
+from harness.state_dicts import renamed
+
+CHANNELS, BLOCKS, STAGES = 16, 3, 3
+NAMES = {
+    "conv16.": "stem.",
+    "conv2_16.": "joint_stem.",
+    "conv16_16.": "conv.",
+    "CoordAtt.conv1.": "attention.squeeze.0.",
+    "CoordAtt.bn1.": "attention.squeeze.1.",
+    "CoordAtt.conv_h.": "attention.by_row.",
+    "CoordAtt.conv_w.": "attention.by_column.",
+    "TS_lv1.key_embed.": "interact.key.",
+    "TS_lv1.embed.": "interact.weigh.",
+    "TS_lv1.conv1x1.": "interact.value.",
+    "equalAtt.key_embed.": "unite.key.",
+    "equalAtt.embed.": "unite.weigh.",
+    "equalAtt.conv1x1.": "unite.value.",
+    "basicLayer.blocks.": "tokens.",
+    "convolutional_out.conv.": "head.",
+}
+UNUSED = (
+    *(
+        "norm.",
+        "conv1_32.",
+        "conv32.",
+        "conv16_32.",
+        "conv2_32.",
+        "layer2.",
+        "mlp.",
+        "patch_embed.",
+    ),
+    *("TS_lv1.bn.", "TS_lv1.se.", "equalAtt.bn.", "equalAtt.se."),
+)
+
+
+class CoordinateAttention(nn.Module):
+    """Gates for every row and every column, from the means along the other direction."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1), nn.BatchNorm2d(hidden), nn.Hardswish()
+        )
+        self.by_row = nn.Conv2d(hidden, channels, 1)
+        self.by_column = nn.Conv2d(hidden, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, C, H, W)."""
+        height, width = x.shape[-2:]
+        means = torch.cat([x.mean(3, keepdim=True), x.mean(2, keepdim=True).mT], dim=2)
+        rows, columns = self.squeeze(means).split([height, width], dim=2)
+        by_row: Tensor = self.by_row(rows).sigmoid()
+        by_column: Tensor = self.by_column(columns).sigmoid().mT
+        return x * by_column * by_row
+
+
+class PixelAttention(nn.Module):
+    """One weight a pixel for the value, computed from the sum of query and key."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.key = ConvNorm(channels, channels)
+        self.weigh = nn.Sequential(
+            nn.Conv2d(channels, 2, 1, bias=False),
+            nn.BatchNorm2d(2),
+            nn.ReLU(),
+            nn.Conv2d(2, 1, 1),
+            nn.BatchNorm2d(1),
+        )
+        self.value = nn.Sequential(
+            nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels)
+        )
+
+    def interact(self, value: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Each path queries with its own features and takes the other path's as key.
+
+        (B, C, H, W) each → the two paths' new features, (B, C, H, W) each.
+        """
+        value = self.value(value)
+        key_first, key_second = self.key(first), self.key(second)
+        return (
+            torch.addcmul(key_second, self.weigh(first + key_second), value),
+            torch.addcmul(key_first, self.weigh(second + key_first), value),
+        )
+
+    def unite(self, value: Tensor, key: Tensor, query: Tensor) -> Tensor:
+        """Weigh the value by the sum of both embedded paths; (B, C, H, W) each."""
+        return self.weigh(self.key(query) + self.key(key)) * self.value(value)  # type: ignore[no-any-return]
+
+
+class ITFuse(nn.Module):
+    """The network; the order of infrared and visible matters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = ConvNorm(1, CHANNELS)
+        self.joint_stem = ConvNorm(2, CHANNELS)
+        # One set of weights serves every stage and path.
+        self.conv = ConvNorm(CHANNELS, CHANNELS)
+        self.attention = CoordinateAttention(CHANNELS, CHANNELS // 4)
+        self.interact = PixelAttention(CHANNELS)
+        self.unite = PixelAttention(CHANNELS)
+        self.tokens = Tokens(CHANNELS, BLOCKS)
+        self.head = nn.Conv2d(CHANNELS, 1, 1)
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """(B, 1, H, W) pairs in [0, 1], any size → (B, 1, H, W) in (0, 1)."""
+        infrared, visible = (
+            image.contiguous(memory_format=torch.channels_last) for image in (infrared, visible)
+        )
+        first, second = self.stem(infrared), self.stem(visible)
+        joint = self.joint_stem(torch.cat([infrared, visible], dim=1))
+        for stage in range(STAGES):
+            if stage > 0:
+                first, second, joint = self.conv(first), self.conv(second), self.conv(joint)
+            joint = self._attend(self.conv(joint))
+            first, second = self.interact.interact(
+                joint, self._residual(first), self._residual(second)
+            )
+        united = self._attend(self.unite.unite(joint, key=first, query=second))
+        return torch.sigmoid(self.head(self.conv(self.tokens(united))))
+
+    def _residual(self, x: Tensor) -> Tensor:
+        return x + self.conv(self.conv(x))  # type: ignore[no-any-return]
+
+    def _attend(self, x: Tensor) -> Tensor:
+        return x + self.attention(self.attention(x))  # type: ignore[no-any-return]
+
+    def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fuse float32 (B, 1, H, W) pairs; see `harness.contract.Method`."""
+        return self(infrared, visible)  # type: ignore[no-any-return]
+
+    def training_loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Charbonnier distance and four times 1 − SSIM to each source."""
+        fused = self(batch.infrared, batch.visible)
+        images = {"infrared": batch.infrared, "visible": batch.visible}
+        similar = ssim_many(fused, tuple(SourceMoments(image) for image in images.values()))
+        terms = {}
+        for (name, image), value in zip(images.items(), similar, strict=True):
+            terms[f"intensity_{name}"] = torch.sqrt((fused - image) ** 2 + 1e-6).mean()
+            terms[f"ssim_{name}"] = 4 * (1 - value)
+        return terms
+
+    @staticmethod
+    def official_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Turn the authors' state dict into ours; dead tensors are left out."""
+        return token_names(renamed(state, NAMES, unused=UNUSED))

@@ -1,0 +1,79 @@
+"""YDTR (Tang, He, Liu, IEEE Trans. Multimedia 25, 2023): one Y of shared blocks."""
+
+import torch
+from torch import Tensor, nn
+
+from baselines.ydtr.losses import spatial_frequency_loss
+from baselines.ydtr.tokens import Tokens, token_names
+from harness.contract import Batch
+from harness.layers import ConvNorm
+from harness.ssim import SourceMoments, ssim_many
+from harness.state_dicts import renamed
+
+CHANNELS, BLOCKS = 64, 2
+NAMES = {
+    "convInput.": "stem.",
+    "DDF.channel_branch.fc.": "gates.channel.",
+    "DDF.spatial_branch.body.": "gates.spatial.",
+    "basicLayer.blocks.": "tokens.",
+    "convolutional_out.conv.": "head.",
+}
+UNUSED = ("conv64.", "conv.", "patch_embed.")
+
+
+class Gates(nn.Module):
+    """Dynamic detail features: every value times its channel's gate plus its pixel's gate."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.channel = nn.Sequential(
+            nn.Conv2d(channels, hidden, 1), nn.ReLU(), nn.Conv2d(hidden, channels, 1)
+        )
+        self.spatial = nn.Sequential(
+            nn.Conv2d(channels, hidden, 3, padding=1), nn.Conv2d(hidden, 1, 3, padding=1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) → (B, C, H, W); neither gate has a final activation."""
+        by_channel = self.channel(x.mean((2, 3), keepdim=True))
+        return torch.addcmul(x * by_channel, x, self.spatial(x))
+
+
+class YDTR(nn.Module):
+    """The network; infrared and visible go through the same weights and may be swapped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = ConvNorm(1, CHANNELS)
+        self.gates = Gates(CHANNELS, CHANNELS // 8)
+        self.tokens = Tokens(CHANNELS, BLOCKS)
+        self.head = nn.Conv2d(CHANNELS, 1, 1)
+
+    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """(B, 1, H, W) pairs in [0, 1], any size → (B, 1, H, W) in (−1, 1)."""
+        joined = self._branch(infrared) + self._branch(visible)
+        return torch.tanh(self.head(self.tokens(self.gates(joined))))
+
+    def _branch(self, image: Tensor) -> Tensor:
+        return self.tokens(self.gates(self.stem(image)))  # type: ignore[no-any-return]
+
+    def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.contract.Method`."""
+        return self(infrared, visible)  # type: ignore[no-any-return]
+
+    def training_loss(self, batch: Batch) -> dict[str, Tensor]:
+        """SSIM and spatial-frequency terms with the authors' weights."""
+        fused = self(batch.infrared, batch.visible)
+        sources = SourceMoments(batch.infrared), SourceMoments(batch.visible)
+        infrared, visible = ssim_many(fused, sources)
+        return {
+            "ssim_infrared": 1 - infrared,
+            "ssim_visible": 0.05 * (1 - visible),
+            "detail_infrared": 0.0006 * spatial_frequency_loss(fused, batch.infrared),
+            "detail_visible": 0.00025 * spatial_frequency_loss(fused, batch.visible),
+        }
+
+    @staticmethod
+    def official_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Turn the authors' state dict into ours; dead tensors are left out."""
+        return token_names(renamed(state, NAMES, unused=UNUSED))

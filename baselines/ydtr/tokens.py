@@ -1,0 +1,80 @@
+"""The transformer block that YDTR and ITFuse share, in its exact short form."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+CHUNK = 1024
+"""Tokens worked on together: their hidden layer then stays in a core's cache."""
+
+
+class TokenBlock(nn.Module):
+    """One block: normalise, mix the token with itself, normalise, two-layer perceptron.
+
+    The authors' block is window attention with windows of one token. Softmax over one
+    element is 1, so query, key, scale and position table cancel and attention is its value
+    projection followed by its output projection. What is left is equal, not approximate.
+
+    Args:
+        dim: floats in a token.
+        ratio: width of the perceptron in units of `dim`.
+    """
+
+    def __init__(self, dim: int, ratio: int = 4) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.value, self.project = nn.Linear(dim, dim), nn.Linear(dim, dim)
+        self.expand, self.reduce = nn.Linear(dim, ratio * dim), nn.Linear(ratio * dim, dim)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(N, dim) → (N, dim)."""
+        # Two linear maps in a row are one.
+        weight = self.project.weight @ self.value.weight
+        bias = torch.addmv(self.project.bias, self.project.weight, self.value.bias)
+        tokens = tokens + F.linear(self.norm1(tokens), weight, bias)
+        hidden = F.gelu(self.expand(self.norm2(tokens)))
+        return tokens + self.reduce(hidden)  # type: ignore[no-any-return]
+
+
+class Tokens(nn.Sequential):
+    """Token blocks applied to the memory of a feature map.
+
+    A token is `dim` floats that are neighbours in the (B, C, H, W) buffer: `dim` successive
+    pixels of one channel, running on into the next channel where H·W is no multiple of
+    `dim`. The authors reinterpret the buffer in this way instead of transposing it, and
+    their weights are trained for it.
+    """
+
+    def __init__(self, dim: int, blocks: int) -> None:
+        super().__init__(*(TokenBlock(dim) for _ in range(blocks)))
+        self.dim = dim
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(B, dim, H, W) → (B, dim, H, W); without gradients the input's memory is reused."""
+        tokens = features.contiguous().view(-1, self.dim)
+        parts = torch.split(tokens, CHUNK)
+        if torch.is_grad_enabled():
+            return torch.cat([self._through(part) for part in parts]).view_as(features)
+        for part in parts:
+            part.copy_(self._through(part))
+        return tokens.view_as(features)
+
+    def _through(self, tokens: Tensor) -> Tensor:
+        for block in self:
+            tokens = block(tokens)
+        return tokens
+
+
+def token_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the authors' attention tensors to ours and keep the value third of each `qkv`."""
+    names = {"attn.proj": "project", "mlp.fc1": "expand", "mlp.fc2": "reduce", "attn.qkv": "value"}
+    renamed = {}
+    for key, tensor in state.items():
+        if ".attn.relative_position_" in key:
+            continue
+        if ".attn.qkv." in key:
+            tensor = tensor[2 * len(tensor) // 3 :]
+        for theirs, ours in names.items():
+            key = key.replace(f".{theirs}.", f".{ours}.")
+        renamed[key] = tensor
+    return renamed

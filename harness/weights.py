@@ -1,0 +1,175 @@
+"""Which weights a method runs with: the authors' file, a user's file, or trained here."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.contract import MethodFailure
+from harness.errors import HarnessError
+from harness.files import sha256
+from harness.methods import MethodSpec
+from harness.provenance import check_artefact
+from harness.sources import CACHE, Source, fetch
+from harness.state_dicts import unwrapped
+from harness.training import load_checkpoint
+
+AUXILIARY = "auxiliary."
+"""Submodule that a method needs in training alone, as discriminators; never in a weight file
+of the authors, never counted as a cost of fusing."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A verified local file.
+
+    `origin` is `official` (the authors' file, by its hash), `retrained` (a checkpoint made
+    here) or `user` (any other file).
+    """
+
+    origin: str
+    path: Path
+    sha256: str
+    licence: str = ""
+
+    def record(self) -> dict[str, str]:
+        """What the records and tables say about the weights."""
+        return {
+            "origin": self.origin,
+            "file": self.path.name,
+            "sha256": self.sha256,
+            "licence": self.licence,
+        }
+
+
+def choose_weights(
+    spec: MethodSpec,
+    *,
+    checkpoint: Path | None = None,
+    file: Path | None = None,
+    mirrors: Sequence[Path] = (),
+) -> Weights | None:
+    """Decide what a method runs with; None if it has nothing to load.
+
+    Args:
+        spec: the method.
+        checkpoint: of a training here; goes before anything else.
+        file: a weight file of the user's; goes before the authors' file.
+        mirrors: folders that may hold the authors' file, under any name.
+
+    Raises:
+        MethodFailure: if the training failed, or the method has to be trained and was not.
+        HarnessError: if a file is missing or is not what it should be.
+    """
+    if checkpoint is not None:
+        return _trained(checkpoint)
+    if file is not None:
+        return _given(spec, file)
+    entry = weight_entry(spec)
+    if entry is not None:
+        path = official_file(spec, entry, mirrors)
+        return Weights("official", path, entry["sha256"], entry["licence"])
+    if spec.train is not None:
+        raise MethodFailure(
+            "has no published weights here; train it, or name a file with `--weights FILE` "
+            "or `--checkpoint FILE`"
+        )
+    return None
+
+
+def _trained(checkpoint: Path) -> Weights:
+    if not checkpoint.is_file():
+        raise HarnessError(f"{checkpoint}: no such checkpoint")
+    path = checkpoint.with_name("training.json")
+    if path.is_file():
+        record = json.loads(path.read_text(encoding="utf-8"))
+        check_artefact(record, checkpoint)
+        if record["status"] == "failed":
+            raise MethodFailure(f"training failed: {record['reason']}")
+    return Weights("retrained", checkpoint, sha256(checkpoint))
+
+
+def _given(spec: MethodSpec, file: Path) -> Weights:
+    if not file.is_file():
+        raise HarnessError(f"{file}: no such weight file")
+    digest = sha256(file)
+    known = {entry["sha256"]: entry for entry in weight_entries(spec).values()}
+    if digest in known:
+        return Weights("official", file, digest, known[digest]["licence"])
+    return Weights("user", file, digest)
+
+
+def weight_entries(spec: MethodSpec) -> dict[str, Mapping[str, Any]]:
+    """The authors' files of a method by name; a single one has the name `official`."""
+    if not spec.weights:
+        return {}
+    return {"official": spec.weights} if "file" in spec.weights else dict(spec.weights)
+
+
+def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
+    """The authors' file that a method uses, picked by its option `weights` if it has several.
+
+    Raises:
+        HarnessError: listing the names, if the option is none of them.
+    """
+    entries = weight_entries(spec)
+    if not entries:
+        return None
+    name = spec.options.get("weights", next(iter(entries)))
+    if name not in entries:
+        raise HarnessError(f"{spec.name}: no weights {name!r}; there are: {', '.join(entries)}")
+    return entries[name]
+
+
+def official_file(
+    spec: MethodSpec, entry: Mapping[str, Any], mirrors: Sequence[Path], cache: Path = CACHE
+) -> Path:
+    """Return the authors' file, from the cache, a mirror, or its address.
+
+    Raises:
+        HarnessError: naming the file, its address and where to put it, if it cannot be had or
+            has another content than stated.
+    """
+    source = Source(
+        name=entry["file"],
+        urls=(entry["url"],) if entry.get("url") else (),
+        sha256=entry["sha256"],
+        bytes=entry.get("bytes", 0),
+        licence=entry["licence"],
+        page=entry.get("page") or entry.get("url") or "",
+    )
+    # A folder a method, because several authors call their file `model.pth`.
+    return fetch(source, cache=cache / "weights" / spec.name, mirrors=mirrors)
+
+
+def load_weights(method: torch.nn.Module, path: Path) -> None:
+    """Load a weight file into a method: the authors' or ours, bare or wrapped.
+
+    The keys must be exactly those of the network, after the method's `official_state` (if
+    the names are not ours) and apart from parts that serve training alone.
+
+    Raises:
+        HarnessError: if the file cannot be read as plain weights.
+        MethodFailure: naming file and keys, if the weights do not fit.
+    """
+    state = unwrapped(load_checkpoint(path))
+    translate = getattr(method, "official_state", None)
+    if translate is not None and not set(state) <= set(method.state_dict()):
+        state = translate(state)
+    try:
+        missing, unexpected = method.load_state_dict(state, strict=False)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise MethodFailure(f"{path}: weights do not fit: {error}") from error
+    problems = [
+        f"{word} {', '.join(keys[:5])}{' …' if len(keys) > 5 else ''}"
+        for word, keys in (
+            ("missing", [key for key in missing if not key.startswith(AUXILIARY)]),
+            ("unexpected", unexpected),
+        )
+        if keys
+    ]
+    if problems:
+        raise MethodFailure(f"{path}: weights do not fit: {'; '.join(problems)}")
