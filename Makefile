@@ -1,0 +1,46 @@
+# `make demo` and `make test` set up everything they need in .venv.
+
+PYTHON ?= python3
+CORES ?= 2
+BIN := .venv/bin
+
+.PHONY: demo report test test-fast lint format clean
+
+demo: .venv/runtime ## run the whole benchmark on the embedded data
+	@$(BIN)/snakemake --cores $(CORES); status=$$?; \
+	echo "Report: $(CURDIR)/results/report/index.html"; exit $$status
+
+report: .venv/runtime ## render tables and page again, without training or fusing
+	$(BIN)/snakemake --cores $(CORES) --forcerun tables report
+
+test: .venv/dev ## all tests
+	$(BIN)/python -m pytest
+
+test-fast: .venv/dev ## tests without the slow ones
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: .venv/dev ## formatting, style, types, workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: .venv/dev ## rewrite files in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+clean: ## remove results and logs; downloads and .venv stay
+	rm -rf results logs .snakemake
+
+.venv/runtime: requirements.txt constraints.txt pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed; set PYTHON=')"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+.venv/dev: .venv/runtime requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
+	@touch $@
