@@ -38,6 +38,7 @@ class Source:
         password: of a share that asks for one.
         page: where a person finds the file, and what she has to do there.
         inside: an archive that holds this file as a member.
+        optional: not fetched together with its data set, only when asked for by name.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Source:
     password: str = ""
     page: str = ""
     inside: Optional["Source"] = None
+    optional: bool = False
 
 
 def fetch(
@@ -197,3 +199,21 @@ def record_of(source: Source, path: Path, *, cache: Path = CACHE) -> dict[str, A
         "licence": source.licence,
         "citation": source.citation,
     }
+
+
+def access(source: Source) -> str:
+    """Say in a word how a file is had: open, password, drive, by hand, or out of an archive."""
+    if source.password:
+        return "password (known)"
+    if source.inside is not None:
+        return f"in {source.inside.name}"
+    if not source.urls:
+        return "by hand"
+    return "Google Drive" if "drive.google.com" in source.urls[0] else "open"
+
+
+if __name__ == "__main__":
+    from harness.sources_cli import main
+    from harness.stages.common import run
+
+    run(main)

@@ -121,4 +121,6 @@ def derive_classes(bands: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _index(high: NDArray[np.float32], low: NDArray[np.float32]) -> NDArray[np.float32]:
     total = high + low
-    return np.divide(high - low, total, out=np.zeros_like(total), where=total > 0)
+    index = np.zeros_like(total)
+    np.divide(high - low, total, out=index, where=total > 0)
+    return index
