@@ -39,19 +39,9 @@ def test_describes_scenes_of_both_splits():
     assert len(CLASSES) == len(PALETTE) == len(set(PALETTE)) == 6
 
 
-@pytest.mark.parametrize("size", [41, 64, 250, 640])
-def test_any_size_is_rendered(size):
-    picture = open_dataset({"size": size}).scenes[0].read(0, 0, size, size)
-    assert picture.shape == (len(BANDS), size, size)
-    assert picture.dtype == np.uint8
-    assert picture[4].max() < len(CLASSES)
-    assert len(np.unique(picture[4])) >= 4
-    assert (picture[:4].std(axis=(1, 2)) > 10).all()
-
-
 def test_a_scene_depends_on_seed_split_and_index_alone():
     few = open_dataset({"train_scenes": 1, "test_scenes": 1, "size": 64})
-    many = open_dataset({"train_scenes": 3, "test_scenes": 2, "size": 64})
+    many = open_dataset({"train_scenes": 2, "test_scenes": 2, "size": 64})
     first = {scene.name: scene.read(0, 0, 64, 64) for scene in few.scenes}
     render.cache_clear()
     again = {scene.name: scene.read(0, 0, 64, 64) for scene in reversed(many.scenes)}
@@ -88,6 +78,16 @@ def test_global_random_state_is_left_alone():
     render.cache_clear()
     render(3, "train", 0, 64)
     np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+@pytest.mark.parametrize("size", [41, 64, 250, 640])
+def test_any_size_is_rendered(size):
+    picture = open_dataset({"size": size}).scenes[0].read(0, 0, size, size)
+    assert picture.shape == (len(BANDS), size, size)
+    assert picture.dtype == np.uint8
+    assert picture[4].max() < len(CLASSES)
+    assert len(np.unique(picture[4])) >= 4
+    assert (picture[:4].std(axis=(1, 2)) > 10).all()
 
 
 def test_class_shares_are_those_of_a_town(pictures):

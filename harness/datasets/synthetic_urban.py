@@ -30,8 +30,8 @@ LEAST = {"train_scenes": 1, "test_scenes": 1, "size": 41, "seed": 0}
 GROUND_SAMPLE = 0.16
 """Metres a pixel, unless that would make a scene smaller than `SMALLEST_SIDE` metres."""
 SMALLEST_SIDE = 56.0
-FINEST_CELL = 0.08
-"""Metres a cell of the rendered ground: two cells a pixel or more, for smooth edges."""
+CELL = 0.12
+"""Metres a cell of the rendered ground, or less: smooth edges take two cells a pixel."""
 MARGIN = 12.0
 """Metres beyond the picture that are built as well, for the shadows they throw into it."""
 
@@ -105,7 +105,7 @@ def render(seed: int, split: str, index: int, size: int) -> NDArray[np.uint8]:
     """
     rng = np.random.default_rng(np.random.SeedSequence((seed, SPLITS.index(split), index)))
     sample = max(GROUND_SAMPLE, SMALLEST_SIDE / size)
-    factor = max(2, round(sample / FINEST_CELL))
+    factor = max(2, round(sample / CELL))
     cell = sample / factor
     margin = math.ceil(MARGIN / cell)
     canvas = Canvas(size * factor + 2 * margin, cell, rng)

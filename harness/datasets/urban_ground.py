@@ -30,7 +30,7 @@ def sides(polygon: Polygon) -> list[Place]:
     """Return a place for each side: u runs along it, v points inward from it."""
     out = []
     for a, b in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-        (x, y), (dx, dy) = (a + b) / 2, b - a
+        (x, y), (dx, dy) = ((a + b) / 2).tolist(), b - a
         out.append(Place(x, y, math.atan2(dy, dx), math.hypot(dx, dy) / 2, 0.0))
     return out
 
@@ -83,12 +83,12 @@ def scatter(rng: Rng, polygon: Polygon, count: int) -> list[Polygon]:
 def region(canvas: Canvas, polygon: Polygon, corner: float) -> tuple[Patch, Array]:
     """Return the cells around a convex polygon and their depth inside it, corners rounded."""
     low, high = polygon.min(axis=0), polygon.max(axis=0)
-    middle, half = (low + high) / 2, (high - low) / 2
-    patch = canvas.patch(Place(middle[0], middle[1], 0.0, half[0], half[1]))
+    (x, y), (half_x, half_y) = ((low + high) / 2).tolist(), (high - low) / 2
+    patch = canvas.patch(Place(x, y, 0.0, half_x, half_y))
     total = np.zeros(np.broadcast_shapes(patch.u.shape, patch.v.shape), np.float32)
     for side in sides(polygon):
         c, s = math.cos(side.angle), math.sin(side.angle)
-        depth = (patch.v + middle[1] - side.y) * c - (patch.u + middle[0] - side.x) * s
+        depth = (patch.v + (y - side.y)) * c - (patch.u + (x - side.x)) * s
         total += np.exp(np.clip(-depth / corner, -40, 40))
     return patch, -corner * np.log(total + 1e-9)
 
@@ -107,7 +107,7 @@ def flags(
     angle = front(polygon).angle
     u = patch.u * math.cos(angle) + patch.v * math.sin(angle)
     v = patch.v * math.cos(angle) - patch.u * math.sin(angle)
-    row, column = (v / size).astype(int) % 97, (u / size).astype(int) % 89
+    row, column = (v / size).astype(np.int32) % 97, (u / size).astype(np.int32) % 89
     shade = rng.normal(1, 0.07, (97, 89)).astype(np.float32)[row, column]
     joint = (u % size < 0.09) | (v % size < 0.09)
     canvas.paint(patch, inside, name, hue(rng, 0.08)[:, None, None] * shade * (1 - 0.1 * joint))

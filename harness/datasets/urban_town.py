@@ -65,7 +65,7 @@ def street(polygon: Polygon, point: Polygon, angle: float, half_width: float) ->
     )
     line = cut(cut(polygon, point - 0.01 * left, left), point + 0.01 * left, -left)
     low, high = (line @ along).min(), (line @ along).max()
-    x, y = point + ((low + high) / 2 - point @ along) * along
+    x, y = (point + ((low + high) / 2 - point @ along) * along).tolist()
     return Place(x, y, angle, (high - low) / 2 + 0.3, half_width)
 
 
@@ -246,7 +246,7 @@ def furnish_yard(canvas: Canvas, rng: Rng, yard: Polygon) -> None:
     bays = longest.at(0, 3.0, min(longest.half_u - 2, rng.uniform(6, 14)), 3.0)
     if longest.half_u > 5 and contains(yard, bays):
         parking(canvas, rng, bays, 0.7)
-    litter(canvas, rng, yard, int(area(yard) / 30))
+    litter(canvas, rng, yard, min(10, int(area(yard) / 40)))
     plant(canvas, rng, yard, int(area(yard) / 20), 5.0)
 
 
@@ -317,16 +317,15 @@ def park(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
 
 
 def site(canvas: Canvas, rng: Rng, lot: Polygon) -> None:
-    """Open a building site, or lay a few sidings if the lot is a railway yard."""
+    """Open a building site or a small railway yard, on the central end of a large lot."""
     if area(lot) > 900:
         share = 600 / area(lot)
         ends = [halves(lot, share), halves(lot, 1 - share)[::-1]]
         lot, rest = min(ends, key=lambda end: remoteness(end[0]))
         villas(canvas, rng, rest)
-    rails = rng.random() < 0.4
-    patch, inside = filled(canvas, lot)
-    canvas.paint(patch, inside, "ballast" if rails else "soil", hue(rng, 0.1))
     longest = front(lot)
+    rails = rng.random() < 0.4
+    canvas.paint(*filled(canvas, lot), "ballast" if rails else "soil", hue(rng, 0.1))
     if rails:
         for v in (3.5, 8.0, 12.5):
             track(canvas, longest.at(0, v, longest.half_u, 1.3))
