@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,11 +17,17 @@ from metrics.moments import MIN_SIZE
 from metrics.registry import PAPER
 from metrics.resize import bilinear
 
+if TYPE_CHECKING:
+    from metrics.engine import PairScorer
+
 Triple = tuple[Batch, Batch, Batch]
 Table = dict[str, dict[str, Values]]
 
 # The compiled path, by metric: the smallest image side each takes.
 COMPILED = {"sf": 2, "ag": 2, "scd": 1, "vif": MIN_SIZE}
+
+# Each thread's last scorer: its memory is dear to allocate, and calls of one size come in rows.
+_kept = threading.local()
 
 # Set to "0" to measure by the definitions even where the compiled path could.
 COMPILED_SWITCH = "FUSION_METRICS_COMPILED"
@@ -119,8 +126,10 @@ def score_methods(
             require_size(triple[0].shape, COMPILED[name], name)
     plain = {name: measure for name, measure in measures.items() if name not in fast}
     count = len(np.asarray(infrared))
-    _run(_compiled_task(triples, fast, table), count if fast else 0, threads)
-    _run(_plain_task(triples, plain, table), count if plain else 0, threads)
+    if triples and fast:
+        _run(_compiled_task(triples, fast, table), count, threads)
+    if triples and plain:
+        _run(_plain_task(triples, plain, table), count, threads)
     return table
 
 
@@ -138,27 +147,33 @@ def uses_compiler(wanted: bool | None) -> bool:
     return installed
 
 
+def _scorer(height: int, width: int, names: tuple[str, ...]) -> "PairScorer":
+    # Numba takes most of a second to import: only now is it certain to be needed.
+    from metrics.engine import PairScorer
+
+    key = height, width, names
+    if getattr(_kept, "key", None) != key:
+        _kept.key, _kept.scorer = key, PairScorer(height, width, names)
+    scorer: PairScorer = _kept.scorer
+    return scorer
+
+
 def _compiled_task(
     triples: Mapping[str, Triple], names: tuple[str, ...], table: Table
 ) -> Callable[[int], None]:
-    local = threading.local()
+    _, height, width = next(iter(triples.values()))[0].shape
 
     def measure(index: int) -> None:
-        # Numba takes most of a second to import: only now is it certain to be needed.
-        from metrics.engine import PairScorer
-
-        if not hasattr(local, "scorer"):
-            shape = next(iter(triples.values()))[0].shape
-            local.scorer = PairScorer(shape[1], shape[2], names)
+        scorer = _scorer(height, width, names)
         loaded = False
         for method, triple in triples.items():
             images = [batch[index] for batch in triple]
             if not finite_images(*(image[None] for image in images)).all():
                 continue
             if not loaded:
-                local.scorer.load(images[1], images[2])
+                scorer.load(images[1], images[2])
                 loaded = True
-            for name, value in local.scorer.measure(images[0]).items():
+            for name, value in scorer.measure(images[0]).items():
                 if name in names:
                     table[method][name][index] = value
 

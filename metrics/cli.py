@@ -1,0 +1,245 @@
+"""`python -m metrics`: score folders of images, explain a metric, list them all."""
+
+import argparse
+import csv
+import os
+import sys
+import tempfile
+import textwrap
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from metrics.arrays import Values
+from metrics.dialects import DIALECTS, functions
+from metrics.errors import MetricError
+from metrics.images import pair_files, read_aligned
+from metrics.registry import METRICS, PAPER, VARIANTS, Metric, find
+from metrics.scoring import score_methods
+
+# Half-width of a 95 % interval of a mean, in standard errors.
+NORMAL_95 = 1.96
+
+SOURCES = ("infrared", "visible")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: those after `python -m metrics`; None takes the process's own.
+
+    Returns:
+        The exit status: 0, or 2 after a message about unusable input.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except MetricError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m metrics", description="Metrics of infrared and visible image fusion."
+    )
+    commands = parser.add_subparsers(required=True, metavar="score | explain | list")
+
+    scoring = commands.add_parser("score", help="measure folders of images into a CSV file")
+    scoring.add_argument("--infrared", type=Path, required=True, metavar="DIR")
+    scoring.add_argument("--visible", type=Path, required=True, metavar="DIR")
+    scoring.add_argument(
+        "--fused",
+        type=Path,
+        required=True,
+        nargs="+",
+        metavar="DIR",
+        help="one folder a method; each must hold the file names of the sources",
+    )
+    scoring.add_argument("--metrics", nargs="+", default=list(PAPER), metavar="NAME")
+    scoring.add_argument(
+        "--dialect", choices=sorted(DIALECTS), help="reproduce a public evaluator instead"
+    )
+    scoring.add_argument(
+        "--resize", type=int, metavar="PX", help="measure after a bilinear resize to PX×PX"
+    )
+    scoring.add_argument("--threads", type=int, default=os.cpu_count() or 1, metavar="N")
+    scoring.add_argument("-o", "--output", type=Path, required=True, metavar="CSV")
+    scoring.set_defaults(run=_score)
+
+    explaining = commands.add_parser("explain", help="print what a metric means")
+    explaining.add_argument("metric")
+    explaining.set_defaults(run=_explain)
+
+    listing = commands.add_parser("list", help="print all metrics and dialects")
+    listing.set_defaults(run=_list)
+    return parser
+
+
+def _score(options: argparse.Namespace) -> None:
+    # Unknown names should not cost the time of reading a thousand images.
+    functions(options.metrics, options.dialect)
+    methods = _methods(options.fused)
+    folders = {role: getattr(options, role) for role in SOURCES} | methods
+    names = pair_files(folders)
+    table = score_files(
+        names,
+        list(methods),
+        options.metrics,
+        threads=options.threads,
+        dialect=options.dialect,
+        resize=options.resize,
+    )
+    write_csv(options.output, list(names), table)
+    print(_measured_as(options))
+    for method, columns in table.items():
+        print(f"\n{method} ({len(names)} images)")
+        for name, values in columns.items():
+            print(f"  {name:<10}{summary(values)}")
+
+
+def _methods(folders: Sequence[Path]) -> dict[str, Path]:
+    methods: dict[str, Path] = {}
+    for folder in folders:
+        name = folder.resolve().name
+        if name in methods or name in SOURCES:
+            raise MetricError(f"{folder}: another folder is already called {name!r}; rename one")
+        methods[name] = folder
+    return methods
+
+
+def score_files(
+    names: Mapping[str, Mapping[str, Path]],
+    methods: Sequence[str],
+    metrics: Sequence[str],
+    *,
+    threads: int = 1,
+    dialect: str | None = None,
+    resize: int | None = None,
+) -> dict[str, dict[str, Values]]:
+    """Measure image files, each read once, with a progress bar on a terminal.
+
+    Args:
+        names: by name, the files of "infrared", "visible" and each method.
+        methods: the roles that are fused images.
+        metrics: as `names` of `metrics.score`.
+        threads: how many threads read and measure.
+        dialect: as in `metrics.score`.
+        resize: as in `metrics.score`.
+
+    Returns:
+        For each method one array a metric, a value a name.
+
+    Raises:
+        MetricError: as `read_aligned` and `metrics.score`; names the file.
+    """
+    from tqdm import tqdm
+
+    if threads < 1:
+        raise MetricError(f"threads must be 1 or more, got {threads}")
+    table = {method: {metric: np.empty(len(names)) for metric in metrics} for method in methods}
+
+    def measure(index: int, files: Mapping[str, Path]) -> None:
+        images = {role: image[None] for role, image in read_aligned(files).items()}
+        try:
+            values = score_methods(
+                {method: images[method] for method in methods},
+                images["infrared"],
+                images["visible"],
+                metrics,
+                dialect=dialect,
+                resize=resize,
+            )
+        except MetricError as error:
+            raise MetricError(f"{files[methods[0]]}: {error}") from error
+        for method in methods:
+            for metric in metrics:
+                table[method][metric][index] = values[method][metric][0]
+
+    with ThreadPoolExecutor(threads) as pool:
+        done = pool.map(measure, range(len(names)), names.values())
+        for _ in tqdm(done, total=len(names), unit="image", disable=None):
+            pass
+    return table
+
+
+def write_csv(path: Path, names: Sequence[str], table: Mapping[str, Mapping[str, Values]]) -> None:
+    """Write one row an image and method, one column a metric; the file appears complete or not.
+
+    Raises:
+        MetricError: the folder of `path` does not exist.
+    """
+    if not path.parent.is_dir():
+        raise MetricError(f"{path}: the folder {path.parent} does not exist; create it first")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["method", "image", *next(iter(table.values()))])
+            for method, columns in table.items():
+                for index, name in enumerate(names):
+                    values = (repr(float(column[index])) for column in columns.values())
+                    writer.writerow([method, name, *values])
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def summary(values: Values) -> str:
+    """Word the mean of some values, its 95 % normal interval, and how many are undefined."""
+    defined = values[~np.isnan(values)]
+    undefined = len(values) - len(defined)
+    note = f"  undefined for {undefined} of {len(values)}, left out" if undefined else ""
+    if not len(defined):
+        return f"{'–':>12}{note}"
+    if len(defined) == 1:
+        return f"{defined[0]:12.5g}{note}"
+    half = NORMAL_95 * defined.std(ddof=1) / np.sqrt(len(defined))
+    return f"{defined.mean():12.5g} ± {half:.2g}{note}"
+
+
+def _measured_as(options: argparse.Namespace) -> str:
+    size = f"resized to {options.resize}×{options.resize} px" if options.resize else "native size"
+    definition = f"dialect {options.dialect}" if options.dialect else "default definitions"
+    return f"{definition}, {size}; mean ± half the 95 % interval; written to {options.output}"
+
+
+def _explain(options: argparse.Namespace) -> None:
+    metric = find(options.metric)
+    low, high = metric.range
+    lines = {
+        "formula": metric.formula,
+        "better": "larger" if metric.larger_is_better else "smaller",
+        "range": f"[{low:g}, {high:g}], in {metric.unit}"
+        if metric.unit != "1"
+        else f"[{low:g}, {high:g}]",
+        "undefined": metric.undefined or "never, on finite pixels",
+        "source": metric.citation,
+        "equals": ", ".join(metric.equals),
+    }
+    print(f"{metric.name}: {metric.title}")
+    for label, text in lines.items():
+        print(textwrap.fill(text, 88, initial_indent=f"  {label:<11}", subsequent_indent=" " * 13))
+    print("  dialects   " + _dialects_of(metric))
+
+
+def _dialects_of(metric: Metric) -> str:
+    names = [name for name, dialect in DIALECTS.items() if metric.name in dialect.functions]
+    return ", ".join(names) or "none"
+
+
+def _list(options: argparse.Namespace) -> None:
+    for heading, metrics in (("metrics", METRICS), ("variants, for audits", VARIANTS)):
+        print(f"{heading}:")
+        for metric in metrics.values():
+            arrow = "↑" if metric.larger_is_better else "↓"
+            print(f"  {metric.name:<10} {arrow} {metric.title}")
+    print("dialects:")
+    for dialect in DIALECTS.values():
+        print(f"  {dialect.name:<13}{dialect.title}")
+        print(textwrap.indent(textwrap.fill(dialect.notes, 84), " " * 15))

@@ -1,0 +1,136 @@
+"""Images from folders: which files belong together, and how each becomes 8-bit grey.
+
+Rules of reading:
+
+- 8-bit grey is taken as it is; bilevel becomes 0 and 255;
+- RGB and palette colours become BT.601 luma, rounded;
+- an alpha channel is dropped where it is opaque everywhere, and refused otherwise;
+- more than 8 bits a sample is refused: there is no one right way down to 8.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics.errors import MetricError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg"})
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_DEPTH_BYTE = 24
+
+GREY_MODES = frozenset({"L", "1"})
+COLOUR_MODES = frozenset({"RGB", "P"})
+ALPHA_MODES = frozenset({"RGBA", "LA", "PA"})
+
+
+def read_grey(path: Path) -> NDArray[np.uint8]:
+    """Read one image by the rules of this module.
+
+    Returns:
+        (H, W) uint8.
+
+    Raises:
+        MetricError: the file is no image, has more than 8 bits a sample, or is transparent.
+    """
+    # Pillow is only needed by those who measure files.
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            _check_depth(path, image.mode)
+            if image.mode in ALPHA_MODES or "transparency" in image.info:
+                return np.asarray(_opaque(path, image.convert("RGBA")).convert("L"))
+            if image.mode in COLOUR_MODES:
+                return np.asarray(image.convert("RGB").convert("L"))
+            return np.asarray(image.convert("L"))
+    except (UnidentifiedImageError, OSError) as error:
+        raise MetricError(f"{path}: cannot be read as an image ({error})") from error
+
+
+def _check_depth(path: Path, mode: str) -> None:
+    with path.open("rb") as file:
+        header = file.read(PNG_DEPTH_BYTE + 1)
+    deep_png = header.startswith(PNG_SIGNATURE) and header[PNG_DEPTH_BYTE] > 8
+    if deep_png or mode not in GREY_MODES | COLOUR_MODES | ALPHA_MODES:
+        kind = "16-bit PNG" if deep_png else f"image of mode {mode}"
+        raise MetricError(f"{path}: {kind}; metrics are defined on 8-bit images, convert it first")
+
+
+def _opaque(path: Path, image: "Image.Image") -> "Image.Image":
+    if image.getchannel("A").getextrema() != (255, 255):
+        raise MetricError(f"{path}: has transparent pixels; flatten it to grey or RGB first")
+    return image.convert("RGB")
+
+
+def pair_files(folders: Mapping[str, Path]) -> dict[str, dict[str, Path]]:
+    """Find the images that have the same name, suffix aside, in every folder.
+
+    Args:
+        folders: by role, such as "infrared", the folder to look in; other files are ignored.
+
+    Returns:
+        For each name, sorted, the file of each role.
+
+    Raises:
+        MetricError: a folder is missing or has no image, two of its files share a name, or a name
+            is not in all folders.
+    """
+    found = {role: _images(role, folder) for role, folder in folders.items()}
+    names = sorted(set().union(*found.values()))
+    for role, files in found.items():
+        missing = [name for name in names if name not in files]
+        if missing:
+            other = next(files[missing[0]] for files in found.values() if missing[0] in files)
+            raise MetricError(
+                f"{other}: no {role} image of that name in {folders[role]}"
+                + _more(missing[1:], "other name lacks", "other names lack")
+            )
+    return {name: {role: found[role][name] for role in folders} for name in names}
+
+
+def _images(role: str, folder: Path) -> dict[str, Path]:
+    if not folder.is_dir():
+        raise MetricError(f"{folder}: the {role} folder does not exist")
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        if path.stem in files:
+            raise MetricError(f"{path}: {files[path.stem].name} has the same name; keep one")
+        files[path.stem] = path
+    if not files:
+        kinds = ", ".join(sorted(SUFFIXES))
+        raise MetricError(f"{folder}: the {role} folder holds no image ({kinds})")
+    return files
+
+
+def _more(rest: Sequence[str], one: str, many: str) -> str:
+    return f"; {len(rest)} {one if len(rest) == 1 else many} one too" if rest else ""
+
+
+def read_aligned(files: Mapping[str, Path]) -> dict[str, NDArray[np.uint8]]:
+    """Read the images of one name and check that they have one size.
+
+    Raises:
+        MetricError: as `read_grey`, or the sizes differ.
+    """
+    images = {role: read_grey(path) for role, path in files.items()}
+    first = next(iter(images))
+    for role, image in images.items():
+        if image.shape != images[first].shape:
+            raise MetricError(
+                f"{files[role]}: {_size(image)}, but {files[first]} has {_size(images[first])}; "
+                "the images of a name must have one size"
+            )
+    return images
+
+
+def _size(image: NDArray[np.uint8]) -> str:
+    return f"{image.shape[1]}×{image.shape[0]} px"
