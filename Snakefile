@@ -1,9 +1,6 @@
 """SegFANet benchmark: data → train → fuse → measure → report. See README.md."""
 
-import json
-import os
 import sys
-from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
@@ -11,8 +8,17 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 sys.path.insert(0, workflow.basedir)
-from harness.benchmark import Benchmark, Row, relative, stage_code
+from harness.benchmark import Benchmark, Row
 from harness.errors import HarnessError
+from harness.workflow import (
+    as_json,
+    code_of,
+    export_environment,
+    files_in,
+    gpus,
+    relative,
+)
+from reports.outline import outline_of
 
 # A file given by --configfile replaces the default; it is not merged into it.
 if "datasets" not in config:

@@ -30,7 +30,9 @@ class Row:
     @property
     def name(self) -> str:
         """Name in paths and tables' data."""
-        return self.method if self.stretch == "none" else f"{self.method}{STRETCH_MARK}{self.stretch}"
+        return (
+            self.method if self.stretch == "none" else f"{self.method}{STRETCH_MARK}{self.stretch}"
+        )
 
     @staticmethod
     def parse(name: str) -> "Row":
@@ -67,12 +69,11 @@ class Benchmark:
     def methods(self) -> dict[str, MethodSpec]:
         """The methods that take part, options of the configuration applied."""
         chosen = self.config.get("methods")
-        names = [
-            name
+        return {
+            name: self._configured(spec)
             for name, spec in self.found.items()
-            if chosen is None or name in chosen or (spec.kind == "ablation" and "segfanet" in chosen)
-        ]
-        return {name: self._configured(self.found[name]) for name in names}
+            if chosen is None or name in chosen or spec.folder.name in chosen
+        }
 
     def _configured(self, spec: MethodSpec) -> MethodSpec:
         override = self.config.get("overrides", {}).get(spec.folder.name, {})
@@ -96,7 +97,9 @@ class Benchmark:
     def _check_metrics(self) -> None:
         for name in self.metrics:
             if name not in METRICS:
-                raise HarnessError(f"config: metrics: no metric {name!r}; known: {', '.join(METRICS)}")
+                raise HarnessError(
+                    f"config: metrics: no metric {name!r}; known: {', '.join(METRICS)}"
+                )
 
     @property
     def metrics(self) -> list[str]:
@@ -161,14 +164,3 @@ class Benchmark:
     def adapter_code(self, dataset: str) -> list[Path]:
         """Files that decide what an adapter's tiles look like."""
         return source_files([module_name(adapter_file(self.datasets[dataset]["adapter"]))])
-
-
-def stage_code(module: str) -> list[Path]:
-    """Files that a stage's command line runs, apart from methods and adapters."""
-    return source_files([module])
-
-
-def relative(paths: list[Path]) -> list[str]:
-    """Paths as the workflow lists them: relative where they lie below the current folder."""
-    here = Path.cwd()
-    return [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in paths]

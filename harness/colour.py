@@ -28,4 +28,5 @@ def recompose(fused: NDArray[np.float32], rgb: NDArray[np.uint8]) -> NDArray[np.
     weights = np.array([0.299, 0.587, 0.114], np.float32)
     # With Cb and Cr kept, every channel moves by the change of luma alone.
     change = fused - np.einsum("c,nchw->nhw", weights, visible)
-    return np.clip(visible + change[:, None], 0.0, 1.0)
+    recomposed: NDArray[np.float32] = np.clip(visible + change[:, None], 0.0, 1.0)
+    return recomposed

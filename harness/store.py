@@ -91,12 +91,13 @@ class TileStore:
         except (OSError, ValueError, EOFError) as error:
             raise HarnessError(f"{path}: not a readable array: {error}") from error
         expected = len(self.rows(split))
+        tiles: NDArray[np.uint8] = array
         if array.dtype != np.uint8 or array.ndim != 4 or array.shape[:2] != (expected, 5):
             raise HarnessError(
                 f"{path}: {array.dtype} {array.shape}, but the manifest lists {expected} tiles "
                 "of 5 uint8 bands; delete the store and prepare again"
             )
-        return array
+        return tiles
 
     @cached_property
     def test(self) -> "Pairs":

@@ -51,7 +51,7 @@ def choose_tiles(stacks: list[Picture], count: int) -> list[int]:
     if not stacks:
         return [0]
     spread = [np.var([stack[i] for stack in stacks], axis=0).mean() for i in range(len(stacks[0]))]
-    return np.argsort(-np.array(spread), kind="stable")[:count].tolist()
+    return [int(index) for index in np.argsort(-np.array(spread), kind="stable")[:count]]
 
 
 def _pictures(
@@ -61,7 +61,7 @@ def _pictures(
     rgb, infrared = store.test.rgb(part), store.test.infrared(part)
     pictures = [("Visible", np.moveaxis(rgb[0], 0, 2)), ("Infrared", infrared[0])]
     for row, stack in stacks.items():
-        colour = recompose(stack[part].astype(np.float32) / 255, rgb)[0]
+        colour = recompose(stack[part] / np.float32(255), rgb)[0]
         label = outline.method(row).title + row_suffix(row)
         pictures.append((label, (np.moveaxis(colour, 0, 2) * 255).astype(np.uint8)))
     return pictures

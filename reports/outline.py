@@ -95,7 +95,8 @@ def read_outline(text: str, results: Path) -> Outline:
     try:
         raw = json.loads(text)
         methods = [
-            MethodOutline(**{**method, "seeds": tuple(method["seeds"])}) for method in raw["methods"]
+            MethodOutline(**{**method, "seeds": tuple(method["seeds"])})
+            for method in raw["methods"]
         ]
         return Outline(
             title=raw["title"],

@@ -103,7 +103,12 @@ def _build(
     else:
         rows = builder.comparison(dataset)
     return Table(
-        number, definition["caption"], dataset.name, outline.metrics, mark_best(rows, outline.metrics), paper
+        number,
+        definition["caption"],
+        dataset.name,
+        outline.metrics,
+        mark_best(rows, outline.metrics),
+        paper,
     )
 
 
@@ -122,9 +127,7 @@ class _Rows:
         """Rows of Tables 1 and 2: the printed methods first, then ours, controls last."""
         absent = [m for m in dict.fromkeys(m for m, _ in self.printed) if m not in dataset.rows]
         rows = [
-            self.row(name)
-            for name in dataset.rows
-            if self.outline.method(name).kind != "ablation"
+            self.row(name) for name in dataset.rows if self.outline.method(name).kind != "ablation"
         ]
         rows += [self.row(method) for method in absent]
         order = {"baseline": 0, "proposed": 1, "control": 2}
@@ -139,7 +142,9 @@ class _Rows:
         method, runs = Row.parse(name), self.runs.get(name, [])
         cells = tuple(self._cell(runs, method.method, metric) for metric in self.outline.metrics)
         if not runs:
-            return TableRow(name, title or PRINTED_TITLES.get(name, name), "none", False, cells, missing=True)
+            return TableRow(
+                name, title or PRINTED_TITLES.get(name, name), "none", False, cells, missing=True
+            )
         outline = self.outline.method(name)
         failures = [run.failure for run in runs if run.failure]
         return TableRow(

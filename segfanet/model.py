@@ -76,7 +76,8 @@ def resize(features: Tensor, size: tuple[int, int]) -> Tensor:
     """Bilinear resampling to (height, width)."""
     if features.shape[-2:] == size:
         return features
-    return F.interpolate(features, size=size, mode="bilinear", align_corners=False)
+    resized: Tensor = F.interpolate(features, size=size, mode="bilinear", align_corners=False)
+    return resized
 
 
 def pad(images: Tensor) -> Tensor:
@@ -212,7 +213,9 @@ class SegFANet(nn.Module):
         self.config = config
         channels = config.channels
         # CAM doubles what the next stage receives (Eq. 10).
-        joined = [c * (2 if i < config.sinets and config.cam else 1) for i, c in enumerate(channels)]
+        joined = [
+            c * (2 if i < config.sinets and config.cam else 1) for i, c in enumerate(channels)
+        ]
         self.segmentation_encoder = _encoder((2, *channels[:-1]), channels)
         self.fusion_encoder = _encoder((2, *joined[:-1]), channels)
         self.sinets = nn.ModuleList([SINet(config, stage) for stage in range(config.sinets)])
@@ -251,10 +254,10 @@ class SegFANet(nn.Module):
 
     def _align(self, f_s: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """f^R_i and I_res,i of every SINet (Eq. 3); without IRM f^R_i is f^S_i itself."""
-        irms = [sinet.irm for sinet in self.sinets]
+        irms: list[Any] = [sinet.irm for sinet in self.sinets]
         if not self.config.irm:
             return f_s[: len(irms)], []
-        pairs = [irm(feature) for irm, feature in zip(irms, f_s, strict=False) if irm]
+        pairs = [irm(feature) for irm, feature in zip(irms, f_s, strict=False)]
         return [f_r for f_r, _ in pairs], [image for _, image in pairs]
 
     def _fusion_features(
@@ -291,5 +294,6 @@ class SegFANet(nn.Module):
 
 def _encoder(inputs: tuple[int, ...], outputs: tuple[int, ...]) -> nn.ModuleList:
     return nn.ModuleList(
-        EncoderStage(a, b, halve=i > 0) for i, (a, b) in enumerate(zip(inputs, outputs, strict=True))
+        EncoderStage(a, b, halve=i > 0)
+        for i, (a, b) in enumerate(zip(inputs, outputs, strict=True))
     )

@@ -25,7 +25,9 @@ def parse_options(kind: type[T], options: Mapping[str, Any], adapter: str) -> T:
         required = item.default is MISSING and item.default_factory is MISSING
         if required and key not in options:
             raise HarnessError(f"{adapter}: the option {key!r} is missing")
-    values = {key: _convert(value, hints[key], f"{adapter}: {key}") for key, value in options.items()}
+    values = {
+        key: _convert(value, hints[key], f"{adapter}: {key}") for key, value in options.items()
+    }
     return kind(**values)
 
 

@@ -94,7 +94,9 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
         title=parsed.title or root.name,
         scenes=scenes,
         classes=parsed.classes,
-        palette=tuple((r, g, b) for r, g, b in (parsed.colours or parsed.palette or _grays(parsed))),
+        palette=tuple(
+            (r, g, b) for r, g, b in (parsed.colours or parsed.palette or _grays(parsed))
+        ),
         sources=({"folder": str(root)},),
     )
 
@@ -236,7 +238,7 @@ def _labels(parsed: Options, path: Path) -> Bytes:
 
 def _pack(bands: Bytes) -> NDArray[np.uint32]:
     """One integer a pixel from its first axis of one or three bands."""
-    packed = bands[0].astype(np.uint32)
+    packed: NDArray[np.uint32] = bands[0].astype(np.uint32)
     for band in bands[1:]:
         packed = packed << 8 | band.astype(np.uint32)
     return packed

@@ -62,7 +62,9 @@ def _measure(arguments: Any, *, failed: bool) -> pd.DataFrame:
             threads=arguments.threads,
         )
         parts.append(pd.DataFrame(scores))
-    columns = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=arguments.metrics)
+    columns = (
+        pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=arguments.metrics)
+    )
     columns.insert(0, "dataset", arguments.dataset)
     columns.insert(1, "method", arguments.method)
     columns.insert(2, "seed", arguments.seed)

@@ -10,13 +10,13 @@ rule prepare:
         record="results/{dataset}/tiles/prepare.json",
     log:
         "logs/prepare/{dataset}.log",
+    conda:
+        "../../environment.yml"
     params:
         adapter=lambda wildcards: BENCHMARK.datasets[wildcards.dataset]["adapter"],
         options=lambda wildcards: as_json(BENCHMARK.dataset_options(wildcards.dataset)),
         tiling=lambda wildcards: BENCHMARK.tiling(wildcards.dataset),
         folder=subpath(output.record, parent=True),
-    conda:
-        "../../environment.yml"
     shell:
         "python -m harness.stages.prepare --adapter {params.adapter}"
         " --options {params.options:q}"

@@ -1,22 +1,8 @@
-def checkpoint_of(wildcards):
-    """The checkpoint that a run needs: none unless its method is trained here."""
-    method = method_of(wildcards)
-    if not BENCHMARK.is_trained(method):
-        return []
-    return f"results/{wildcards.dataset}/{method}/seed{wildcards.seed}/checkpoint.pt"
-
-
-def training_record_of(wildcards):
-    """The record beside the checkpoint."""
-    trained = checkpoint_of(wildcards)
-    return str(Path(trained).with_name("training.json")) if trained else []
-
-
 rule fuse:
     input:
         tiles="results/{dataset}/tiles/prepare.json",
-        weights=checkpoint_of,
-        training=training_record_of,
+        weights=lambda wildcards: trained(wildcards, "checkpoint.pt"),
+        training=lambda wildcards: trained(wildcards, "training.json"),
         code=code_of("harness.stages.fuse"),
         method=method_code,
     output:
@@ -24,20 +10,20 @@ rule fuse:
         record="results/{dataset}/{row}/seed{seed}/fused.json",
     log:
         "logs/fuse/{dataset}.{row}.seed{seed}.log",
-    params:
-        folder=subpath(input.tiles, parent=True),
-        method=lambda wildcards: method_of(wildcards),
-        stretch=lambda wildcards: Row.parse(wildcards.row).stretch,
-        options=lambda wildcards: options_of(method_of(wildcards)),
-        trained=lambda wildcards, input: (
-            f"--checkpoint {input.weights}" if input.weights else ""
-        ),
-        device=DEVICE,
     conda:
         "../../environment.yml"
     threads: THREADS
     resources:
-        gpu=GPUS,
+        gpu=gpus(DEVICE),
+    params:
+        folder=subpath(input.tiles, parent=True),
+        method=lambda wildcards: spec_of(wildcards).name,
+        stretch=lambda wildcards: Row.parse(wildcards.row).stretch,
+        options=lambda wildcards: as_json(spec_of(wildcards).options),
+        trained=lambda wildcards, input: (
+            f"--checkpoint {input.weights}" if input.weights else ""
+        ),
+        device=DEVICE,
     shell:
         "python -m harness.stages.fuse --tiles {params.folder} --method {params.method}"
         " --options {params.options:q} --stretch {params.stretch} {params.trained}"

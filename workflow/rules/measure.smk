@@ -9,12 +9,12 @@ rule measure:
         record="results/{dataset}/{row}/seed{seed}/scores.json",
     log:
         "logs/measure/{dataset}.{row}.seed{seed}.log",
-    params:
-        folder=subpath(input.tiles, parent=True),
-        metrics=BENCHMARK.metrics,
     conda:
         "../../environment.yml"
     threads: THREADS
+    params:
+        folder=subpath(input.tiles, parent=True),
+        metrics=BENCHMARK.metrics,
     shell:
         "python -m harness.stages.measure --tiles {params.folder} --fused {input.fused}"
         " --dataset {wildcards.dataset} --method {wildcards.row} --seed {wildcards.seed}"

@@ -1,5 +1,3 @@
-from reports.outline import outline_of
-
 OUTLINE = as_json(outline_of(BENCHMARK))
 
 
@@ -7,16 +5,16 @@ rule tables:
     input:
         scores=scores_of(),
         code=code_of("reports.stages.tables"),
-        printed=relative(sorted(Path(workflow.basedir, "reports", "paper").iterdir())),
+        printed=files_in("reports", "paper"),
     output:
         index="results/tables/index.csv",
     log:
         "logs/tables.log",
+    conda:
+        "../../environment.yml"
     params:
         outline=OUTLINE,
         folder=subpath(output.index, parent=True),
-    conda:
-        "../../environment.yml"
     shell:
         "python -m reports.stages.tables --outline {params.outline:q}"
         " --output {params.folder} > {log} 2>&1"
@@ -27,16 +25,16 @@ rule report:
         scores=scores_of(),
         tables="results/tables/index.csv",
         code=code_of("reports.stages.report"),
-        printed=relative(sorted(Path(workflow.basedir, "reports", "paper").iterdir())),
-        templates=relative(sorted(Path(workflow.basedir, "reports", "templates").iterdir())),
+        printed=files_in("reports", "paper"),
+        templates=files_in("reports", "templates"),
     output:
         "results/report/index.html",
     log:
         "logs/report.log",
-    params:
-        outline=OUTLINE,
     conda:
         "../../environment.yml"
+    params:
+        outline=OUTLINE,
     shell:
         "python -m reports.stages.report --outline {params.outline:q}"
         " --output {output} > {log} 2>&1"
@@ -50,10 +48,10 @@ rule complete:
         "results/report/complete.txt",
     log:
         "logs/complete.log",
-    params:
-        outline=OUTLINE,
     conda:
         "../../environment.yml"
+    params:
+        outline=OUTLINE,
     shell:
         "python -m reports.stages.complete --outline {params.outline:q}"
         " --output {output} > {log} 2>&1"

@@ -9,16 +9,16 @@ rule train:
         losses="results/{dataset}/{row}/seed{seed}/training_log.csv",
     log:
         "logs/train/{dataset}.{row}.seed{seed}.log",
-    params:
-        folder=subpath(input.tiles, parent=True),
-        options=lambda wildcards: options_of(method_of(wildcards)),
-        recipe=lambda wildcards: as_json(BENCHMARK.methods[method_of(wildcards)].train),
-        device=DEVICE,
     conda:
         "../../environment.yml"
     threads: THREADS
     resources:
-        gpu=GPUS,
+        gpu=gpus(DEVICE),
+    params:
+        folder=subpath(input.tiles, parent=True),
+        options=lambda wildcards: as_json(spec_of(wildcards).options),
+        recipe=lambda wildcards: as_json(spec_of(wildcards).train),
+        device=DEVICE,
     shell:
         "python -m harness.stages.train --tiles {params.folder} --method {wildcards.row}"
         " --options {params.options:q} --recipe {params.recipe:q} --seed {wildcards.seed}"
