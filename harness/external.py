@@ -3,6 +3,8 @@
 import os
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from harness.store import Pairs
 from harness.stretch import STRETCHES
 
 Bytes = NDArray[np.uint8]
+Float = NDArray[np.float32]
 
 
 def write_external_stack(
@@ -34,10 +37,7 @@ def write_external_stack(
     Raises:
         MethodFailure: if the command fails or an output breaks the contract.
     """
-    with tempfile.TemporaryDirectory(prefix=f"{spec.name}-") as scratch:
-        folders = {key: Path(scratch, key) for key in ("infrared", "visible", "output")}
-        for folder in folders.values():
-            folder.mkdir()
+    with exchange(spec) as folders:
         files = [f"{index:06d}.png" for index in range(len(names))]
         for index, file in enumerate(files):
             part = slice(index, index + 1)
@@ -57,6 +57,56 @@ def write_external_stack(
             stack.flush()
 
 
+def fuse_pictures(
+    spec: MethodSpec,
+    sources: list[tuple[Float, Float]],
+    names: list[str],
+    device: torch.device,
+    threads: int,
+) -> list[Float]:
+    """Run the command once over pictures of any sizes; it sees them as 8 bits.
+
+    Args:
+        spec: a method with a command.
+        sources: (infrared, visible) pairs of (H, W) float32 in [0, 1].
+        names: of the pairs, for messages.
+        device: handed to the command.
+        threads: bound of its threads.
+
+    Returns:
+        (H, W) float32 in [0, 1] for every pair.
+
+    Raises:
+        MethodFailure: if the command fails or an output breaks the contract.
+    """
+    fused = []
+    with exchange(spec) as folders:
+        files = [f"{index:06d}.png" for index in range(len(names))]
+        for file, pair in zip(files, sources, strict=True):
+            for key, image in zip(("infrared", "visible"), pair, strict=True):
+                Image.fromarray(np.rint(image * 255).astype(np.uint8)).save(folders[key] / file)
+        run_command(spec, folders, device, threads)
+        for file, pair, name in zip(files, sources, names, strict=True):
+            output = _read(folders["output"] / file, name).astype(np.float32) / np.float32(255)
+            if output.shape != pair[0].shape:
+                raise MethodFailure(
+                    f"{name}: output has shape {output.shape}, expected {pair[0].shape}"
+                )
+            tensors = [torch.from_numpy(x)[None, None] for x in (output, *pair)]
+            fused.append(check_fused(*tensors, tiles=[name], clamp=False)[0])
+    return fused
+
+
+@contextmanager
+def exchange(spec: MethodSpec) -> Iterator[dict[str, Path]]:
+    """Give the empty folders infrared, visible and output; remove them afterwards."""
+    with tempfile.TemporaryDirectory(prefix=f"{spec.name}-") as scratch:
+        folders = {key: Path(scratch, key) for key in ("infrared", "visible", "output")}
+        for folder in folders.values():
+            folder.mkdir()
+        yield folders
+
+
 def run_command(
     spec: MethodSpec, folders: dict[str, Path], device: torch.device, threads: int
 ) -> None:
@@ -66,7 +116,8 @@ def run_command(
         MethodFailure: with the end of what the command printed, if it fails.
     """
     values = {**{key: str(folder) for key, folder in folders.items()}, "device": str(device)}
-    arguments = [word.format(**values) for word in spec.command]
+    prefix = ["conda", "run", "--no-capture-output", "-n", spec.conda] if spec.conda else []
+    arguments = [*prefix, *(word.format(**values) for word in spec.command)]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     try:
         subprocess.run(

@@ -30,6 +30,7 @@ class MethodSpec:
     train: Mapping[str, Any] | None = None
     weights: Mapping[str, Any] | None = None
     command: tuple[str, ...] = ()
+    conda: str = ""
     year: int | None = None
     doi: str = ""
     bibtex: str = ""

@@ -60,7 +60,7 @@ def _frozen(discriminator: Discriminator, images: Tensor) -> Tensor:
 
 
 def _divergence(discriminator: Discriminator, real: Tensor, fake: Tensor) -> Tensor:
-    share = torch.rand(len(real), 1, 1, 1, device=real.device)
+    share = torch.rand(len(real), 1, 1, 1).to(real.device)
     mixed = (share * real + (1 - share) * fake).requires_grad_()
     (slope,) = torch.autograd.grad(discriminator(mixed).sum(), mixed, create_graph=True)
     penalty: Tensor = PENALTY_WEIGHT * slope.flatten(1).norm(dim=1) ** PENALTY_POWER

@@ -37,11 +37,12 @@ def main() -> None:
     partial = output.with_name("partial.pt")
     log: list[dict[str, float]] = []
     try:
-        training = _start(spec, recipe, TileStore(arguments.tiles), config)
+        store = TileStore(arguments.tiles)
+        training = _start(spec, recipe, store, config)
         training.run(partial)
         training.save(output)
         log = training.log
-        record.details = _details(training)
+        record.details = {**_details(training), "classes": len(store.classes)}
     except MethodFailure as failure:
         record.fail(str(failure))
         print(f"failed: {failure}")

@@ -1,0 +1,20 @@
+"""The command line for people: `python -m harness --help`."""
+
+import argparse
+
+from harness.commands import fuse, methods, new_baseline
+from harness.stages.common import run
+
+
+def main() -> None:
+    """Parse the command line and run one command."""
+    parser = argparse.ArgumentParser(prog="python -m harness", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in (fuse, methods, new_baseline):
+        command.add_parser(commands)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,156 @@
+"""Fuse pictures with one method: `python -m harness fuse --help`."""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from harness.commands.pictures import Float, Pair, pair_files, read_pair, write_fused
+from harness.contract import MethodFailure, check_fused
+from harness.device import choose_device, make_deterministic
+from harness.errors import HarnessError
+from harness.external import fuse_pictures
+from harness.inference import load_method
+from harness.methods import MethodSpec
+from harness.progress import progress
+from harness.stages.common import find_method
+from harness.weights import Weights, choose_weights
+
+EPILOG = """\
+Two files or two folders of the same names. A visible picture in colour gives a picture in
+colour. With `.npy` sources, (H, W) float32 in [0, 1], or an output that ends in `.npy`, the
+method's raw float32 output is written, neither clamped nor quantised.
+
+examples:
+  python -m harness fuse ydtr --infrared ir.png --visible rgb.png -o fused.png
+  python -m harness fuse tardal --option weights=ct --infrared ir/ --visible rgb/ -o fused/
+  python -m harness fuse umfusion --weights fus_0280.pth --infrared a.npy --visible b.npy -o f.npy
+  python -m harness fuse segfanet --checkpoint checkpoint.pt --infrared ir/ --visible rgb/ -o out/
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command's parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "fuse",
+        help="fuse two pictures, or two folders of pictures",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("method", help="as `python -m harness methods` lists it")
+    parser.add_argument("--infrared", type=Path, required=True, help="picture, array or folder")
+    parser.add_argument("--visible", type=Path, required=True, help="picture, array or folder")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="file or folder")
+    parser.add_argument("--checkpoint", type=Path, help="of a training here")
+    parser.add_argument("--weights", type=Path, help="weight file in the place of the authors'")
+    parser.add_argument(
+        "--mirror",
+        type=Path,
+        action="append",
+        default=[],
+        help="folder that holds the authors' weights under any name; repeatable",
+    )
+    parser.add_argument(
+        "--option",
+        type=_assignment,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="over method.yaml's options; repeatable",
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.set_defaults(run=run)
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f"expected KEY=VALUE, got {text!r}")
+    return key, yaml.safe_load(value)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Fuse everything that the arguments name."""
+    spec = find_method(arguments.method, {})
+    files = pair_files(arguments.infrared, arguments.visible, arguments.output)
+    device = choose_device("cpu" if spec.device == "cpu" else arguments.device)
+    make_deterministic(0, arguments.threads)
+    try:
+        if spec.command:
+            _fuse_outside(spec, files, device, arguments.threads)
+        else:
+            _fuse_here(spec, files, device, arguments)
+    except MethodFailure as failure:
+        raise HarnessError(f"{spec.name}: {failure}") from failure
+
+
+def _fuse_outside(
+    spec: MethodSpec, files: list[tuple[Path, Path, Path]], device: torch.device, threads: int
+) -> None:
+    pairs = [read_pair(infrared, visible) for infrared, visible, _ in files]
+    sources = [(pair.infrared, pair.visible) for pair in pairs]
+    fused = fuse_pictures(spec, sources, [pair.name for pair in pairs], device, threads)
+    for (_, _, output), pair, image in zip(files, pairs, fused, strict=True):
+        write_fused(output, image, pair)
+
+
+def _fuse_here(
+    spec: MethodSpec,
+    files: list[tuple[Path, Path, Path]],
+    device: torch.device,
+    arguments: argparse.Namespace,
+) -> None:
+    options, classes = _as_trained(spec, arguments.checkpoint)
+    spec = replace(spec, options={**spec.options, **options, **dict(arguments.option)})
+    weights = choose_weights(
+        spec,
+        checkpoint=arguments.checkpoint,
+        file=arguments.weights,
+        mirrors=arguments.mirror,
+    )
+    method = load_method(spec, device, weights.path if weights else None, classes)
+    if weights:
+        print(_description(weights))
+    for infrared, visible, output in progress(files, f"fusing with {spec.name}"):
+        pair = read_pair(infrared, visible)
+        write_fused(output, _fuse(spec, method, pair, device), pair)
+
+
+def _as_trained(spec: MethodSpec, checkpoint: Path | None) -> tuple[dict[str, Any], int]:
+    """Options and number of classes that a checkpoint's record states, if it has one."""
+    path = checkpoint.with_name("training.json") if checkpoint else None
+    if path is None or not path.is_file():
+        return {}, 0
+    record = json.loads(path.read_text(encoding="utf-8"))
+    trained = record["config"]["method"]
+    if trained != spec.name:
+        raise HarnessError(f"{checkpoint}: holds {trained}, not {spec.name}")
+    return record["config"]["options"], record["details"].get("classes", 0)
+
+
+def _description(weights: Weights) -> str:
+    known = {
+        "official": "the authors' file",
+        "retrained": "trained here",
+        "user": "given by you, not known to be the authors'",
+    }
+    return f"weights: {weights.path.name}, {known[weights.origin]}, sha256 {weights.sha256}"
+
+
+def _fuse(spec: MethodSpec, method: Any, pair: Pair, device: torch.device) -> Float:
+    infrared, visible = (
+        torch.from_numpy(image)[None, None].to(device) for image in (pair.infrared, pair.visible)
+    )
+    try:
+        with torch.no_grad():
+            fused = method.fuse(infrared.clone(), visible.clone())
+    except Exception as error:
+        raise MethodFailure(f"{pair.name}: {type(error).__name__}: {error}") from error
+    check_fused(fused, infrared, visible, tiles=[pair.name], clamp=spec.clamp)
+    raw: Float = fused[0, 0].to("cpu", torch.float32).numpy()
+    return raw

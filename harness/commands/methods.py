@@ -1,0 +1,30 @@
+"""List the methods found: `python -m harness methods`."""
+
+import argparse
+from typing import Any
+
+from harness.methods import MethodSpec, discover
+from harness.weights import weight_entries
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command's parser."""
+    parser: argparse.ArgumentParser = commands.add_parser("methods", help="list the methods found")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Print one line a method."""
+    rows = [("name", "kind", "title", "weights", "options"), *map(_row, discover().values())]
+    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)]
+        print("  ".join(cells).rstrip())
+
+
+def _row(spec: MethodSpec) -> tuple[str, str, str, str, str]:
+    names = list(weight_entries(spec))
+    if spec.train is not None:
+        names.append("train")
+    options = " ".join(f"{key}={value}" for key, value in spec.options.items())
+    return spec.name, spec.kind, spec.title, ", ".join(names) or "-", options
