@@ -91,7 +91,7 @@ def _cddfuse_vif(fused: Image, infrared: Image, visible: Image) -> float:
 
 def _decibels(peak: float, error: float) -> float:
     if error == 0:
-        return math.inf
+        return math.inf if peak > 0 else math.nan
     return 10 * math.log10(peak**2 / error) if peak > 0 else -math.inf
 
 

@@ -98,8 +98,8 @@ class PairScorer:
 
     def load(self, infrared: Batch, visible: Batch) -> None:
         """Take the next pair of sources, each (H, W) uint8 or float64."""
-        kernels.centre(infrared, self._infrared)
-        kernels.centre(visible, self._visible)
+        kernels.centre(np.ascontiguousarray(infrared), self._infrared)
+        kernels.centre(np.ascontiguousarray(visible), self._visible)
         self._exact = infrared.dtype == visible.dtype == np.uint8
         self._held = np.zeros(2)
         for finer, scale in zip([None, *self._scales], self._scales, strict=False):
@@ -110,7 +110,7 @@ class PairScorer:
 
     def measure(self, fused: Batch) -> dict[str, float]:
         """Measure one fused image (H, W) uint8 or float64 against the loaded pair."""
-        kernels.centre(fused, self._fused)
+        kernels.centre(np.ascontiguousarray(fused), self._fused)
         values = {}
         if "sf" in self._names or "ag" in self._names:
             values.update(self._texture())

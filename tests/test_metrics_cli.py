@@ -1,0 +1,184 @@
+"""`python -m metrics` from folder to table, and what it refuses."""
+
+import csv
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from metrics import score
+from metrics.cli import main, summary
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Lay out three folders of five 64×50 PNG images; give their paths by role."""
+    rng = np.random.default_rng(2)
+    paths = {role: tmp_path / role for role in ("infrared", "visible", "mine")}
+    for path in paths.values():
+        path.mkdir()
+        for index in range(5):
+            steps = rng.normal(0, 9, (64, 50)).cumsum(axis=1) + 128
+            Image.fromarray(np.clip(steps, 0, 255).astype(np.uint8)).save(path / f"{index}.png")
+    return paths
+
+
+def run(folders, output, *more):
+    return main(
+        [
+            "score",
+            "--infrared",
+            str(folders["infrared"]),
+            "--visible",
+            str(folders["visible"]),
+            "--fused",
+            str(folders["mine"]),
+            "-o",
+            str(output),
+            *more,
+        ]
+    )
+
+
+def refused(folders, tmp_path, capsys, *more):
+    assert run(folders, tmp_path / "scores.csv", *more) == 2
+    assert not (tmp_path / "scores.csv").exists()
+    return capsys.readouterr().err
+
+
+def read(path):
+    return np.asarray(Image.open(path))[None]
+
+
+def test_scores_are_those_of_the_function(folders, tmp_path, capsys):
+    output = tmp_path / "scores.csv"
+    assert run(folders, output, "--threads", "2", "--metrics", "sf", "vif", "en") == 0
+    with output.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == list("01234")
+    triple = [
+        np.concatenate([read(folders[role] / f"{index}.png") for index in range(5)])
+        for role in ("mine", "infrared", "visible")
+    ]
+    for name, values in score(*triple, names=("sf", "vif", "en")).items():
+        assert [float(row[name]) for row in rows] == values.tolist()
+    printed = capsys.readouterr().out
+    assert "default definitions, native size" in printed and "mine (5 images)" in printed
+    assert list(tmp_path.glob("*.part")) == []
+
+
+def test_dialect_and_resize_are_named_in_the_output(folders, tmp_path, capsys):
+    assert run(folders, tmp_path / "s.csv", "--dialect", "cddfuse", "--resize", "224") == 0
+    assert "dialect cddfuse, resized to 224×224 px" in capsys.readouterr().out
+
+
+def test_several_methods_in_one_run(folders, tmp_path, capsys):
+    assert run(folders, tmp_path / "s.csv", "--fused", *map(str, folders.values())) == 2
+    assert "already called 'infrared'" in capsys.readouterr().err
+    other = tmp_path / "other"
+    folders["visible"].rename(other)
+    folders["visible"].symlink_to(other)
+    assert run(folders, tmp_path / "s.csv", "--fused", str(folders["mine"]), str(other)) == 0
+    assert (tmp_path / "s.csv").read_text().count("other,") == 5
+
+
+def test_undefined_values_are_counted(folders, tmp_path, capsys):
+    (folders["mine"] / "3.png").write_bytes((folders["visible"] / "3.png").read_bytes())
+    assert run(folders, tmp_path / "s.csv") == 0
+    assert "undefined for 1 of 5, left out" in capsys.readouterr().out
+    assert "3,nan" not in (tmp_path / "s.csv").read_text().split("scd")[0]
+
+
+def test_summary_words():
+    assert summary(np.array([np.nan, np.nan])).endswith("undefined for 2 of 2, left out")
+    assert "±" not in summary(np.array([1.5]))
+    assert summary(np.array([1.0, 2.0, 3.0])).split() == ["2", "±", "1.1"]
+
+
+def test_missing_partner_is_named(folders, tmp_path, capsys):
+    (folders["visible"] / "2.png").unlink()
+    message = refused(folders, tmp_path, capsys)
+    assert "2.png: no visible image of that name in" in message
+
+
+def test_size_mismatch_is_named(folders, tmp_path, capsys):
+    Image.fromarray(np.zeros((64, 51), np.uint8)).save(folders["mine"] / "4.png")
+    message = refused(folders, tmp_path, capsys)
+    assert "mine/4.png: 51×64 px, but" in message and "infrared/4.png has 50×64 px" in message
+
+
+def test_too_small_image_is_named(folders, tmp_path, capsys):
+    for folder in folders.values():
+        Image.fromarray(np.zeros((64, 40), np.uint8)).save(folder / "1.png")
+    assert "1.png: vif needs images of at least 41×41 px" in refused(folders, tmp_path, capsys)
+
+
+@pytest.mark.parametrize(
+    ("image", "reason"),
+    [
+        (np.full((64, 50), 300, np.uint16), "16-bit PNG"),
+        (np.full((64, 50, 4), 99, np.uint8), "transparent pixels"),
+    ],
+    ids=["16-bit", "transparent"],
+)
+def test_unsuitable_images_are_named(folders, tmp_path, capsys, image, reason):
+    Image.fromarray(image).save(folders["infrared"] / "0.png")
+    message = refused(folders, tmp_path, capsys)
+    assert "infrared/0.png" in message and reason in message
+
+
+def test_broken_file_is_named(folders, tmp_path, capsys):
+    (folders["visible"] / "0.png").write_bytes(b"no image")
+    assert "visible/0.png: cannot be read as an image" in refused(folders, tmp_path, capsys)
+
+
+def test_empty_and_missing_folders_are_named(folders, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert "empty: the infrared folder holds no image" in refused(
+        folders | {"infrared": tmp_path / "empty"}, tmp_path, capsys
+    )
+    assert "nowhere: the visible folder does not exist" in refused(
+        folders | {"visible": tmp_path / "nowhere"}, tmp_path, capsys
+    )
+
+
+def test_two_files_of_one_name_are_refused(folders, tmp_path, capsys):
+    (folders["mine"] / "0.bmp").write_bytes(b"")
+    assert "has the same name; keep one" in refused(folders, tmp_path, capsys)
+
+
+def test_colour_palette_and_opaque_alpha_become_luma(folders, tmp_path):
+    rng = np.random.default_rng(4)
+    colour = Image.fromarray(rng.integers(0, 256, (64, 50, 3), dtype=np.uint8))
+    grey = np.asarray(colour.convert("L"))
+    opaque = colour.copy()
+    opaque.putalpha(255)
+    colour.save(folders["visible"] / "0.png")
+    opaque.save(folders["visible"] / "1.png")
+    palette = colour.convert("P")
+    palette.save(folders["visible"] / "2.png")
+    from metrics.images import read_grey
+
+    np.testing.assert_array_equal(read_grey(folders["visible"] / "0.png"), grey)
+    np.testing.assert_array_equal(read_grey(folders["visible"] / "1.png"), grey)
+    expected = np.asarray(palette.convert("RGB").convert("L"))
+    np.testing.assert_array_equal(read_grey(folders["visible"] / "2.png"), expected)
+
+
+def test_output_folder_must_exist(folders, tmp_path, capsys):
+    assert run(folders, tmp_path / "no" / "scores.csv") == 2
+    assert "create it first" in capsys.readouterr().err
+
+
+def test_explain_prints_definition_range_and_sources(capsys):
+    assert main(["explain", "vif"]) == 0
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("Sheikh", "[0, inf]", "CDDFuse VIFF", "flat", "cddfuse"))
+    assert main(["explain", "viv"]) == 2
+    assert "did you mean vif" in capsys.readouterr().err
+
+
+def test_list_names_metrics_and_dialects(capsys):
+    assert main(["list"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in ("ms_ssim", "scd_uint8", "linfeng_tang"))

@@ -1,0 +1,148 @@
+"""What must hold for every image: ranges, invariances, and that the paths agree."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metrics import METRICS, score, score_methods
+from metrics.registry import PAPER, VARIANTS
+from metrics.vif import fidelities
+
+relaxed = settings(max_examples=25, deadline=None, derandomize=True)
+EVERY = {**METRICS, **VARIANTS}
+
+
+def scene(rng, height, width):
+    """Draw an image with edges, gradients, noise and flat, saturated areas."""
+    rows, columns = np.mgrid[:height, :width]
+    waves = np.sin(rows / rng.uniform(3, 20)) + np.cos(columns / rng.uniform(3, 20))
+    image = 128 + rng.uniform(5, 90) * waves + rng.normal(0, rng.uniform(0, 20), waves.shape)
+    top, left = rng.integers(0, height // 2), rng.integers(0, width // 2)
+    image[top : top + height // 3, left : left + width // 3] = rng.choice([0, 128, 255])
+    return np.clip(np.rint(image), 0, 255).astype(np.uint8)
+
+
+@st.composite
+def triples(draw, smallest=41, largest=200, batch=1):
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    height, width = draw(st.integers(smallest, largest)), draw(st.integers(smallest, largest))
+    sources = [scene(rng, height, width) for _ in range(2 * batch)]
+    infrared, visible = np.stack(sources[::2]), np.stack(sources[1::2])
+    weight = rng.uniform(0, 1)
+    noise = rng.normal(0, rng.choice([0, 10]), infrared.shape)
+    fused = np.clip(np.rint(weight * infrared + (1 - weight) * visible + noise), 0, 255)
+    return fused.astype(np.uint8), infrared, visible
+
+
+def equal(left, right, relative=0.0):
+    assert left.keys() == right.keys()
+    for name in left:
+        np.testing.assert_allclose(left[name], right[name], rtol=relative, atol=0, err_msg=name)
+
+
+@relaxed
+@given(triples())
+def test_compiled_and_plain_paths_agree(triple):
+    equal(score(*triple, compiled=True), score(*triple, compiled=False), relative=1e-9)
+
+
+@pytest.mark.parametrize(
+    "shape", [(41, 41), (41, 400), (400, 41), (60, 168), (60, 169), (50, 320), (45, 321), (52, 161)]
+)
+def test_paths_agree_where_strips_and_blocks_end(shape):
+    rng = np.random.default_rng(7)
+    triple = [scene(rng, *shape)[None] for _ in range(3)]
+    equal(score(*triple, compiled=True), score(*triple, compiled=False), relative=1e-9)
+
+
+@relaxed
+@given(triples(smallest=176, largest=190), st.sampled_from(sorted(EVERY)))
+def test_values_lie_in_the_stated_range(triple, name):
+    low, high = EVERY[name].range
+    for candidate in (triple[0], triple[1], 255 - triple[2], np.full_like(triple[0], 9)):
+        value = EVERY[name].function(candidate, *triple[1:])[0]
+        undefined = math.isnan(value) and EVERY[name].undefined
+        assert undefined or low - 1e-9 <= value <= high + 1e-9
+
+
+@relaxed
+@given(triples(), st.integers(1, 60))
+def test_offset_leaves_gradients_unchanged(triple, offset):
+    fused = np.minimum(triple[0], 255 - 60)
+    values = score(fused, *triple[1:], names=("sf", "ag"))
+    equal(values, score(fused + np.uint8(offset), *triple[1:], names=("sf", "ag")))
+
+
+@relaxed
+@given(triples(smallest=176, largest=180), st.sampled_from(sorted(EVERY)))
+def test_swapping_the_sources_changes_nothing(triple, name):
+    fused, infrared, visible = triple
+    values = score(fused, infrared, visible, names=(name,))
+    # VIFF takes visible where the gains tie, as flat areas do.
+    relative = 1e-5 if name == "viff" else 1e-12
+    equal(values, score(fused, visible, infrared, names=(name,)), relative)
+
+
+@relaxed
+@given(triples())
+def test_vif_of_a_source_with_itself_is_one(triple):
+    fused, infrared, _ = (image[0].astype(np.float64) for image in triple)
+    to_infrared, to_fused = fidelities(infrared, infrared, fused)
+    assert to_infrared == pytest.approx(1, abs=1e-9)
+    assert to_fused >= 0
+    both = score(triple[1], triple[1], triple[1], names=("vif",))["vif"][0]
+    assert both == pytest.approx(2, abs=1e-9)
+
+
+@relaxed
+@given(triples(), st.sampled_from(["fortran", "reversed", "strided", "read-only", "big-endian"]))
+def test_memory_layout_changes_nothing(triple, layout):
+    def lay_out(image):
+        if layout == "fortran":
+            return np.asfortranarray(image)
+        if layout == "reversed":
+            return np.ascontiguousarray(image[:, ::-1, ::-1])[:, ::-1, ::-1]
+        if layout == "strided":
+            return np.repeat(np.repeat(image, 2, axis=1), 3, axis=2)[:, ::2, ::3]
+        if layout == "big-endian":
+            return image.astype(">i4")
+        copy = image.copy()
+        copy.flags.writeable = False
+        return copy
+
+    relative = 1e-11 if layout == "big-endian" else 0
+    for compiled in (True, False):
+        straight = score(*triple, compiled=compiled)
+        equal(straight, score(*map(lay_out, triple), compiled=compiled), relative)
+
+
+@settings(relaxed, max_examples=8)
+@given(triples(batch=5, largest=90), st.integers(2, 4), st.booleans())
+def test_batches_and_threads_change_no_bit(triple, threads, compiled):
+    names = (*PAPER, "en", "qabf")
+    whole = score(*triple, names=names, compiled=compiled)
+    equal(whole, score(*triple, names=names, compiled=compiled, threads=threads))
+    for index in range(5):
+        single = score(
+            *(batch[index : index + 1] for batch in triple), names=names, compiled=compiled
+        )
+        equal(single, {name: whole[name][index : index + 1] for name in names})
+
+
+def test_many_methods_give_what_each_gives_alone():
+    rng = np.random.default_rng(3)
+    infrared, visible, *fused = (np.stack([scene(rng, 70, 90)] * 2) for _ in range(5))
+    methods = {str(index): images for index, images in enumerate(fused)}
+    table = score_methods(methods, infrared, visible, threads=2)
+    for name, images in methods.items():
+        equal(table[name], score(images, infrared, visible))
+
+
+@relaxed
+@given(triples())
+def test_floats_give_what_bytes_give(triple):
+    floats = [image.astype(np.float32) for image in triple]
+    equal(score(*triple, compiled=True), score(*floats, compiled=True), relative=1e-10)
