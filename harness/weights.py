@@ -13,7 +13,8 @@ from harness.errors import HarnessError
 from harness.files import sha256
 from harness.methods import MethodSpec
 from harness.provenance import check_artefact
-from harness.sources import CACHE, Source, fetch
+from harness.registry import weight_source
+from harness.sources import CACHE, fetch
 from harness.state_dicts import unwrapped
 from harness.training import load_checkpoint
 
@@ -133,15 +134,8 @@ def official_file(
         HarnessError: naming the file, its address and where to put it, if it cannot be had or
             has another content than stated.
     """
-    source = Source(
-        name=entry["file"],
-        urls=(entry["url"],) if entry.get("url") else (),
-        sha256=entry["sha256"],
-        bytes=entry.get("bytes", 0),
-        licence=entry["licence"],
-        page=entry.get("page") or entry.get("url") or "",
-    )
-    # A folder a method, because several authors call their file `model.pth`.
+    source = weight_source(entry, spec.bibtex)
+    # A folder a method, because authors' names such as `model.pth` may collide.
     return fetch(source, cache=cache / "weights" / spec.name, mirrors=mirrors)
 
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 CHUNK = 1024
-"""Tokens worked on together: their hidden layer then stays in a core's cache."""
+"""Tokens a processor core works on together: their hidden layer then stays in its cache."""
 
 
 class TokenBlock(nn.Module):
@@ -52,7 +52,8 @@ class Tokens(nn.Sequential):
     def forward(self, features: Tensor) -> Tensor:
         """(B, dim, H, W) → (B, dim, H, W); without gradients the input's memory is reused."""
         tokens = features.contiguous().view(-1, self.dim)
-        parts = torch.split(tokens, CHUNK)
+        size = CHUNK * torch.get_num_threads() if tokens.device.type == "cpu" else len(tokens)
+        parts = torch.split(tokens, size)
         if torch.is_grad_enabled():
             return torch.cat([self._through(part) for part in parts]).view_as(features)
         for part in parts:
