@@ -39,4 +39,7 @@ def ag_mn1(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
 
 def _ag(fused: Image, infrared: Image, visible: Image) -> float:
     rows, columns = np.gradient(fused)
-    return float(np.mean(np.sqrt((rows**2 + columns**2) / 2)))
+    rows *= rows
+    columns *= columns
+    rows += columns
+    return float(np.sqrt(rows / 2).mean())

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics.arrays import Image, Values, per_image
+from metrics.arrays import Image, Values, per_image, sum_of_products
 
 # Below this standard deviation, in grey levels, an image is flat. One pixel that differs by one
 # level in an image of 10¹² pixels is above it; what float64 rounding leaves of a flat image is not.
@@ -44,10 +44,10 @@ def scd_uint8(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Valu
 def pearson(x: Image, y: Image) -> float:
     """Correlate two images (H, W); NaN when either is flat."""
     x, y = x - x.mean(), y - y.mean()
-    xx, yy = float(np.vdot(x, x)), float(np.vdot(y, y))
+    xx, yy, xy = (sum_of_products(*pair) for pair in ((x, x), (y, y), (x, y)))
     if min(xx, yy) <= x.size * FLAT_LEVELS**2:
         return float("nan")
-    return float(np.vdot(x, y)) / math.sqrt(xx * yy)
+    return xy / math.sqrt(xx * yy)
 
 
 def difference_correlations(fused: Image, infrared: Image, visible: Image) -> float:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics.arrays import Image, Values, per_image
+from metrics.arrays import Image, Values, per_image, sum_of_products
 
 
 def sf(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
@@ -31,6 +31,6 @@ def sf(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
 
 
 def _sf(fused: Image, infrared: Image, visible: Image) -> float:
-    rows = np.mean(np.diff(fused, axis=1) ** 2)
-    columns = np.mean(np.diff(fused, axis=0) ** 2)
-    return math.sqrt(rows + columns)
+    rows, columns = np.diff(fused, axis=1), np.diff(fused, axis=0)
+    row_power = sum_of_products(rows, rows) / rows.size
+    return math.sqrt(row_power + sum_of_products(columns, columns) / columns.size)

@@ -45,9 +45,9 @@ def vif_mean(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Value
 def fidelities(fused: Image, infrared: Image, visible: Image) -> tuple[float, float]:
     """Measure the fidelity to infrared and to visible apart, from images (H, W); NaN where flat."""
     kept, held = np.zeros(2), np.zeros(2)
-    for scale in moments(fused, infrared, visible):
-        for index, source in enumerate(scale.sources):
-            gain, residual = gain_and_residual(source, scale.fused, scale.shared[index])
+    for _, local in moments(fused, infrared, visible):
+        for index, source in enumerate(local.sources):
+            gain, residual = gain_and_residual(source, local.fused, local.shared[index])
             kept[index] += np.log(1 + gain * gain * source / (residual + NOISE)).sum()
             held[index] += np.log(1 + source / NOISE).sum()
     values = np.divide(kept, held, out=np.full(2, np.nan), where=held > 0)
@@ -66,7 +66,7 @@ def gain_and_residual(source: Image, fused: Image, shared: Image) -> tuple[Image
         Gain, 0 where one image is flat or both oppose each other, and variance of the residual.
     """
     gain = shared / (source + FLAT)
-    gain[(shared < 0) | (source == 0) | (fused == 0)] = 0
+    gain *= (shared > 0) & (source > 0) & (fused > 0)
     return gain, np.maximum(fused - gain * shared, FLAT)
 
 

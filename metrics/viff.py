@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from metrics.arrays import Image, Values, per_image
-from metrics.moments import MIN_SIZE, moments
+from metrics.moments import MIN_SIZE, WINDOWS, moments
 from metrics.vif import gain_and_residual
 
 # Variance of the visual noise, 0.5 % of 255², the share of each scale, and the guard against 0/0.
@@ -38,16 +38,15 @@ def viff(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
 
 
 def _viff(fused: Image, infrared: Image, visible: Image) -> float:
-    value = 0.0
-    for scale, share in zip(moments(fused, infrared, visible), SHARES, strict=True):
+    numerators, denominators = np.zeros(len(WINDOWS)), np.zeros(len(WINDOWS))
+    for scale, local in moments(fused, infrared, visible):
         kept, held, gains = [], [], []
-        for source, shared in zip(scale.sources, scale.shared, strict=True):
-            gain, residual = gain_and_residual(source, scale.fused, shared)
+        for source, shared in zip(local.sources, local.shared, strict=True):
+            gain, residual = gain_and_residual(source, local.fused, shared)
             gains.append(gain)
             kept.append(np.log10(1 + gain * gain * source / (residual + NOISE)) + EPS)
             held.append(np.log10(1 + source / NOISE) + EPS)
         infrared_counts = gains[0] < gains[1]
-        numerator = np.where(infrared_counts, kept[0], kept[1]).sum()
-        denominator = np.where(infrared_counts, held[0], held[1]).sum()
-        value += share * float(numerator / denominator)
-    return value
+        numerators[scale] += np.where(infrared_counts, *kept).sum()
+        denominators[scale] += np.where(infrared_counts, *held).sum()
+    return float((SHARES * numerators / denominators).sum())

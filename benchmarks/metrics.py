@@ -1,0 +1,199 @@
+"""Time the metrics beside public references in one run, and print ratios.
+
+Run from the repository's root: `python benchmarks/metrics.py [--pairs 24] [--files 300]`. The
+reference for the four paper metrics is sewar's vifp, once a source, plus plain numpy for the rest;
+without sewar that row is left out. Every figure is the best of several rounds, in which the
+candidates take turns, so that a busy machine slows them alike.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from metrics import score, score_methods
+from metrics.ag import ag
+from metrics.cli import score_files
+from metrics.images import pair_files, read_aligned
+from metrics.moments import WINDOWS
+from metrics.scd import scd
+from metrics.sf import sf
+
+SIDE = 320
+THREADS = 2
+METHODS = 10
+
+
+def main() -> None:
+    """Print every table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=24, help="320×320 pairs in memory")
+    parser.add_argument("--files", type=int, default=300, help="PNG triples on disk")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    triple = scenes(options.pairs)
+    score(*triple)
+    compare_implementations(triple, options.rounds)
+    compare_method_counts(triple, options.rounds)
+    compare_with_decoding(options.files, options.rounds)
+
+
+def scenes(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw fused, infrared and visible images (count, 320, 320) with the spectrum of photographs."""
+    rng = np.random.default_rng(0)
+    shape = count, SIDE, SIDE
+    layers = [gaussian_filter(rng.normal(size=shape), (0, s, s)) * s for s in (1, 4, 16)]
+    common = sum(layers)
+    infrared, visible = (common + gaussian_filter(rng.normal(size=shape), (0, 2, 2)) for _ in "ab")
+    images = ((infrared + visible) / 2, infrared, visible)
+    fused, infrared, visible = (
+        np.clip(np.rint(128 + 60 * image), 0, 255).astype(np.uint8) for image in images
+    )
+    return fused, infrared, visible
+
+
+def best_of(candidates: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Run the candidates in turn and give the shortest time of each, in seconds."""
+    times = dict.fromkeys(candidates, float("inf"))
+    for _ in range(rounds):
+        for name, candidate in candidates.items():
+            start = time.perf_counter()
+            candidate()
+            times[name] = min(times[name], time.perf_counter() - start)
+    return times
+
+
+def sewar_and_numpy(fused: np.ndarray, infrared: np.ndarray, visible: np.ndarray) -> None:
+    """Measure one triple (1, H, W) with what is publicly at hand."""
+    from sewar.full_ref import vifp
+
+    for function in (sf, ag, scd):
+        function(fused, infrared, visible)
+    for source in (infrared, visible):
+        vifp(source[0], fused[0])
+
+
+def compare_implementations(triple: tuple[np.ndarray, ...], rounds: int) -> None:
+    """Print milliseconds a triple, ratios to the reference and the share of the bound."""
+    count = len(triple[0])
+    one = tuple(batch[:1] for batch in triple)
+    candidates: dict[str, Callable[[], object]] = {
+        "compiled, 1 thread": lambda: score(*triple, compiled=True),
+        f"compiled, {THREADS} threads": lambda: score(*triple, compiled=True, threads=THREADS),
+        f"plain numpy, {THREADS} threads": lambda: score(*triple, compiled=False, threads=THREADS),
+        "matrix product": matrix_product,
+    }
+    try:
+        import sewar  # noqa: F401
+
+        candidates["sewar + numpy"] = lambda: sewar_and_numpy(*one)
+    except ImportError:
+        print("sewar is not installed: no reference row\n")
+    times = best_of(candidates, rounds)
+    gigaflops = 2 * PRODUCT**3 / times.pop("matrix product") / 1e9
+    reference = times.pop("sewar + numpy", float("nan"))
+    print(f"four paper metrics, {SIDE}×{SIDE} px     ms a triple    × sewar + numpy")
+    print(f"{'sewar + numpy':<34}{reference * 1e3:10.2f}{1:19.0f}")
+    for name, seconds in times.items():
+        each = seconds / count
+        print(f"{name:<34}{each * 1e3:10.2f}{reference / each:19.0f}")
+    bound = operations() / (gigaflops * 1e9)
+    share = bound / (times[f"compiled, {THREADS} threads"] / count)
+    print(
+        f"\narithmetic bound: {operations() / 1e6:.0f} MFLOP at {gigaflops:.0f} GFLOP/s "
+        f"(float64 matrix product, all cores) = {bound * 1e3:.2f} ms; reached {share:.0%} of it\n"
+    )
+
+
+PRODUCT = 1500
+
+
+def matrix_product() -> np.ndarray:
+    """Multiply two matrices, the fastest arithmetic this machine offers to numpy."""
+    matrix = np.ones((PRODUCT, PRODUCT))
+    return matrix @ matrix
+
+
+def operations() -> int:
+    """Count the additions and multiplications of the VIF with folded separable windows."""
+    total, side = 0, SIDE
+    for scale, size in enumerate(WINDOWS):
+        taps = size // 2 * 3 + 1
+        if scale:
+            half = (side - size) // 2 + 1
+            total += 3 * taps * (half * side + half * half)
+            side = half
+        windows = side - size + 1
+        total += 8 * taps * (side * windows + windows * windows) + 40 * windows * windows
+    return total
+
+
+def compare_method_counts(triple: tuple[np.ndarray, ...], rounds: int) -> None:
+    """Print what ten methods on the same pairs cost, relative to one."""
+    fused, infrared, visible = triple
+    many = {str(index): fused for index in range(METHODS)}
+    times = best_of(
+        {
+            "one": lambda: score(*triple, threads=THREADS),
+            "many": lambda: score_methods(many, infrared, visible, threads=THREADS),
+        },
+        rounds,
+    )
+    print(f"{METHODS} methods on one pair set: {times['many'] / times['one']:.2f} × one method\n")
+
+
+def compare_with_decoding(count: int, rounds: int) -> None:
+    """Print what scoring PNG files costs, relative to decoding them."""
+    fused, infrared, visible = scenes(min(count, 50))
+    with tempfile.TemporaryDirectory() as folder:
+        batches = {"infrared": infrared, "visible": visible, "fused": fused}
+        folders = {role: Path(folder) / role for role in batches}
+        for role, path in folders.items():
+            path.mkdir()
+            write_pngs(path, batches[role], count)
+        names = pair_files(folders)
+        times = best_of(
+            {
+                "decode": lambda: decode(names),
+                "score": lambda: score_files(names, ["fused"], PAPER, threads=THREADS),
+            },
+            rounds,
+        )
+    print(
+        f"{count} PNG triples, {THREADS} threads: decoding {times['decode'] / count * 1e3:.2f} ms, "
+        f"scoring {times['score'] / count * 1e3:.2f} ms a triple, "
+        f"ratio {times['score'] / times['decode']:.2f}"
+    )
+
+
+PAPER = ("sf", "ag", "scd", "vif")
+
+
+def write_pngs(folder: Path, images: np.ndarray, count: int) -> None:
+    """Write `count` files, RGB for visible images and grey for others, repeating the images."""
+    from PIL import Image
+
+    for index in range(count):
+        image = Image.fromarray(images[index % len(images)])
+        if folder.name == "visible":
+            image = image.convert("RGB")
+        image.save(folder / f"{index:04}.png")
+
+
+def decode(names: Mapping[str, Mapping[str, Path]]) -> None:
+    """Read all files by the rules of scoring, with its threads."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        for _ in pool.map(read_aligned, names.values()):
+            pass
+
+
+if __name__ == "__main__":
+    main()
