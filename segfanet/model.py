@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 STAGES = 3
+HEAD_SCALE = 0.3
 STRIDE = 2 ** (STAGES - 1)
 """Sides are padded to a multiple of this inside `SegFANet.forward`."""
 
@@ -86,6 +87,26 @@ def pad(images: Tensor) -> Tensor:
     return F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
 
 
+def initialise(network: nn.Module) -> None:
+    """Choose the initial weights, which the paper leaves open (docs/protocol.md, point 8).
+
+    He-normal convolutions keep the signal's size through the deep decoder; residual branches
+    start at zero and image heads small, so that training begins from smooth gray images.
+    Without this the SSIM-only loss of Eq. 15 stalls.
+    """
+    for name, module in network.named_modules():
+        if not isinstance(module, nn.Conv2d):
+            continue
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+        if name.endswith("head"):
+            module.weight.data.mul_(HEAD_SCALE)
+    for module in network.modules():
+        if isinstance(module, ResidualBlock):
+            nn.init.zeros_(module.second.weight)
+
+
 class ResidualBlock(nn.Module):
     """x + conv3(ReLU(conv3(x))): the block of every encoder and decoder stage."""
 
@@ -95,7 +116,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c, h, w) → (B, c, h, w)."""
-        return x + self.second(F.relu(self.first(x)))
+        change: Tensor = self.second(F.relu(self.first(x)))
+        return x + change
 
 
 class EncoderStage(nn.Module):
@@ -224,6 +246,7 @@ class SegFANet(nn.Module):
         self.refine = nn.ModuleList([ResidualBlock(c) for c in channels])
         self.up = nn.ModuleList([nn.Conv2d(c, c // 2, kernel_size=1) for c in channels[1:]])
         self.head = conv3(channels[0], 1)
+        initialise(self)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Output:
         """Fuse and segment (B, 1, H, W) pairs in [0, 1]; any H, W ≥ 41."""
