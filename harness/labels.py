@@ -26,20 +26,25 @@ class Coding:
         ignore: further values, of pixels that belong to no class.
         tolerance: largest difference in any channel at which a colour still counts as a
             value; 0 asks for the exact value. Damaged label files differ by a few steps.
+        hint: what a user can do about a value outside the coding.
 
     Raises:
-        HarnessError: if two values are so close that a colour could mean both.
+        HarnessError: if a value is no colour or code, or two are so close that a colour could
+            mean both.
     """
 
     values: tuple[tuple[int, ...], ...]
     ignore: tuple[tuple[int, ...], ...] = ()
     tolerance: int = 0
+    hint: str = "mend the file"
 
     def __post_init__(self) -> None:
         """Check that every value means one thing."""
         every = [*self.values, *self.ignore]
         if len({len(value) for value in every}) != 1 or self.channels not in (1, 3):
             raise HarnessError(f"labels: {every} must all be one number, or all three")
+        if not all(isinstance(item, int) and 0 <= item <= 255 for value in every for item in value):
+            raise HarnessError(f"labels: {every} must be whole numbers from 0 to 255")
         if len(self.values) >= _UNKNOWN:
             raise HarnessError(f"labels: {len(self.values)} classes, at most {_UNKNOWN - 1} fit")
         for index, value in enumerate(every):
@@ -66,12 +71,13 @@ class Coding:
             table[tuple(near)] = index
         return table.reshape(-1)
 
-    def decode(self, bands: Bytes, place: str) -> Bytes:
+    def decode(self, bands: Bytes, place: str, out: Bytes | None = None) -> Bytes:
         """Return the class indices (H, W) of a label picture (channels, H, W), uint8.
 
         Args:
             bands: the picture; further bands are not looked at.
             place: file and position, for the message.
+            out: array (H, W) to fill instead of a new one.
 
         Raises:
             HarnessError: for values outside the coding, with the count of each.
@@ -82,7 +88,7 @@ class Coding:
             )
         bands = bands[: self.channels]
         _, height, width = bands.shape
-        labels = np.empty((height, width), np.uint8)
+        labels = np.empty((height, width), np.uint8) if out is None else out
         # A few rows at a time, so that the keys stay in the processor's cache.
         step = max(1, CHUNK // max(width, 1))
         for row in range(0, height, step):
@@ -90,7 +96,7 @@ class Coding:
             self._table.take(_keys(bands[:, rows]), out=labels[rows], mode="clip")
         unknown = labels == _UNKNOWN
         if unknown.any():
-            raise HarnessError(f"{place}: {_describe(bands, unknown)}")
+            raise HarnessError(f"{place}: {_describe(bands, unknown)}; {self.hint}")
         return labels
 
 
@@ -110,5 +116,5 @@ def _describe(bands: Bytes, unknown: NDArray[np.bool_]) -> str:
     more = f" and {len(values) - SHOWN} further values" if len(values) > SHOWN else ""
     return (
         f"{unknown.sum()} pixels outside the labels ({listed}{more}; the first at row {row}, "
-        f"column {column} of this window); list the value under `ignore` or mend the file"
+        f"column {column} of this window)"
     )

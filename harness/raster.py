@@ -145,6 +145,7 @@ class Raster:
         width: int,
         bands: Sequence[int],
         shape: tuple[int, int] | None = None,
+        out: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
         """Read a window: (bands, height, width) in the file's type; bands count from 0.
 
@@ -155,10 +156,12 @@ class Raster:
             width: columns of the window.
             bands: which bands, in this order.
             shape: (rows, columns) to thin the window out to, by nearest pixels.
+            out: array to fill instead of a new one.
 
         Raises:
             HarnessError: naming the file, if it is damaged or has too few bands.
         """
+        import rasterio
         from rasterio.errors import RasterioError
         from rasterio.windows import Window
 
@@ -169,11 +172,16 @@ class Raster:
             )
         window = Window(x, y, width, height)
         try:
-            picture: NDArray[Any] = opened.read(
-                [band + 1 for band in bands],
-                window=window,
-                out_shape=(len(bands), *(shape or (height, width))),
-            )
+            # GDAL looks at the limit when the first block is read, not when a file is opened.
+            with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_MB):
+                picture: NDArray[Any] = opened.read(
+                    [band + 1 for band in bands],
+                    window=window,
+                    out=out,
+                    out_shape=None
+                    if out is not None
+                    else (len(bands), *(shape or (height, width))),
+                )
         except RasterioError as error:
             raise HarnessError(f"{self.member}: cannot be decoded: {error}") from error
         return picture
@@ -212,7 +220,7 @@ def _open(path: Path) -> "DatasetReader":
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
     try:
-        with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_MB), warnings.catch_warnings():
+        with warnings.catch_warnings():
             # Potsdam's pictures carry their position in a file of its own.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             return rasterio.open(path)

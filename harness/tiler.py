@@ -1,17 +1,21 @@
 """Cutting scenes into tiles: row-major, the last row and column shifted back."""
 
-from collections.abc import Iterator
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.base import IGNORE, Dataset, Scene
+from harness.datasets.base import BANDS, IGNORE, Dataset, Scene
 from harness.errors import HarnessError
 from harness.files import atomic_path, write_json
 from harness.progress import progress
 from harness.store import SPLITS, TileRow, write_manifest
+from harness.tally import Tally
+from harness.tilefile import TileFile
 
 MIN_SIDE = 41
 """Smallest tile side in pixels: the fourth scale of VIF needs it."""
@@ -19,10 +23,26 @@ MIN_SIDE = 41
 
 @dataclass(frozen=True)
 class Tiling:
-    """Tile side and stride in pixels. A tile is never larger than the smallest scene."""
+    """Tile side and stride in pixels. A tile is never larger than the smallest scene.
+
+    Raises:
+        HarnessError: for a side below 41 or a stride below 1.
+    """
 
     size: int = 320
     stride: int = 320
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be cut."""
+        if self.size < MIN_SIDE:
+            raise HarnessError(f"tiling: size is {self.size}, expected at least {MIN_SIDE}")
+        if self.stride < 1:
+            raise HarnessError(f"tiling: stride is {self.stride}, expected at least 1")
+
+    def rule(self, shape: tuple[int, int]) -> str:
+        """Say in words how tiles of `shape` are laid out."""
+        gaps = "; pixels between tiles are left out" if self.stride > min(shape) else ""
+        return f"row-major; the last row and column end on the border{gaps}"
 
 
 def offsets(length: int, size: int, stride: int) -> list[int]:
@@ -41,12 +61,19 @@ def tile_shape(scenes: tuple[Scene, ...], tiling: Tiling) -> tuple[int, int]:
     """Return the common (height, width) of all tiles.
 
     Raises:
-        HarnessError: if a scene has a side below 41 pixels.
+        HarnessError: if there is no scene, two have one name, or one has a side below 41 pixels.
     """
+    if not scenes:
+        raise HarnessError("the data set has no scenes; there is nothing to cut")
+    names = Counter(scene.name for scene in scenes)
     for scene in scenes:
+        if names[scene.name] > 1:
+            raise HarnessError(f"scene {scene.name}: {names[scene.name]} scenes have this name")
         if min(scene.height, scene.width) < MIN_SIDE:
             size = f"{scene.height}×{scene.width}"
-            raise HarnessError(f"scene {scene.name}: {size} pixels; both sides must be ≥ {MIN_SIDE}")
+            raise HarnessError(
+                f"scene {scene.name}: {size} pixels; both sides must be ≥ {MIN_SIDE}"
+            )
     height = min(tiling.size, *(scene.height for scene in scenes))
     width = min(tiling.size, *(scene.width for scene in scenes))
     return height, width
@@ -65,58 +92,78 @@ def plan(dataset: Dataset, tiling: Tiling) -> dict[str, list[TileRow]]:
     return rows
 
 
-def write_store(dataset: Dataset, tiling: Tiling, folder: Path) -> list[Path]:
+def write_store(dataset: Dataset, tiling: Tiling, folder: Path, *, jobs: int = 1) -> list[Path]:
     """Write the tile store of a data set; return its files.
+
+    A job holds one row of tiles at a time, and the result does not depend on how many jobs
+    there are.
+
+    Args:
+        dataset: the scenes.
+        tiling: tile side and stride.
+        folder: where the store goes.
+        jobs: scenes that are read at the same time.
 
     Raises:
         HarnessError: for a scene that is too small, has the wrong bands, or a label outside
-            the classes; the message names the scene.
+            the classes, naming the scene; or if the disk has no room.
     """
     shape = tile_shape(dataset.scenes, tiling)
     rows = plan(dataset, tiling)
-    scenes = {scene.name: scene for scene in dataset.scenes}
+    tallies = {}
     for split in SPLITS:
         with atomic_path(folder / f"{split}.npy") as temporary:
-            _write_split(temporary, rows[split], scenes, shape, len(dataset.classes))
+            tallies[split] = _write_split(temporary, rows[split], dataset, shape, jobs)
     write_manifest(folder / "manifest.csv", [row for split in SPLITS for row in rows[split]])
-    _write_meta(folder / "dataset.json", dataset, tiling, shape, rows)
+    _write_meta(folder / "dataset.json", dataset, tiling, shape, rows, tallies)
     return [folder / name for name in ("train.npy", "test.npy", "manifest.csv", "dataset.json")]
 
 
 def _write_split(
-    path: Path,
-    rows: list[TileRow],
-    scenes: dict[str, Scene],
-    shape: tuple[int, int],
-    classes: int,
-) -> None:
-    array_shape = (len(rows), 5, *shape)
-    if not rows:
-        # An empty array cannot be memory-mapped for writing.
-        with path.open("wb") as stream:
-            np.save(stream, np.empty(array_shape, np.uint8))
-        return
-    tiles = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=array_shape)
-    for row, tile in _read_tiles(rows, scenes, shape):
-        check_tile(tile, shape, classes, row.tile)
-        tiles[row.index] = tile
-    tiles.flush()
+    path: Path, rows: list[TileRow], dataset: Dataset, shape: tuple[int, int], jobs: int
+) -> Tally:
+    scenes = {scene.name: scene for scene in dataset.scenes}
+    classes = len(dataset.classes)
+    with (
+        TileFile(path, (len(rows), len(BANDS), *shape)) as file,
+        ThreadPoolExecutor(max(jobs, 1)) as pool,
+    ):
+        parts = [
+            pool.submit(_write_scene, file, scenes[name], list(part), classes)
+            for name, part in groupby(rows, lambda row: row.scene)
+        ]
+        try:
+            done = [part.result() for part in progress(parts, "tiling", unit="scene")]
+        except BaseException:
+            # The scenes that have not begun need not be read any more.
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return Tally.total(done, classes)
 
 
-def _read_tiles(
-    rows: list[TileRow], scenes: dict[str, Scene], shape: tuple[int, int]
-) -> Iterator[tuple[TileRow, NDArray[np.uint8]]]:
-    for row in progress(rows, f"tiling {rows[0].split}"):
-        yield row, scenes[row.scene].read(row.y, row.x, *shape)
+def _write_scene(file: TileFile, scene: Scene, rows: list[TileRow], classes: int) -> Tally:
+    """Read a scene by whole rows of tiles, so that no strip of its file is decoded often."""
+    tallies = []
+    try:
+        for _, part in groupby(rows, lambda row: row.y):
+            row = list(part)
+            tiles = _read_row(scene, row, file.shape[2:])
+            tallies.append(Tally.of(tiles, classes, f"scene {scene.name}, row {row[0].row}"))
+            file.write(row[0].index, tiles)
+    finally:
+        scene.close()
+    return Tally.total(tallies, classes)
 
 
-def check_tile(tile: NDArray[np.uint8], shape: tuple[int, int], classes: int, name: str) -> None:
-    """Refuse a tile of the wrong form or with labels outside `range(classes)` and 255."""
-    if tile.dtype != np.uint8 or tile.shape != (5, *shape):
-        raise HarnessError(f"tile {name}: {tile.dtype} {tile.shape}, expected uint8 {(5, *shape)}")
-    strange = np.setdiff1d(tile[4], [*range(classes), IGNORE])
-    if strange.size:
-        raise HarnessError(f"tile {name}: labels {strange.tolist()} of a set of {classes} classes")
+def _read_row(scene: Scene, row: list[TileRow], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    height, width = shape
+    strip = scene.read(row[0].y, 0, height, scene.width)
+    expected = (len(BANDS), height, scene.width)
+    if strip.dtype != np.uint8 or strip.shape != expected:
+        raise HarnessError(
+            f"scene {scene.name}: {strip.dtype} {strip.shape} read, expected uint8 {expected}"
+        )
+    return np.stack([strip[:, :, tile.x : tile.x + width] for tile in row])
 
 
 def _write_meta(
@@ -125,6 +172,7 @@ def _write_meta(
     tiling: Tiling,
     shape: tuple[int, int],
     rows: dict[str, list[TileRow]],
+    tallies: dict[str, Tally],
 ) -> None:
     write_json(
         path,
@@ -133,16 +181,17 @@ def _write_meta(
             "classes": list(dataset.classes),
             "palette": [list(colour) for colour in dataset.palette],
             "ignore": IGNORE,
-            "bands": ["red", "green", "blue", "infrared", "label"],
+            "bands": list(BANDS),
             "sources": list(dataset.sources),
             "notes": dataset.notes,
             "tiling": {
                 "height": shape[0],
                 "width": shape[1],
                 "stride": tiling.stride,
-                "rule": "row-major; the last row and column end on the border",
+                "rule": tiling.rule(shape),
             },
             "scenes": {s: sum(scene.split == s for scene in dataset.scenes) for s in SPLITS},
             "tiles": {split: len(rows[split]) for split in SPLITS},
+            "content": {split: tallies[split].describe() for split in SPLITS},
         },
     )

@@ -6,7 +6,6 @@ shows how RoadScene, MSRS or own pairs are described by the options alone.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from harness.datasets.base import IGNORE, Dataset, Scene
 from harness.datasets.options import parse_options
 from harness.errors import HarnessError
+from harness.labels import Coding
 
 Bytes = NDArray[np.uint8]
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
@@ -66,8 +66,10 @@ def check_options(options: Mapping[str, Any]) -> Options:
             f"tiles: {len(parsed.classes)} classes, but {len(labels)} label values; "
             "`classes` needs one entry of `palette` or `codes` each"
         )
-    if labels and not (root / "seg").is_dir():
-        raise HarnessError(f"tiles: classes are given, but {root / 'seg'} does not exist")
+    if labels:
+        _coding(parsed)
+        if not (root / "seg").is_dir():
+            raise HarnessError(f"tiles: classes are given, but {root / 'seg'} does not exist")
     if len(parsed.rgb_bands) != 3:
         raise HarnessError(f"tiles: rgb_bands is {parsed.rgb_bands}, expected three band numbers")
     return parsed
@@ -155,16 +157,30 @@ def _scene(parsed: Options, name: str, split: str, rgb: Path, others: dict[str, 
             other = "×".join(map(str, reversed(_size(path))))
             raise HarnessError(f"{path}: {other} pixels, but {rgb} has {height}×{width}")
 
-    def read(y: int, x: int, height: int, width: int) -> Bytes:
-        bands = _bands(parsed, rgb, others["ir"], others.get("seg"))
-        return bands[:, y : y + height, x : x + width]
-
-    return Scene(name, split, height, width, read)
+    picture = _Picture(parsed, rgb, others["ir"], others.get("seg"))
+    return Scene(name, split, height, width, picture.read, picture.close)
 
 
-@lru_cache(maxsize=1)
-def _bands(parsed: Options, rgb: Path, infrared: Path, label: Path | None) -> Bytes:
-    """Decode one picture's five bands; the tiles of a picture are read one after another."""
+@dataclass
+class _Picture:
+    """One scene, decoded whole when its first window is read."""
+
+    parsed: Options
+    rgb: Path
+    infrared: Path
+    label: Path | None
+    bands: Bytes | None = None
+
+    def read(self, y: int, x: int, height: int, width: int) -> Bytes:
+        if self.bands is None:
+            self.bands = _decode(self.parsed, self.rgb, self.infrared, self.label)
+        return self.bands[:, y : y + height, x : x + width]
+
+    def close(self) -> None:
+        self.bands = None
+
+
+def _decode(parsed: Options, rgb: Path, infrared: Path, label: Path | None) -> Bytes:
     visible = _pick(_pixels(rgb), parsed.rgb_bands, rgb)
     near = _pick(_pixels(infrared), (parsed.infrared_band,), infrared)
     shape = visible.shape[1:]
@@ -213,32 +229,14 @@ def _pick(bands: Bytes, wanted: tuple[int, ...], path: Path) -> Bytes:
 
 def _labels(parsed: Options, path: Path) -> Bytes:
     """Turn a label picture into class indices; a value outside the sets is refused."""
-    by_colour = bool(parsed.palette)
-    bands = _pixels(path, palette=by_colour)
-    if by_colour and len(bands) < 3:
+    coding = _coding(parsed)
+    bands = _pixels(path, palette=coding.channels == 3)
+    if coding.channels == 3 and len(bands) < 3:
         raise HarnessError(f"{path}: gray labels, but the options give a colour palette")
+    return coding.decode(bands, str(path))
+
+
+def _coding(parsed: Options) -> Coding:
+    ignore = tuple(value if isinstance(value, tuple) else (value,) for value in parsed.ignore)
     values = parsed.palette or tuple((code,) for code in parsed.codes)
-    ignore = [value if by_colour else (value,) for value in parsed.ignore]
-    keys = _pack(bands[:3] if by_colour else bands[:1])
-    label = np.full(keys.shape, IGNORE, np.uint8)
-    known = np.zeros(keys.shape, bool)
-    for index, value in [*enumerate(values), *((IGNORE, value) for value in ignore)]:
-        here = keys == _pack(np.array(value, np.uint8))
-        label[here] = index
-        known |= here
-    if not known.all():
-        first = np.argwhere(~known)[0].tolist()
-        found = bands[: 3 if by_colour else 1, first[0], first[1]].tolist()
-        raise HarnessError(
-            f"{path}: {(~known).sum()} pixels outside the labels, e.g. {found} at row {first[0]}, "
-            f"column {first[1]}; list the value under `ignore` or mend the file"
-        )
-    return label
-
-
-def _pack(bands: Bytes) -> NDArray[np.uint32]:
-    """One integer a pixel from its first axis of one or three bands."""
-    packed: NDArray[np.uint32] = bands[0].astype(np.uint32)
-    for band in bands[1:]:
-        packed = packed << 8 | band.astype(np.uint32)
-    return packed
+    return Coding(values, ignore, hint="list the value under `ignore` or mend the file")

@@ -2,9 +2,11 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from harness.datasets import find_adapter
 from harness.provenance import Record
+from harness.sources import CACHE
 from harness.stages.common import json_object, run
 from harness.tiler import Tiling, write_store
 
@@ -17,13 +19,26 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=320, help="largest tile side, pixels")
     parser.add_argument("--stride", type=int, default=320, help="pixels")
     parser.add_argument("--output", type=Path, required=True, help="folder of the tile store")
+    parser.add_argument("--cache", type=Path, default=CACHE, help=f"downloads; default {CACHE}")
+    parser.add_argument(
+        "--mirror", type=Path, action="append", default=[], help="folder with archives, repeatable"
+    )
+    parser.add_argument("--jobs", type=int, default=1, help="scenes read at the same time")
     arguments = parser.parse_args()
     tiling = {"size": arguments.size, "stride": arguments.stride}
     config = {"adapter": arguments.adapter, "options": arguments.options, "tiling": tiling}
     record = Record("prepare", config)
-    dataset = find_adapter(arguments.adapter).open_dataset(arguments.options)
-    artefacts = write_store(dataset, Tiling(**tiling), arguments.output)
+    adapter = find_adapter(arguments.adapter)
+    places = _places(arguments) if hasattr(adapter, "SOURCES") else {}
+    dataset = adapter.open_dataset({**places, **arguments.options})
+    artefacts = write_store(dataset, Tiling(**tiling), arguments.output, jobs=arguments.jobs)
     record.write(arguments.output / "prepare.json", artefacts)
+
+
+def _places(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Options that only adapters of fetched data have: where archives may lie."""
+    mirrors = [str(folder) for folder in arguments.mirror]
+    return {"cache": str(arguments.cache), "mirrors": mirrors}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,133 @@
+"""Tiling against merely reading the same GeoTIFF files: `python benchmarks/tiling.py`.
+
+Every case runs in a process of its own, so that its peak memory is its own, and after a
+first reading, so that both sides find the files in the page cache. Processor seconds are
+given as well, because they mean something on a busy machine too.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning
+
+from benchmarks import pictures
+from harness.datasets import find_adapter
+from harness.datasets.splits import choose_split
+from harness.tiler import Tiling, write_store
+
+SCENES = 4
+LAYOUTS = {
+    "uncompressed": {"interleave": "pixel"},
+    "lzw tiles": {"interleave": "pixel", "compress": "lzw", "tiled": True},
+}
+NAMES = {
+    adapter: [name for name, _ in choose_split(adapter, None, None)][:SCENES]
+    for adapter in ("potsdam", "whu_opt_sar")
+}
+
+
+def make(adapter, folder, layout):
+    """Write `SCENES` full-size scenes, unpacked."""
+    rng = np.random.default_rng(0)
+    for name in NAMES[adapter]:
+        if adapter == "potsdam":
+            bands = pictures.picture(rng, 4, pictures.POTSDAM)
+            labels = pictures.colour_labels(rng, pictures.POTSDAM)
+            files = {
+                f"top_potsdam_{name}_RGBIR.tif": bands,
+                f"top_potsdam_{name}_label.tif": labels,
+            }
+        else:
+            bands = pictures.picture(rng, 4, pictures.WHU)
+            labels = pictures.code_labels(rng, pictures.WHU)
+            files = {f"optical/{name}.tif": bands, f"lbl/{name}.tif": labels}
+        for file, content in files.items():
+            path = folder / file
+            path.parent.mkdir(exist_ok=True)
+            pictures.write(path, content, **LAYOUTS[layout])
+
+
+def read(folder, _adapter, _jobs):
+    """Merely read every file, whole rows of tiles at a time."""
+    for path in folder.rglob("*.tif"):
+        with rasterio.open(path) as file:
+            for row in range(0, file.height, 320):
+                height = min(320, file.height - row)
+                file.read(window=((row, row + height), (0, file.width)))
+
+
+def tile(folder, adapter, jobs):
+    """Tile every scene into a store."""
+    names = NAMES[adapter]
+    options = {"root": str(folder), "train": names[1:], "test": names[:1]}
+    dataset = find_adapter(adapter).open_dataset(options)
+    with tempfile.TemporaryDirectory(dir=folder) as store:
+        write_store(dataset, Tiling(), Path(store), jobs=jobs)
+
+
+def peak_mib():
+    """Largest resident set of this process; getrusage would report that of its parent."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def measure(what, folder, adapter, jobs):
+    """Run once to warm up, then return the least of three times, and the peak memory."""
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    work = {"read": read, "tile": tile}[what]
+    wall, processor = [], []
+    for _ in range(4):
+        start, start_processor = time.perf_counter(), time.process_time()
+        work(folder, adapter, jobs)
+        wall.append(time.perf_counter() - start)
+        processor.append(time.process_time() - start_processor)
+    return {"wall": min(wall[1:]), "processor": min(processor[1:]), "mib": peak_mib()}
+
+
+def run(*arguments):
+    """Measure in a process of its own."""
+    command = [sys.executable, __file__, *map(str, arguments)]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return json.loads(output.stdout)
+
+
+def main():
+    """Print one line a case."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("case", nargs="*", help="internal: one case of a child process")
+    case = parser.parse_args().case
+    if case:
+        print(json.dumps(measure(case[0], Path(case[1]), case[2], int(case[3]))))
+        return
+    print(f"{SCENES} full-size scenes; throughput = seconds to read / seconds to tile")
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    for adapter in NAMES:
+        for layout in LAYOUTS:
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                make(adapter, folder, layout)
+                base = run("read", folder, adapter, 1)
+                for jobs in (1, 2):
+                    ours = run("tile", folder, adapter, jobs)
+                    ratio = {key: base[key] / ours[key] for key in ("wall", "processor")}
+                    print(
+                        f"{adapter}, {layout}, {jobs} job(s): "
+                        f"wall {base['wall']:.2f} / {ours['wall']:.2f} s = {ratio['wall']:.2f}, "
+                        f"processor {base['processor']:.2f} / {ours['processor']:.2f} s = "
+                        f"{ratio['processor']:.2f}, peak {ours['mib']:.0f} MiB",
+                        flush=True,
+                    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""ISPRS Potsdam: 5 cm aerial pictures with near infrared and six labelled classes.
+
+Near infrared is band 4 of the RGBIR product; the IRRG product mixes up its channels. Labels
+for participants are preferred over the full set, in which those of 4_12 and 6_7 are damaged.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.datasets.base import Dataset, Scene
+from harness.datasets.options import parse_options
+from harness.datasets.splits import choose_split, split_file
+from harness.errors import HarnessError
+from harness.holdings import PlaceOptions, check_pair, gather
+from harness.labels import Coding
+from harness.progress import progress
+from harness.raster import Member, Raster
+from harness.registry import dataset_sources
+
+SOURCES = "potsdam"
+"""Entry of the registry of external files."""
+DATA_FILES = (split_file("potsdam"),)
+"""Files beside the code that decide what the tiles look like."""
+
+CLASSES = ("impervious surfaces", "building", "low vegetation", "tree", "car", "clutter")
+PALETTE = (
+    (255, 255, 255),
+    (0, 0, 255),
+    (0, 255, 255),
+    (0, 255, 0),
+    (255, 255, 0),
+    (255, 0, 0),
+)
+BORDER = (0, 0, 0)
+PICTURES = "4_Ortho_RGBIR.zip"
+LABELS = ("5_Labels_for_participants.zip", "5_Labels_all.zip")
+LABELS_WITHOUT_BORDERS = (
+    "5_Labels_for_participants_no_Boundary.zip",
+    "5_Labels_all_noBoundary.zip",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(PlaceOptions):
+    """What can be chosen.
+
+    `train` and `test` replace our split (names such as 2_10). `no_boundary` reads the labels
+    whose object borders are black, and ignores those. `tolerance` is the largest difference
+    in a channel at which an off-palette colour still counts (6_7 has 252,255,0 for car).
+    """
+
+    train: tuple[str, ...] | None = None
+    test: tuple[str, ...] | None = None
+    no_boundary: bool = False
+    tolerance: int = 3
+
+
+def check_options(options: Mapping[str, Any]) -> Options:
+    """Check the options without opening a picture.
+
+    Raises:
+        HarnessError: naming the key that is wrong.
+    """
+    chosen = parse_options(Options, options, "potsdam")
+    chosen.check("potsdam")
+    choose_split("potsdam", chosen.train, chosen.test)
+    if not 0 <= chosen.tolerance <= 100:
+        raise HarnessError(f"potsdam: tolerance is {chosen.tolerance}, expected 0 to 100")
+    return chosen
+
+
+def open_dataset(options: Mapping[str, Any]) -> Dataset:
+    """Find pictures and labels, fetching the archives if need be, and check their headers.
+
+    Raises:
+        HarnessError: naming the file or option that is missing or wrong.
+    """
+    chosen = check_options(options)
+    split = choose_split("potsdam", chosen.train, chosen.test)
+    files = dataset_sources(SOURCES)
+    archives = LABELS_WITHOUT_BORDERS if chosen.no_boundary else LABELS
+    loose = _loose(chosen)
+    pictures = gather([_picture(name) for name, _ in split], loose, [files[PICTURES]], chosen)
+    labels = gather(
+        [_label(name, chosen) for name, _ in split],
+        loose,
+        [files[name] for name in archives],
+        chosen,
+    )
+    ignore = (BORDER,) if chosen.no_boundary else ()
+    coding = Coding(PALETTE, ignore, chosen.tolerance, hint=f"{LABELS[0]} holds a clean copy")
+    return Dataset(
+        title="ISPRS Potsdam",
+        scenes=tuple(
+            _scene(
+                name,
+                part,
+                pictures.files[_picture(name)],
+                labels.files[_label(name, chosen)],
+                coding,
+                Path(chosen.cache),
+            )
+            for name, part in progress(split, "reading headers", unit="scene")
+        ),
+        classes=CLASSES,
+        palette=PALETTE,
+        sources=(*pictures.records, *labels.records),
+        notes=(
+            f"{len(split)} pictures. The division into training and test pictures is ours "
+            "(harness/datasets/splits/potsdam.csv) unless the options give another: "
+            "the paper states the counts, not the list."
+        ),
+    )
+
+
+def _picture(name: str) -> str:
+    return f"top_potsdam_{name}_RGBIR.tif"
+
+
+def _label(name: str, chosen: Options) -> str:
+    return f"top_potsdam_{name}_label{'_noBoundary' if chosen.no_boundary else ''}.tif"
+
+
+def _loose(chosen: Options) -> dict[str, Member]:
+    """Unpacked pictures by name; of two label files that of the participants."""
+    found: dict[str, Member] = {}
+    for member in chosen.loose():
+        if member.name not in found or "participants" in member.path.parent.name.lower():
+            found[member.name] = member
+    return found
+
+
+def _scene(
+    name: str, split: str, picture: Member, label: Member, coding: Coding, scratch: Path
+) -> Scene:
+    header = check_pair(picture, label, bands=4)
+    if header.dtype != "uint8":
+        raise HarnessError(f"{picture}: pixels of type {header.dtype}, expected uint8")
+    pixels, classes = Raster(picture, scratch), Raster(label, scratch)
+
+    def read(y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+        bands = np.empty((5, height, width), np.uint8)
+        pixels.read(y, x, height, width, range(4), out=bands[:4])
+        colours = classes.read(y, x, height, width, range(3))
+        coding.decode(colours, f"{label}, from row {y} and column {x}", out=bands[4])
+        return bands
+
+    def close() -> None:
+        pixels.close()
+        classes.close()
+
+    return Scene(name, split, header.height, header.width, read, close)

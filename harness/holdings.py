@@ -1,0 +1,130 @@
+"""Where the pictures of a large data set lie: unpacked, or in archives that may need fetching."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.raster import Header, Member, files_below, members_of, read_header
+from harness.sources import Source, fetch, locate, record_of
+
+SHOWN = 5
+"""File names that a message lists."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceOptions:
+    """Options that every fetched data set has.
+
+    `root` holds unpacked pictures or archives; `cache` is for downloads and scratch files;
+    `mirrors` are further folders that may hold archives.
+    """
+
+    root: str | None = None
+    cache: str = "resources"
+    mirrors: tuple[str, ...] = ()
+
+    def check(self, adapter: str) -> None:
+        """Refuse a root that is no folder.
+
+        Raises:
+            HarnessError: naming the adapter and the folder.
+        """
+        if self.root is not None and not Path(self.root).is_dir():
+            raise HarnessError(
+                f"{adapter}: the folder {self.root} given as `root` does not exist; "
+                "leave `root` out to have the data fetched"
+            )
+
+    def loose(self) -> Iterable[Member]:
+        """Yield the unpacked pictures below `root`."""
+        return files_below(Path(self.root)) if self.root is not None else ()
+
+    @property
+    def folders(self) -> list[Path]:
+        """Folders that may hold archives, apart from the cache."""
+        return [Path(folder) for folder in (self.root, *self.mirrors) if folder is not None]
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Files by name, and the records of the archives or folders they come from."""
+
+    files: Mapping[str, Member]
+    records: tuple[dict[str, Any], ...]
+
+
+def gather(
+    names: Sequence[str],
+    loose: Mapping[str, Member],
+    archives: Sequence[Source],
+    places: PlaceOptions,
+) -> Holding:
+    """Find every named file: unpacked, else in an archive at hand, else in a fetched one.
+
+    Args:
+        names: file names.
+        loose: unpacked files by name.
+        archives: in order of preference; nothing is downloaded if those at hand suffice.
+        places: where archives may be.
+
+    Raises:
+        HarnessError: listing the files that are nowhere, and what was tried.
+    """
+    found = {name: loose[name] for name in names if name in loose}
+    records = [{"folder": str(places.root), "files": len(found)}] if found else []
+    problems: list[str] = []
+    for find in (locate, fetch):
+        for source in archives:
+            if len(found) == len(names):
+                break
+            try:
+                path = find(source, cache=Path(places.cache), mirrors=places.folders)
+            except HarnessError as error:
+                problems.append(str(error))
+                continue
+            new = _new_members(path, names, found) if path else {}
+            if path and new:
+                found.update(new)
+                records.append(record_of(source, path, cache=Path(places.cache)))
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise HarnessError(_describe(missing, names, archives, problems))
+    return Holding(found, tuple(records))
+
+
+def _new_members(
+    archive: Path, names: Sequence[str], found: Mapping[str, Member]
+) -> dict[str, Member]:
+    held = members_of(archive)
+    return {name: held[name] for name in names if name in held and name not in found}
+
+
+def _describe(
+    missing: Sequence[str], names: Sequence[str], archives: Sequence[Source], problems: list[str]
+) -> str:
+    listed = ", ".join(missing[:SHOWN]) + (" …" if len(missing) > SHOWN else "")
+    wanted = " or ".join(source.name for source in archives)
+    lines = [f"{len(missing)} of {len(names)} files are missing: {listed}"]
+    lines.append(f"  they are looked for below `root` and in {wanted}")
+    return "\n".join([*lines, *dict.fromkeys(problems)])
+
+
+def check_pair(picture: Member, label: Member, bands: int) -> Header:
+    """Return the header of a picture after checking it against that of its labels.
+
+    Raises:
+        HarnessError: if the sizes differ or the picture has too few bands.
+    """
+    header, other = read_header(picture), read_header(label)
+    if header.bands < bands:
+        raise HarnessError(f"{picture}: {header.bands} bands, expected at least {bands}")
+    if (header.height, header.width) != (other.height, other.width):
+        raise HarnessError(
+            f"{label}: {other.height}×{other.width} pixels, "
+            f"but {picture} has {header.height}×{header.width}"
+        )
+    if other.dtype != "uint8":
+        raise HarnessError(f"{label}: pixels of type {other.dtype}, expected uint8 labels")
+    return header

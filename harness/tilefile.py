@@ -1,0 +1,64 @@
+"""An `.npy` file of tiles that several threads fill at the places they are told."""
+
+import errno
+import os
+import shutil
+from math import prod
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import HarnessError
+
+
+class TileFile:
+    """Writes uint8 tiles by index, without keeping any in memory.
+
+    Plain writes and no memory map: the pages of a map would count as the process's memory
+    until the whole file is written.
+
+    Args:
+        path: the file to make.
+        shape: (N, bands, height, width).
+
+    Raises:
+        HarnessError: if the disk has no room for it.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, int, int, int]) -> None:
+        self.path, self.shape = path, shape
+        size, free = prod(shape), shutil.disk_usage(path.parent).free
+        if size > free:
+            raise HarnessError(f"{path.parent}: the tiles need {size} bytes, only {free} are free")
+        self._stream = path.open("wb")
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._stream, header)
+        self._stream.flush()
+        self._start = self._stream.tell()
+        self._stream.truncate(self._start + size)
+
+    def write(self, index: int, tiles: NDArray[np.uint8]) -> None:
+        """Put `tiles` (n, bands, height, width) at `index` and after; safe for threads.
+
+        Raises:
+            HarnessError: if the disk is full.
+        """
+        view = np.ascontiguousarray(tiles).data.cast("B")
+        offset = self._start + index * prod(self.shape[1:])
+        try:
+            while view:
+                written = os.pwrite(self._stream.fileno(), view, offset)
+                view, offset = view[written:], offset + written
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise HarnessError(f"{self.path.parent}: the disk is full; free some space") from error
+
+    def __enter__(self) -> "TileFile":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self._stream.close()
