@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
+import numpy as np
 import torch
 
 from harness.contract import MethodFailure
@@ -139,8 +141,16 @@ def official_file(
     return fetch(source, cache=cache / "weights" / spec.name, mirrors=mirrors)
 
 
+def _arrays(path: Path) -> dict[str, Any]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {key: torch.from_numpy(np.asarray(arrays[key])) for key in arrays.files}
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise HarnessError(f"{path}: not a readable archive of arrays: {error}") from error
+
+
 def load_weights(method: torch.nn.Module, path: Path) -> None:
-    """Load a weight file into a method: the authors' or ours, bare or wrapped.
+    """Load a weight file into a method: the authors' or ours, bare or wrapped, torch or `.npz`.
 
     The keys must be exactly those of the network, after the method's `official_state` (if
     the names are not ours) and apart from parts that serve training alone.
@@ -149,7 +159,7 @@ def load_weights(method: torch.nn.Module, path: Path) -> None:
         HarnessError: if the file cannot be read as plain weights.
         MethodFailure: naming file and keys, if the weights do not fit.
     """
-    state = unwrapped(load_checkpoint(path))
+    state = _arrays(path) if path.suffix == ".npz" else unwrapped(load_checkpoint(path))
     translate = getattr(method, "official_state", None)
     if translate is not None and not set(state) <= set(method.state_dict()):
         state = translate(state)

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 import yaml
 
-from harness.commands.pictures import Float, Pair, pair_files, read_pair, write_fused
-from harness.contract import MethodFailure, check_fused
+from harness.commands.pictures import ARRAY, Float, Pair, pair_files, read_pair, write_fused
+from harness.contract import Method, MethodFailure, check_fused
 from harness.device import choose_device, make_deterministic
 from harness.errors import HarnessError
 from harness.external import fuse_pictures
@@ -118,7 +118,8 @@ def _fuse_here(
         print(_description(weights))
     for infrared, visible, output in progress(files, f"fusing with {spec.name}"):
         pair = read_pair(infrared, visible)
-        write_fused(output, _fuse(spec, method, pair, device), pair)
+        raw = output.suffix == ARRAY
+        write_fused(output, _fuse(spec, method, pair, device, raw=raw), pair)
 
 
 def _as_trained(spec: MethodSpec, checkpoint: Path | None) -> tuple[dict[str, Any], int]:
@@ -142,7 +143,9 @@ def _description(weights: Weights) -> str:
     return f"weights: {weights.path.name}, {known[weights.origin]}, sha256 {weights.sha256}"
 
 
-def _fuse(spec: MethodSpec, method: Any, pair: Pair, device: torch.device) -> Float:
+def _fuse(
+    spec: MethodSpec, method: Method, pair: Pair, device: torch.device, *, raw: bool
+) -> Float:
     infrared, visible = (
         torch.from_numpy(image)[None, None].to(device) for image in (pair.infrared, pair.visible)
     )
@@ -151,6 +154,13 @@ def _fuse(spec: MethodSpec, method: Any, pair: Pair, device: torch.device) -> Fl
             fused = method.fuse(infrared.clone(), visible.clone())
     except Exception as error:
         raise MethodFailure(f"{pair.name}: {type(error).__name__}: {error}") from error
-    check_fused(fused, infrared, visible, tiles=[pair.name], clamp=spec.clamp)
-    raw: Float = fused[0, 0].to("cpu", torch.float32).numpy()
-    return raw
+    if not raw:
+        images = check_fused(fused, infrared, visible, tiles=[pair.name], clamp=spec.clamp)
+        checked: Float = images[0]
+        return checked
+    # Who asks for raw values may look at weights that are not trained: only what cannot be
+    # an array of the right size is refused.
+    if fused.shape != infrared.shape or not bool(torch.isfinite(fused).all()):
+        raise MethodFailure(f"{pair.name}: shape {tuple(fused.shape)}, or values not finite")
+    values: Float = fused[0, 0].to("cpu", torch.float32).numpy()
+    return values
