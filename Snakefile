@@ -1,5 +1,6 @@
 """SegFANet benchmark: data → train → fuse → measure → report. See README.md."""
 
+import shlex
 import sys
 
 from snakemake.exceptions import WorkflowError

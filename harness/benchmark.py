@@ -57,6 +57,7 @@ class Benchmark:
         self.found = discover()
         self._check_methods()
         self._check_metrics()
+        self._check_mirrors()
         for name in self.datasets:
             self._check_dataset(name)
 
@@ -106,6 +107,17 @@ class Benchmark:
         """Columns of the tables; those of the paper unless configured."""
         return list(self.config.get("metrics", PAPER))
 
+    @property
+    def mirrors(self) -> list[str]:
+        """Folders searched for archives and weights before any download."""
+        mirror = self.config.get("mirror", [])
+        return [mirror] if isinstance(mirror, str) else list(mirror)
+
+    def _check_mirrors(self) -> None:
+        for folder in self.mirrors:
+            if not Path(folder).is_dir():
+                raise HarnessError(f"config: mirror: the folder {folder} does not exist")
+
     def _check_dataset(self, name: str) -> None:
         try:
             adapter = find_adapter(self.datasets[name]["adapter"])
@@ -136,15 +148,20 @@ class Benchmark:
 
     def is_trained(self, method: str) -> bool:
         """Whether the method is trained here (else it has official weights or needs none)."""
-        spec = self.methods[method]
+        spec, mode = self.methods[method], self.weights_mode(method)
         if spec.train is None:
             return False
-        return spec.weights is None or self.weights_mode(method) == "train"
+        return mode == "train" or (mode == "official" and spec.weights is None)
 
     def weights_mode(self, method: str) -> str:
-        """`official` or `train`, for a method that has both."""
+        """`official`, `train` or a user's weight file."""
         override = self.config.get("overrides", {}).get(self.methods[method].folder.name, {})
         return str(override.get("weights", self.config.get("weights", "official")))
+
+    def weights_file(self, method: str) -> str:
+        """What the fuse stage is told to load where there is no checkpoint."""
+        mode = self.weights_mode(method)
+        return "official" if mode == "train" else mode
 
     def seeds(self, method: str) -> list[int]:
         """Seeds a method runs with; one that is not trained runs once."""
@@ -163,4 +180,6 @@ class Benchmark:
 
     def adapter_code(self, dataset: str) -> list[Path]:
         """Files that decide what an adapter's tiles look like."""
-        return source_files([module_name(adapter_file(self.datasets[dataset]["adapter"]))])
+        name = self.datasets[dataset]["adapter"]
+        data_files = getattr(find_adapter(name), "DATA_FILES", ())
+        return sorted({*source_files([module_name(adapter_file(name))]), *data_files})

@@ -61,7 +61,7 @@ def _pictures(
     rgb, infrared = store.test.rgb(part), store.test.infrared(part)
     pictures = [("Visible", np.moveaxis(rgb[0], 0, 2)), ("Infrared", infrared[0])]
     for row, stack in stacks.items():
-        colour = recompose(stack[part] / np.float32(255), rgb)[0]
+        colour = recompose(stack[part].astype(np.float32) / np.float32(255), rgb)[0]
         label = outline.method(row).title + row_suffix(row)
         pictures.append((label, (np.moveaxis(colour, 0, 2) * 255).astype(np.uint8)))
     return pictures

@@ -12,6 +12,7 @@ rule prepare:
         "logs/prepare/{dataset}.log",
     conda:
         "../../environment.yml"
+    threads: THREADS
     params:
         adapter=lambda wildcards: BENCHMARK.datasets[wildcards.dataset]["adapter"],
         options=lambda wildcards: as_json(BENCHMARK.dataset_options(wildcards.dataset)),
@@ -21,4 +22,4 @@ rule prepare:
         "python -m harness.stages.prepare --adapter {params.adapter}"
         " --options {params.options:q}"
         " --size {params.tiling[size]} --stride {params.tiling[stride]}"
-        " --output {params.folder} > {log} 2>&1"
+        " {MIRRORS} --jobs {threads} --output {params.folder} > {log} 2>&1"

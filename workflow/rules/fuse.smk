@@ -23,9 +23,11 @@ rule fuse:
         trained=lambda wildcards, input: (
             f"--checkpoint {input.weights}" if input.weights else ""
         ),
+        weights=lambda wildcards: BENCHMARK.weights_file(spec_of(wildcards).name),
         device=DEVICE,
     shell:
         "python -m harness.stages.fuse --tiles {params.folder} --method {params.method}"
         " --options {params.options:q} --stretch {params.stretch} {params.trained}"
+        " --weights {params.weights:q} {MIRRORS}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads}"
         " --output {output.fused} > {log} 2>&1"
