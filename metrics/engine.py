@@ -1,6 +1,7 @@
 """The compiled path: one pair of sources at a time, any number of fused images."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -25,41 +26,32 @@ def aligned(*shape: int) -> Image:
 class Scale:
     """Images, source maps and scratch memory of one scale of the VIF."""
 
-    def __init__(self, level: int, height: int, width: int) -> None:
+    def __init__(self, level: int, height: int, width: int, reuse: bool) -> None:
         """Allocate for images of (height, width) at this scale, 0 being the finest."""
         size = WINDOWS[level]
         self.fused, self.infrared, self.visible = (aligned(height, width) for _ in range(3))
         self._taps, self._half = gaussian(size, size / 5), (0,) * (size // 2)
+        self._strip = (0,) * STRIPS[level]
         self._column = aligned(2 * width + size)
         strips = math.ceil((width - size + 1) / (LANES * STRIPS[level]))
-        self._maps = aligned(strips, height - size + 1, PLANES * TILE)
-        self._strip = (0,) * STRIPS[level]
+        windows = height - size + 1
+        self._maps = aligned(strips, windows if reuse else BLOCK, PLANES * TILE)
+        ring = PLANES * 2 * (size - 1 + BLOCK) * TILE
         self._scratch = kernels.Scratch(
             rows=aligned(PLANES * (TILE + size - 1)),
-            ring=aligned(PLANES * 2 * (size - 1 + BLOCK) * TILE),
+            source_ring=aligned(ring),
+            fused_ring=aligned(ring),
             means=aligned(PLANES * BLOCK * TILE),
-            factors=aligned(4 * TILE),
+            factors=aligned(6 * TILE),
         )
 
     def halve(self, finer: Image, image: Image) -> None:
         """Fill an image of this scale from its counterpart at the scale above."""
         kernels.halve(finer, self._taps, self._half, self._column, image)
 
-    def keep_sources(self) -> tuple[float, float]:
-        """Store what the fused images need to know of the sources; give the denominators."""
-        return kernels.source_pass(
-            self.infrared,
-            self.visible,
-            self._taps,
-            self._half,
-            self._strip,
-            self._scratch,
-            self._maps,
-        )
-
-    def compare(self) -> tuple[float, float]:
-        """Give the numerators of the fused image."""
-        return kernels.fused_pass(
+    def compare(self, fresh: bool) -> Image:
+        """Compare the fused image with the sources; see `kernels.compare`."""
+        return kernels.compare(
             self.fused,
             self.infrared,
             self.visible,
@@ -68,6 +60,7 @@ class Scale:
             self._strip,
             self._scratch,
             self._maps,
+            fresh,
         )
 
 
@@ -79,34 +72,43 @@ class PairScorer:
     Images hold finite values in [0, 255] and are large enough for the metrics asked for.
     """
 
-    def __init__(self, height: int, width: int, names: tuple[str, ...]) -> None:
-        """Allocate for images of one size and for some of the four metrics."""
-        self._names = names
+    def __init__(self, height: int, width: int, names: tuple[str, ...], reuse: bool) -> None:
+        """Allocate.
+
+        Args:
+            height: rows of all images.
+            width: columns of all images.
+            names: which of the four metrics to measure.
+            reuse: whether more than one fused image will be measured against a pair.
+        """
+        self._names, self._reuse = names, reuse
         self._scales: list[Scale] = []
         if "vif" in names:
             for level, size in enumerate(WINDOWS):
                 if level:
                     height, width = (height - size) // 2 + 1, (width - size) // 2 + 1
-                self._scales.append(Scale(level, height, width))
+                self._scales.append(Scale(level, height, width, reuse))
             finest = self._scales[0]
             self._fused, self._infrared = finest.fused, finest.infrared
             self._visible = finest.visible
         else:
             self._fused, self._infrared, self._visible = (aligned(height, width) for _ in range(3))
         self._held = np.zeros(2)
-        self._exact = False
+        self._fresh = self._exact = False
+        self._infrared_sums = self._visible_sums = (0.0, 0.0, 0.0)
 
     def load(self, infrared: Batch, visible: Batch) -> None:
         """Take the next pair of sources, each (H, W) uint8 or float64."""
         kernels.centre(np.ascontiguousarray(infrared), self._infrared)
         kernels.centre(np.ascontiguousarray(visible), self._visible)
         self._exact = infrared.dtype == visible.dtype == np.uint8
-        self._held = np.zeros(2)
-        for finer, scale in zip([None, *self._scales], self._scales, strict=False):
-            if finer:
-                scale.halve(finer.infrared, scale.infrared)
-                scale.halve(finer.visible, scale.visible)
-            self._held += scale.keep_sources()
+        self._fresh = True
+        if "scd" in self._names:
+            self._infrared_sums = kernels.products(self._infrared, self._visible)
+            self._visible_sums = kernels.products(self._visible, self._infrared)
+        for finer, scale in pairwise(self._scales):
+            scale.halve(finer.infrared, scale.infrared)
+            scale.halve(finer.visible, scale.visible)
 
     def measure(self, fused: Batch) -> dict[str, float]:
         """Measure one fused image (H, W) uint8 or float64 against the loaded pair."""
@@ -132,12 +134,11 @@ class PairScorer:
 
     def _exact_scd(self) -> float:
         """Correlate from sums of whole numbers, in which a flat difference is exactly 0."""
-        f, a, b = self._fused, self._infrared, self._visible
-        f_, ff, fa = (int(total) for total in kernels.products(f, a))
-        fb = int(kernels.products(f, b)[2])
-        a_, aa, ab = (int(total) for total in kernels.products(a, b))
-        b_, bb, _ = (int(total) for total in kernels.products(b, a))
-        n = f.size
+        f_, ff, fa = map(int, kernels.products(self._fused, self._infrared))
+        fb = int(kernels.products(self._fused, self._visible)[2])
+        a_, aa, ab = map(int, self._infrared_sums)
+        b_, bb, _ = map(int, self._visible_sums)
+        n = self._fused.size
         ff, aa, bb = n * ff - f_ * f_, n * aa - a_ * a_, n * bb - b_ * b_
         fa, fb, ab = n * fa - f_ * a_, n * fb - f_ * b_, n * ab - a_ * b_
         beyond_visible, beyond_infrared = ff + bb - 2 * fb, ff + aa - 2 * fa
@@ -148,9 +149,10 @@ class PairScorer:
         return infrared + visible
 
     def _vif(self) -> float:
-        kept = np.zeros(2)
-        for finer, scale in zip([None, *self._scales], self._scales, strict=False):
-            if finer:
-                scale.halve(finer.fused, scale.fused)
-            kept += scale.compare()
+        for finer, scale in pairwise(self._scales):
+            scale.halve(finer.fused, scale.fused)
+        sums = sum(scale.compare(self._fresh) for scale in self._scales)
+        kept, held = np.split(np.asarray(sums), 2)
+        if self._fresh:
+            self._held, self._fresh = held, not self._reuse
         return float((kept / self._held).sum()) if self._held.all() else math.nan

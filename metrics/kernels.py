@@ -43,17 +43,20 @@ Function = TypeVar("Function", bound=Callable[..., object])
 
 
 class Scratch(NamedTuple):
-    """Memory that the two passes of one scale work in, for windows of n taps.
+    """Memory that one scale works in, for windows of n taps.
 
     Attributes:
         rows: one row of each plane, (4·(TILE + n − 1),).
-        ring: the filtered rows under `BLOCK` windows, twice, (4·2·(n − 1 + BLOCK)·TILE,).
+        source_ring: filtered rows of the sources under `BLOCK` windows, twice,
+            (4·2·(n − 1 + BLOCK)·TILE,).
+        fused_ring: those of the fused image, likewise.
         means: one block of filtered rows, (4·BLOCK·TILE,).
-        factors: products of factors a column, (4·TILE,).
+        factors: products of factors a column, (6·TILE,).
     """
 
     rows: Buffer
-    ring: Buffer
+    source_ring: Buffer
+    fused_ring: Buffer
     means: Buffer
     factors: Buffer
 
@@ -280,60 +283,7 @@ def _keep_fused(means: Buffer, maps: Buffer, kept: Buffer, strip: Constant) -> N
 
 
 @_compiled
-def source_pass(
-    a: Image,
-    b: Image,
-    taps: Buffer,
-    half: Constant,
-    strip: Constant,
-    scratch: Scratch,
-    maps: Buffer,
-) -> tuple[float, float]:
-    """Filter one scale of a pair of sources.
-
-    Args:
-        a: infrared, (H, W) float64 with mid-grey at 0.
-        b: visible, likewise.
-        taps: the window, (2·len(half) + 1,).
-        half: one item per tap left of the centre.
-        strip: one item per vector of a strip's columns.
-        scratch: memory to work in.
-        maps: receives mean and variance maps, (strips, windows down, 4·TILE).
-
-    Returns:
-        Σ log(1 + σ²ᵣ / 2) for infrared and for visible.
-    """
-    reach, width = len(half), LANES * len(strip)
-    period = 2 * reach + BLOCK
-    height, windows, columns = a.shape[0], a.shape[0] - 2 * reach, a.shape[1] - 2 * reach
-    rows, ring, means, held = scratch.rows, scratch.ring, scratch.means, scratch.factors
-    bits = held.view(np.int64)
-    exponents = np.zeros(2, np.int64)
-    logs = np.zeros(2)
-    for tile in range(maps.shape[0]):
-        start = tile * width
-        count = min(width, columns - start)
-        held[:] = 1.0
-        filled = 0
-        for top in range(0, windows, BLOCK):
-            while filled < min(top + period, height):
-                _source_rows(a[filled], b[filled], start, count + 2 * reach, rows)
-                _filter_row(rows, taps, half, ring, filled % period, period, strip)
-                filled += 1
-            _filter_block(ring, top % period, taps, half, means, strip)
-            for r in range(min(BLOCK, windows - top)):
-                _keep_source(means[r * TILE :], maps[tile, top + r], held, strip)
-            if top % RESCALE == RESCALE - BLOCK or top + BLOCK >= windows:
-                for k in range(2):
-                    exponents[k] += _normalise(bits[k * TILE :], count)
-        for k in range(2):
-            logs[k] += _log(held[k * TILE :], count)
-    ln2 = np.log(2.0)
-    return exponents[0] * ln2 + logs[0], exponents[1] * ln2 + logs[1]
-
-
-@_compiled
-def fused_pass(
+def compare(
     f: Image,
     a: Image,
     b: Image,
@@ -342,48 +292,67 @@ def fused_pass(
     strip: Constant,
     scratch: Scratch,
     maps: Buffer,
-) -> tuple[float, float]:
-    """Filter one scale of a fused image and compare it with the maps of its sources.
+    fresh: bool,
+) -> Buffer:
+    """Compare a fused image with its sources at one scale.
 
     Args:
         f: fused, (H, W) float64 with mid-grey at 0.
         a: infrared, likewise.
         b: visible, likewise.
-        taps: as in `source_pass`, and so half, strip and scratch.
-        half: see taps.
-        strip: see taps.
-        scratch: see taps.
-        maps: what `source_pass` stored.
+        taps: the window, (2·len(half) + 1,).
+        half: one item per tap left of the centre.
+        strip: one item per vector of a strip's columns.
+        scratch: memory to work in.
+        maps: means and variances of the sources, (strips, rows, 4·TILE). With a row for each row
+            of windows they serve the next fused image; `BLOCK` rows are enough for one.
+        fresh: the sources are new: compute their maps rather than read them.
 
     Returns:
-        Σ log(1 + g²σ²ᵣ / (σ²ᵥ + 2)) for infrared and for visible.
+        (4,): Σ log(1 + g²σ²ᵣ / (σ²ᵥ + 2)) for infrared and for visible, then Σ log(1 + σ²ᵣ / 2) for
+        both, which is 0 unless fresh.
     """
-    reach, width = len(half), LANES * len(strip)
+    reach, width, depth = len(half), LANES * len(strip), maps.shape[1]
     period = 2 * reach + BLOCK
     height, windows, columns = a.shape[0], a.shape[0] - 2 * reach, a.shape[1] - 2 * reach
-    rows, ring, means, kept = scratch.rows, scratch.ring, scratch.means, scratch.factors
-    bits = kept.view(np.int64)
-    exponents = np.zeros(4, np.int64)
-    logs = np.zeros(4)
+    rows, means, factors = scratch.rows, scratch.means, scratch.factors
+    source_ring, fused_ring = scratch.source_ring, scratch.fused_ring
+    bits = factors.view(np.int64)
+    exponents = np.zeros(6, np.int64)
+    logs = np.zeros(6)
     for tile in range(maps.shape[0]):
         start = tile * width
         count = min(width, columns - start)
-        kept[:] = 1.0
+        span = count + 2 * reach
+        factors[:] = 1.0
         filled = 0
         for top in range(0, windows, BLOCK):
             while filled < min(top + period, height):
-                _fused_rows(f[filled], a[filled], b[filled], start, count + 2 * reach, rows)
-                _filter_row(rows, taps, half, ring, filled % period, period, strip)
+                slot = filled % period
+                if fresh:
+                    _source_rows(a[filled], b[filled], start, span, rows)
+                    _filter_row(rows, taps, half, source_ring, slot, period, strip)
+                _fused_rows(f[filled], a[filled], b[filled], start, span, rows)
+                _filter_row(rows, taps, half, fused_ring, slot, period, strip)
                 filled += 1
-            _filter_block(ring, top % period, taps, half, means, strip)
-            for r in range(min(BLOCK, windows - top)):
-                _keep_fused(means[r * TILE :], maps[tile, top + r], kept, strip)
+            valid = min(BLOCK, windows - top)
+            if fresh:
+                _filter_block(source_ring, top % period, taps, half, means, strip)
+                for r in range(valid):
+                    row = maps[tile, (top + r) % depth]
+                    _keep_source(means[r * TILE :], row, factors[4 * TILE :], strip)
+            _filter_block(fused_ring, top % period, taps, half, means, strip)
+            for r in range(valid):
+                _keep_fused(means[r * TILE :], maps[tile, (top + r) % depth], factors, strip)
             if top % RESCALE == RESCALE - BLOCK or top + BLOCK >= windows:
-                for k in range(4):
+                for k in range(6):
                     exponents[k] += _normalise(bits[k * TILE :], count)
-        for k in range(4):
-            logs[k] += _log(kept[k * TILE :], count)
+        for k in range(6):
+            logs[k] += _log(factors[k * TILE :], count)
     ln2 = np.log(2.0)
-    infrared = (exponents[0] - exponents[1]) * ln2 + (logs[0] - logs[1])
-    visible = (exponents[2] - exponents[3]) * ln2 + (logs[2] - logs[3])
-    return infrared, visible
+    sums = np.empty(4)
+    for k in range(2):
+        above, below = 2 * k, 2 * k + 1
+        sums[k] = (exponents[above] - exponents[below]) * ln2 + (logs[above] - logs[below])
+        sums[2 + k] = exponents[4 + k] * ln2 + logs[4 + k]
+    return sums

@@ -147,13 +147,13 @@ def uses_compiler(wanted: bool | None) -> bool:
     return installed
 
 
-def _scorer(height: int, width: int, names: tuple[str, ...]) -> "PairScorer":
+def _scorer(height: int, width: int, names: tuple[str, ...], reuse: bool) -> "PairScorer":
     # Numba takes most of a second to import: only now is it certain to be needed.
     from metrics.engine import PairScorer
 
-    key = height, width, names
+    key = height, width, names, reuse
     if getattr(_kept, "key", None) != key:
-        _kept.key, _kept.scorer = key, PairScorer(height, width, names)
+        _kept.key, _kept.scorer = key, PairScorer(*key)
     scorer: PairScorer = _kept.scorer
     return scorer
 
@@ -164,7 +164,7 @@ def _compiled_task(
     _, height, width = next(iter(triples.values()))[0].shape
 
     def measure(index: int) -> None:
-        scorer = _scorer(height, width, names)
+        scorer = _scorer(height, width, names, len(triples) > 1)
         loaded = False
         for method, triple in triples.items():
             images = [batch[index] for batch in triple]
