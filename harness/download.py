@@ -92,14 +92,15 @@ def download(url: str, part: Part, *, password: str = "", pause: float = 1.0) ->
     if is_drive(url):
         drive_download(url, part.path)
         return
-    tries = 0
+    tries, most = 0, part.have
     while True:
-        before = part.have
         try:
             _attempt(url, part, password)
             return
         except _CutError as cut:
-            tries = 0 if part.have > before else tries + 1
+            # Against the most there ever was: a server that makes us start again is no progress.
+            tries = 0 if part.have > most else tries + 1
+            most = max(most, part.have)
             if tries >= TRIES:
                 raise HarnessError(f"{url}: given up after {TRIES} attempts: {cut}") from cut
             wait = pause * 2**tries
@@ -120,8 +121,8 @@ def _attempt(url: str, part: Part, password: str) -> None:
                 address, headers=_range(url, part), stream=True, timeout=TIMEOUT
             ) as answer:
                 _receive(url, part, answer)
-    except requests.exceptions.InvalidURL as error:
-        raise HarnessError(f"{url}: not an address: {error}") from error
+    except (ValueError, requests.TooManyRedirects) as error:
+        raise HarnessError(f"{url}: not an address of a file: {error}") from error
     except requests.RequestException as error:
         raise _CutError(f"connection lost: {error}") from error
     except OSError as error:
@@ -164,7 +165,7 @@ def _receive(url: str, part: Part, answer: "requests.Response") -> None:
     start = _start(url, part, answer)
     length = int(answer.headers.get("Content-Length", 0))
     total = start + length if length else 0
-    part.note(url, total, answer.headers.get("ETag") or answer.headers.get("Last-Modified", ""))
+    part.note(url, total, _validator(answer))
     _check_space(part.path.parent, length)
     with part.path.open("r+b" if start else "wb") as stream:
         stream.seek(start)
@@ -173,6 +174,13 @@ def _receive(url: str, part: Part, answer: "requests.Response") -> None:
             pass
     if total and part.have != total:
         raise _CutError(f"{part.have} of {total} bytes received")
+
+
+def _validator(answer: "requests.Response") -> str:
+    """Return what proves that a later answer is the same file; weak ETags prove nothing."""
+    etag = answer.headers.get("ETag", "")
+    strong = etag and not etag.startswith("W/")
+    return etag if strong else answer.headers.get("Last-Modified", "")
 
 
 def _start(url: str, part: Part, answer: "requests.Response") -> int:

@@ -85,7 +85,6 @@ def drive_download(url: str, target: Path) -> None:
         HarnessError: if the folder does not hold the file, or Drive refuses.
     """
     import gdown
-    import requests
     from gdown.exceptions import DownloadError
 
     address, name = urldefrag(url)
@@ -98,5 +97,5 @@ def drive_download(url: str, target: Path) -> None:
                 raise HarnessError(f"{address}: the folder holds {held}; there is no {name}")
             address = f"https://drive.google.com/uc?id={files[name]}"
         gdown.download(url=address, output=str(target), resume=True, retries=5, timeout=TIMEOUT)
-    except (DownloadError, requests.RequestException) as error:
-        raise HarnessError(f"{url}: Google Drive refuses the download: {error}") from error
+    except (DownloadError, OSError) as error:
+        raise HarnessError(f"{url}: Google Drive: {error}") from error
