@@ -7,6 +7,8 @@ candidates take turns, so that a busy machine slows them alike.
 """
 
 import argparse
+import functools
+import os
 import sys
 import tempfile
 import time
@@ -24,12 +26,15 @@ from metrics.ag import ag
 from metrics.cli import score_files
 from metrics.images import pair_files, read_aligned
 from metrics.moments import WINDOWS
+from metrics.registry import PAPER
 from metrics.scd import scd
 from metrics.sf import sf
 
 SIDE = 320
 THREADS = 2
 METHODS = 10
+PRODUCT = 1500
+ROLES = ("fused", "infrared", "visible")
 
 
 def main() -> None:
@@ -39,6 +44,11 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=300, help="PNG triples on disk")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    load = os.getloadavg()[0]
+    print(
+        f"load average {load:.1f} on {os.cpu_count()} cores"
+        + ("; too busy\n" if load > 1 else "\n")
+    )
     triple = scenes(options.pairs)
     score(*triple)
     compare_implementations(triple, options.rounds)
@@ -47,7 +57,7 @@ def main() -> None:
 
 
 def scenes(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw fused, infrared and visible images (count, 320, 320) with the spectrum of photographs."""
+    """Draw triples (count, 320, 320) with the spectrum of photographs."""
     rng = np.random.default_rng(0)
     shape = count, SIDE, SIDE
     layers = [gaussian_filter(rng.normal(size=shape), (0, s, s)) * s for s in (1, 4, 16)]
@@ -113,9 +123,6 @@ def compare_implementations(triple: tuple[np.ndarray, ...], rounds: int) -> None
     )
 
 
-PRODUCT = 1500
-
-
 def matrix_product() -> np.ndarray:
     """Multiply two matrices, the fastest arithmetic this machine offers to numpy."""
     matrix = np.ones((PRODUCT, PRODUCT))
@@ -152,40 +159,40 @@ def compare_method_counts(triple: tuple[np.ndarray, ...], rounds: int) -> None:
 
 def compare_with_decoding(count: int, rounds: int) -> None:
     """Print what scoring PNG files costs, relative to decoding them."""
-    fused, infrared, visible = scenes(min(count, 50))
-    with tempfile.TemporaryDirectory() as folder:
-        batches = {"infrared": infrared, "visible": visible, "fused": fused}
-        folders = {role: Path(folder) / role for role in batches}
-        for role, path in folders.items():
-            path.mkdir()
-            write_pngs(path, batches[role], count)
-        names = pair_files(folders)
-        times = best_of(
-            {
-                "decode": lambda: decode(names),
-                "score": lambda: score_files(names, ["fused"], PAPER, threads=THREADS),
-            },
-            rounds,
+    for layout, roles in (("infrared and fused grey", ("visible",)), ("all RGB", ROLES)):
+        with tempfile.TemporaryDirectory() as folder:
+            names = write_triples(Path(folder), count, roles)
+            times = best_of(
+                {
+                    "decode": functools.partial(decode, names),
+                    "score": functools.partial(
+                        score_files, names, ["fused"], PAPER, threads=THREADS
+                    ),
+                },
+                rounds,
+            )
+        print(
+            f"{count} PNG triples, {layout}, {THREADS} threads: decoding "
+            f"{times['decode'] / count * 1e3:.2f} ms, "
+            f"scoring {times['score'] / count * 1e3:.2f} ms "
+            f"a triple, ratio {times['score'] / times['decode']:.2f}"
         )
-    print(
-        f"{count} PNG triples, {THREADS} threads: decoding {times['decode'] / count * 1e3:.2f} ms, "
-        f"scoring {times['score'] / count * 1e3:.2f} ms a triple, "
-        f"ratio {times['score'] / times['decode']:.2f}"
-    )
 
 
-PAPER = ("sf", "ag", "scd", "vif")
-
-
-def write_pngs(folder: Path, images: np.ndarray, count: int) -> None:
-    """Write `count` files, RGB for visible images and grey for others, repeating the images."""
+def write_triples(
+    folder: Path, count: int, colour: tuple[str, ...]
+) -> Mapping[str, Mapping[str, Path]]:
+    """Write `count` triples of PNG files, RGB for the roles in `colour`; give them by name."""
     from PIL import Image
 
-    for index in range(count):
-        image = Image.fromarray(images[index % len(images)])
-        if folder.name == "visible":
-            image = image.convert("RGB")
-        image.save(folder / f"{index:04}.png")
+    folders = {role: folder / role for role in ROLES}
+    for role, images in zip(ROLES, scenes(min(count, 50)), strict=True):
+        folders[role].mkdir()
+        for index in range(count):
+            image = Image.fromarray(images[index % len(images)])
+            image = image.convert("RGB") if role in colour else image
+            image.save(folders[role] / f"{index:04}.png")
+    return pair_files(folders)
 
 
 def decode(names: Mapping[str, Mapping[str, Path]]) -> None:
