@@ -1,20 +1,22 @@
 """Reading zip archives that strangers made: members by name, nothing outside, nothing endless."""
 
+import errno
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from harness.errors import HarnessError
 
-MAX_MEMBER = 64 << 30
-MAX_TOTAL = 256 << 30
-"""Bytes that a member, and all together, may claim: several times what the data sets hold."""
-MAX_RATIO = 1100
-"""Deflate cannot pack more tightly than 1032 to 1."""
-SPARE = 64 << 20
+LARGE = 512 << 20
+"""Bytes; no single picture of the data sets is larger, and archives in archives hardly shrink."""
+MAX_RATIO = 100
+"""How tightly a member above `LARGE` may claim to be packed."""
+MAX_TOTAL_RATIO = 1100
+"""Deflate cannot pack more tightly than 1032 to 1; beyond, members share their bytes."""
 
 
 @contextmanager
@@ -29,8 +31,12 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive.infolist())
             yield archive
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
         raise HarnessError(f"{path}: damaged or not a plain zip archive: {error}") from error
+    except OSError as error:
+        full = error.errno == errno.ENOSPC
+        problem = "the disk is full while unpacking" if full else "damaged or not readable"
+        raise HarnessError(f"{path}: {problem}: {error}") from error
 
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
@@ -38,9 +44,11 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
         problem = _problem(member)
         if problem:
             raise HarnessError(f"{path}: the archive is refused: {member.filename!r} {problem}")
-    total = sum(member.file_size for member in members)
-    if total > MAX_TOTAL:
-        raise HarnessError(f"{path}: the archive is refused: it would unpack to {total} bytes")
+    total, packed = sum(member.file_size for member in members), path.stat().st_size
+    if total > MAX_TOTAL_RATIO * packed:
+        raise HarnessError(
+            f"{path}: the archive is refused: it would unpack from {packed} to {total} bytes"
+        )
 
 
 def _problem(member: zipfile.ZipInfo) -> str:
@@ -53,10 +61,8 @@ def _problem(member: zipfile.ZipInfo) -> str:
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a special file"
-    if member.file_size > MAX_MEMBER:
-        return f"claims {member.file_size} bytes"
-    if member.file_size > MAX_RATIO * max(member.compress_size, 1) + SPARE:
-        return f"claims {member.file_size} bytes from {member.compress_size}"
+    if member.file_size > max(LARGE, MAX_RATIO * member.compress_size):
+        return f"claims to unpack from {member.compress_size} to {member.file_size} bytes"
     return ""
 
 
