@@ -71,9 +71,10 @@ def check_fused(
     values = fused.detach().to("cpu", torch.float32).numpy()[:, 0]
     if clamp:
         values = np.clip(values, 0.0, 1.0)
-    varied = ((infrared.amax((1, 2, 3)) > infrared.amin((1, 2, 3))) | (
-        visible.amax((1, 2, 3)) > visible.amin((1, 2, 3))
-    )).tolist()
+    varied = (
+        (infrared.amax((1, 2, 3)) > infrared.amin((1, 2, 3)))
+        | (visible.amax((1, 2, 3)) > visible.amin((1, 2, 3)))
+    ).tolist()
     for name, tile, sources_vary in zip(tiles, values, varied, strict=True):
         _check_tile(tile, name, sources_vary)
     return values

@@ -1,6 +1,6 @@
 export_environment()
 
-# Named in no `params`: where a file was found changes no result.
+# A resource and no parameter: where a file was found changes no result.
 MIRRORS = " ".join(f"--mirror {shlex.quote(folder)}" for folder in BENCHMARK.mirrors)
 THREADS = config.get("threads", 1)
 DEVICE = config.get("device", "auto")

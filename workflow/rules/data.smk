@@ -13,6 +13,8 @@ rule prepare:
     conda:
         "../../environment.yml"
     threads: THREADS
+    resources:
+        mirrors=MIRRORS,
     params:
         adapter=lambda wildcards: BENCHMARK.datasets[wildcards.dataset]["adapter"],
         options=lambda wildcards: as_json(BENCHMARK.dataset_options(wildcards.dataset)),
@@ -22,4 +24,4 @@ rule prepare:
         "python -m harness.stages.prepare --adapter {params.adapter}"
         " --options {params.options:q}"
         " --size {params.tiling[size]} --stride {params.tiling[stride]}"
-        " {MIRRORS} --jobs {threads} --output {params.folder} > {log} 2>&1"
+        " {resources.mirrors} --jobs {threads} --output {params.folder} > {log} 2>&1"

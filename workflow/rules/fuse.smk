@@ -15,6 +15,7 @@ rule fuse:
     threads: THREADS
     resources:
         gpu=gpus(DEVICE),
+        mirrors=MIRRORS,
     params:
         folder=subpath(input.tiles, parent=True),
         method=lambda wildcards: spec_of(wildcards).name,
@@ -28,6 +29,6 @@ rule fuse:
     shell:
         "python -m harness.stages.fuse --tiles {params.folder} --method {params.method}"
         " --options {params.options:q} --stretch {params.stretch} {params.trained}"
-        " --weights {params.weights:q} {MIRRORS}"
+        " --weights {params.weights:q} {resources.mirrors}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads}"
         " --output {output.fused} > {log} 2>&1"
