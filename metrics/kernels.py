@@ -9,6 +9,9 @@ and `strip` are tuples whose length alone counts: it is part of a function's typ
 to the compiler, which then unrolls the loop over taps and vectorises the loop over columns (four
 times faster than with lengths known at run time). Products of many factors, their exponents taken
 out from time to time, replace one logarithm a pixel by a few hundred an image.
+
+The cache on disk watches this file alone: after a change to a constant it imports, delete the cache
+(`metrics/__pycache__`).
 """
 
 from collections.abc import Callable
@@ -23,10 +26,10 @@ from metrics.moments import FLAT, MID_GREY
 from metrics.vif import NOISE
 
 # Row length of the buffers; its odd number of cache lines avoids set conflicts.
-TILE = 168
-# Columns of a vector, and vectors of a strip at each scale: those of a 320 px image fit closely.
+TILE = 328
+# Columns of a vector, and vectors of a strip at each scale: one strip spans a 320 px image.
 LANES = 8
-STRIPS = (19, 19, 9, 5)
+STRIPS = (38, 19, 9, 5)
 # Rows produced at once by a vertical window, which then loads each input row once for all of them.
 BLOCK = 4
 # Planes filtered together: two means and two squares, or one mean, one square and two products.
