@@ -25,7 +25,7 @@ def as_batch(images: ArrayLike, role: str) -> Batch:
         role: what to call the array in an error.
 
     Returns:
-        The same values; uint8 stays uint8, without a copy, and everything else becomes float64.
+        The same values: uint8 and float64 as they are, everything else as float64.
 
     Raises:
         MetricError: wrong number of dimensions, an empty or complex array, values outside
@@ -43,7 +43,7 @@ def as_batch(images: ArrayLike, role: str) -> Batch:
         return batch
     if batch.dtype.kind not in "buif":
         raise MetricError(f"{role}: expected real numbers, got dtype {batch.dtype}")
-    batch = batch.astype(np.float64)
+    batch = batch.astype(np.float64, copy=False)
     finite = batch[np.isfinite(batch)]
     if finite.size:
         _check_scale(finite, role)

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics.arrays import Batch, MetricFunction, Values, as_triple, finite_images, require_size
+from metrics.arrays import (
+    Batch,
+    MetricFunction,
+    Values,
+    as_batch,
+    as_triple,
+    finite_images,
+    require_size,
+)
 from metrics.dialects import functions
 from metrics.errors import MetricError
 from metrics.moments import MIN_SIZE
@@ -108,29 +116,35 @@ def score_methods(
     if threads < 1:
         raise MetricError(f"threads must be 1 or more, got {threads}")
     measures = functions(names, dialect)
-    triples = {method: as_triple(images, infrared, visible) for method, images in fused.items()}
-    if resize is not None:
-        side = (resize, resize)
-        sources = bilinear(infrared, side), bilinear(visible, side)
-        triples = {
-            method: (bilinear(triple[0], side), *sources) for method, triple in triples.items()
-        }
-    fast = () if dialect else tuple(name for name in measures if name in COMPILED)
-    fast = fast if fast and uses_compiler(compiled) else ()
+    triples = _triples(fused, infrared, visible, resize)
     table: Table = {
         method: {name: np.full(len(triple[0]), np.nan) for name in measures}
         for method, triple in triples.items()
     }
-    for name in fast:
-        for triple in triples.values():
-            require_size(triple[0].shape, COMPILED[name], name)
-    plain = {name: measure for name, measure in measures.items() if name not in fast}
-    count = len(np.asarray(infrared))
-    if triples and fast:
-        _run(_compiled_task(triples, fast, table), count, threads)
-    if triples and plain:
-        _run(_plain_task(triples, plain, table), count, threads)
+    if not triples:
+        return table
+    shape = next(iter(triples.values()))[0].shape
+    fast = () if dialect else tuple(name for name in measures if name in COMPILED)
+    if fast and uses_compiler(compiled):
+        for name in fast:
+            require_size(shape, COMPILED[name], name)
+            del measures[name]
+        _run(_compiled_task(triples, fast, table), shape[0], threads)
+    if measures:
+        _run(_plain_task(triples, measures, table), shape[0], threads)
     return table
+
+
+def _triples(
+    fused: Mapping[str, ArrayLike], infrared: ArrayLike, visible: ArrayLike, resize: int | None
+) -> dict[str, Triple]:
+    sources = as_batch(infrared, "infrared"), as_batch(visible, "visible")
+    triples = {method: as_triple(images, *sources) for method, images in fused.items()}
+    if resize is None:
+        return triples
+    side = (resize, resize)
+    resized = bilinear(sources[0], side), bilinear(sources[1], side)
+    return {method: (bilinear(triple[0], side), *resized) for method, triple in triples.items()}
 
 
 def uses_compiler(wanted: bool | None) -> bool:
