@@ -137,7 +137,7 @@ METRICS: Mapping[str, Metric] = _by_name(
             range=(0.0, 127.5),
             unit="grey levels",
             formula="√ mean (F − mean F)²",
-            citation="Rao, Meas. Sci. Technol. 8(4), 1997",
+            citation="textbook definition",
             equals=(
                 "CDDFuse SD",
                 "Linfeng-Tang SD",

@@ -8,8 +8,8 @@ from metrics.arrays import Image, Values, per_image
 def sd(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
     """Measure the standard deviation of the fused image.
 
-    SD = √ mean (F − mean F)², over all H·W pixels (Rao, Measurement Science and Technology 8(4),
-    1997).
+    SD = √ mean (F − mean F)², over all H·W pixels; the paper of 1997 on fibre sensors that is often
+    cited for it does not define it.
 
     Args:
         fused: (B, H, W) on the 0-255 scale.
