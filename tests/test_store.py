@@ -13,7 +13,6 @@ from harness.provenance import Record, check_artefact
 from harness.store import TileStore
 from harness.tiler import Tiling, write_store
 
-
 PICTURE = np.random.default_rng(0).integers(0, 2, (5, 50, 60), dtype=np.uint8)
 
 
