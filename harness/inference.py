@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from harness.allocator import keep_freed_memory
 from harness.contract import Method, MethodFailure, check_fused
 from harness.device import synchronise
 from harness.errors import HarnessError
@@ -45,6 +46,7 @@ def load_method(
         MethodFailure: if the folder's code raises or the weights do not fit.
         HarnessError: if the file is damaged.
     """
+    keep_freed_memory()
     try:
         extra = {"classes": classes} if spec.train and spec.train.get("labels") else {}
         method = spec.load(**extra)

@@ -66,7 +66,7 @@ def test_short_block_equals_full_attention(dim, height, width):
     }  # fmt: skip
     state = {key: 0.2 * torch.randn(shape, generator=generator) for key, shape in shapes.items()}
     block = Tokens(dim, 1)
-    block.load_state_dict(token_names({f"0.{key}": value for key, value in state.items()}))
+    block.load_state_dict(token_names({f"blocks.0.{key}": value for key, value in state.items()}))
     features = torch.randn(2, dim, height, width, generator=generator)
     expected = authors_block(features.view(-1, dim).double(), state, heads=8).view_as(features)
     with_gradients = block(features)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from baselines.ydtr.tokens import Tokens, token_names
 from harness.contract import Batch
-from harness.layers import ConvNorm
+from harness.layers import ConvNorm, PointNorm, channels_last
 from harness.ssim import SourceMoments, ssim_many
 from harness.state_dicts import renamed
 
@@ -18,13 +18,20 @@ NAMES = {
     "CoordAtt.bn1.": "attention.squeeze.1.",
     "CoordAtt.conv_h.": "attention.by_row.",
     "CoordAtt.conv_w.": "attention.by_column.",
-    "TS_lv1.key_embed.": "interact.key.",
-    "TS_lv1.embed.": "interact.weigh.",
-    "TS_lv1.conv1x1.": "interact.value.",
-    "equalAtt.key_embed.": "unite.key.",
-    "equalAtt.embed.": "unite.weigh.",
-    "equalAtt.conv1x1.": "unite.value.",
-    "basicLayer.blocks.": "tokens.",
+    **{
+        f"{theirs}.{part}.": f"{ours}.{place}."
+        for theirs, ours in (("TS_lv1", "interact"), ("equalAtt", "unite"))
+        for part, place in (
+            ("key_embed", "key"),
+            ("embed.0", "weigh.0.conv"),
+            ("embed.1", "weigh.0.bn"),
+            ("embed.3", "weigh.2.conv"),
+            ("embed.4", "weigh.2.bn"),
+            ("conv1x1.0", "value.conv"),
+            ("conv1x1.1", "value.bn"),
+        )
+    },
+    "basicLayer.blocks.": "tokens.blocks.",
     "convolutional_out.conv.": "head.",
 }
 UNUSED = (
@@ -70,15 +77,9 @@ class PixelAttention(nn.Module):
         super().__init__()
         self.key = ConvNorm(channels, channels)
         self.weigh = nn.Sequential(
-            nn.Conv2d(channels, 2, 1, bias=False),
-            nn.BatchNorm2d(2),
-            nn.ReLU(),
-            nn.Conv2d(2, 1, 1),
-            nn.BatchNorm2d(1),
+            PointNorm(channels, 2, bias=False), nn.ReLU(), PointNorm(2, 1, bias=True)
         )
-        self.value = nn.Sequential(
-            nn.Conv2d(channels, channels, 1, bias=False), nn.BatchNorm2d(channels)
-        )
+        self.value = PointNorm(channels, channels, bias=False)
 
     def interact(self, value: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         """Each path queries with its own features and takes the other path's as key.
@@ -114,9 +115,7 @@ class ITFuse(nn.Module):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """(B, 1, H, W) pairs in [0, 1], any size → (B, 1, H, W) in (0, 1)."""
-        infrared, visible = (
-            image.contiguous(memory_format=torch.channels_last) for image in (infrared, visible)
-        )
+        infrared, visible = channels_last(infrared), channels_last(visible)
         first, second = self.stem(infrared), self.stem(visible)
         joint = self.joint_stem(torch.cat([infrared, visible], dim=1))
         for stage in range(STAGES):
@@ -127,7 +126,8 @@ class ITFuse(nn.Module):
                 joint, self._residual(first), self._residual(second)
             )
         united = self._attend(self.unite.unite(joint, key=first, query=second))
-        return torch.sigmoid(self.head(self.conv(self.tokens(united))))
+        tokens = self.tokens(united).contiguous(memory_format=torch.channels_last)
+        return torch.sigmoid(self.head(self.conv(tokens))).contiguous()
 
     def _residual(self, x: Tensor) -> Tensor:
         return x + self.conv(self.conv(x))  # type: ignore[no-any-return]

@@ -4,16 +4,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness.layers import bordered_conv
+
 
 class Conv(nn.Conv2d):
     """3×3 convolution with reflected borders and LeakyReLU 0.01."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 3)
+        self.bias: nn.Parameter
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) → (B, outputs, H, W)."""
-        return F.leaky_relu(super().forward(F.pad(x, (1, 1, 1, 1), mode="reflect")), 0.01)
+        return F.leaky_relu(bordered_conv(x, self.weight, self.bias, mode="reflect"), 0.01)
 
 
 def emphasised(features: Tensor, own: Tensor, other: Tensor) -> Tensor:

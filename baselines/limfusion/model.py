@@ -8,6 +8,7 @@ from baselines.limfusion.losses import gradient_loss, neighbour_loss
 from baselines.limfusion.low import LowBranch
 from baselines.limfusion.preparation import Layers, pad, prepare
 from harness.contract import Batch
+from harness.layers import channels_last
 from harness.state_dicts import renamed
 
 NAMES = {
@@ -43,11 +44,7 @@ class LiMFusion(nn.Module):
 
     def forward(self, infrared: Layers, visible: Layers) -> tuple[Tensor, Tensor]:
         """Prepared layers of both → the high and the low part of the fused picture."""
-        # Channels last in memory: convolutions are about 1.5 times as fast.
-        infrared, visible = (
-            Layers(*(x.contiguous(memory_format=torch.channels_last) for x in layers))
-            for layers in (infrared, visible)
-        )
+        infrared, visible = (Layers(*map(channels_last, layers)) for layers in (infrared, visible))
         high = self.high(infrared.high, visible.high)
         low = self.low(infrared.low, visible.low, infrared.information, visible.information)
         return high, low

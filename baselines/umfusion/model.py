@@ -1,11 +1,14 @@
 """UMFusion, the fusion network of UMF-CMGR (Wang et al., IJCAI 2022), for registered pairs."""
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.umfusion.losses import laplacian, multiscale_ssim
 from harness.contract import Batch
+from harness.layers import channels_last, joint_conv
 from harness.saliency import saliency_weights
 from harness.state_dicts import renamed
 
@@ -42,10 +45,10 @@ class DenseBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) → (B, C, H, W)."""
-        features = x
-        for layer in self.layers:
-            features = torch.cat([features, F.relu(layer(features))], dim=1)
-        return self.merge(features) + x  # type: ignore[no-any-return]
+        features = [x]
+        for layer in cast("list[nn.Conv2d]", list(self.layers)):
+            features.append(F.relu_(joint_conv(layer, features)))
+        return joint_conv(self.merge, features) + x
 
 
 class Exchange(nn.Module):
@@ -58,21 +61,18 @@ class Exchange(nn.Module):
         self.infrared_gate = nn.Conv2d(2 * channels, 2, 3, padding=1)
         self.visible_gate = nn.Conv2d(2 * channels, 2, 3, padding=1)
 
-    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """(B, C, H, W) features of both → (B, 2C, H, W)."""
+    def forward(self, infrared: Tensor, visible: Tensor) -> list[Tensor]:
+        """(B, C, H, W) features of both → the same, mixed."""
         attention = torch.sigmoid(self.query(infrared) * self.key(visible))
-        return torch.cat(
-            [
-                _gated(infrared, infrared * attention, self.infrared_gate),
-                _gated(visible, visible * attention, self.visible_gate),
-            ],
-            dim=1,
-        )
+        return [
+            _gated(infrared, infrared * attention, self.infrared_gate),
+            _gated(visible, visible * attention, self.visible_gate),
+        ]
 
 
 def _gated(plain: Tensor, attended: Tensor, gate: nn.Conv2d) -> Tensor:
-    gates: Tensor = gate(torch.cat([plain, attended], dim=1))
-    return plain * gates[:, :1] + attended * gates[:, 1:]
+    gates = joint_conv(gate, [plain, attended])
+    return torch.addcmul(plain * gates[:, :1], attended, gates[:, 1:])
 
 
 class UMFusion(nn.Module):
@@ -89,13 +89,10 @@ class UMFusion(nn.Module):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """(B, 1, H, W) pairs in [0, 1], any size → (B, 1, H, W) in (−1, 1)."""
-        # Channels last in memory: convolutions are about 1.5 times as fast.
-        infrared, visible = (
-            image.contiguous(memory_format=torch.channels_last) for image in (infrared, visible)
-        )
+        infrared, visible = channels_last(infrared), channels_last(visible)
         from_infrared = self.infrared_path(F.leaky_relu(self.infrared_stem(infrared), 0.2))
         from_visible = self.visible_path(F.leaky_relu(self.visible_stem(visible), 0.2))
-        merged = self.merge(self.exchange(from_infrared, from_visible))
+        merged = joint_conv(self.merge, self.exchange(from_infrared, from_visible))
         return torch.tanh(self.head(merged)).contiguous()
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:

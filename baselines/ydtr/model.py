@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from baselines.ydtr.losses import spatial_frequency_loss
 from baselines.ydtr.tokens import Tokens, token_names
 from harness.contract import Batch
-from harness.layers import ConvNorm
+from harness.layers import ConvNorm, channels_last
 from harness.ssim import SourceMoments, ssim_many
 from harness.state_dicts import renamed
 
@@ -15,7 +15,7 @@ NAMES = {
     "convInput.": "stem.",
     "DDF.channel_branch.fc.": "gates.channel.",
     "DDF.spatial_branch.body.": "gates.spatial.",
-    "basicLayer.blocks.": "tokens.",
+    "basicLayer.blocks.": "tokens.blocks.",
     "convolutional_out.conv.": "head.",
 }
 UNUSED = ("conv64.", "conv.", "patch_embed.")
@@ -35,7 +35,9 @@ class Gates(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) → (B, C, H, W); neither gate has a final activation."""
-        by_channel = self.channel(x.mean((2, 3), keepdim=True))
+        # Summed in double precision: channels last, torch would add 10⁵ floats one by one.
+        mean = x.mean((2, 3), keepdim=True, dtype=torch.float64)
+        by_channel = self.channel(mean.to(x.dtype))
         return torch.addcmul(x * by_channel, x, self.spatial(x))
 
 
@@ -55,7 +57,7 @@ class YDTR(nn.Module):
         return torch.tanh(self.head(self.tokens(self.gates(joined))))
 
     def _branch(self, image: Tensor) -> Tensor:
-        return self.tokens(self.gates(self.stem(image)))  # type: ignore[no-any-return]
+        return self.tokens(self.gates(self.stem(channels_last(image))))  # type: ignore[no-any-return]
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.contract.Method`."""

@@ -1,5 +1,7 @@
 """The transformer block that YDTR and ITFuse share, in its exact short form."""
 
+from typing import Any, cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -26,17 +28,19 @@ class TokenBlock(nn.Module):
         self.value, self.project = nn.Linear(dim, dim), nn.Linear(dim, dim)
         self.expand, self.reduce = nn.Linear(dim, ratio * dim), nn.Linear(ratio * dim, dim)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(N, dim) → (N, dim)."""
-        # Two linear maps in a row are one.
-        weight = self.project.weight @ self.value.weight
-        bias = torch.addmv(self.project.bias, self.project.weight, self.value.bias)
-        tokens = tokens + F.linear(self.norm1(tokens), weight, bias)
+    def forward(self, tokens: Tensor, attention: tuple[Tensor, Tensor]) -> Tensor:
+        """(N, dim) → (N, dim), given what `attention` returned."""
+        tokens = tokens + F.linear(self.norm1(tokens), *attention)
         hidden = F.gelu(self.expand(self.norm2(tokens)))
         return tokens + self.reduce(hidden)  # type: ignore[no-any-return]
 
+    def attention(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of the value and output projections, which in a row are one map."""
+        weight = self.project.weight @ self.value.weight
+        return weight, torch.addmv(self.project.bias, self.project.weight, self.value.bias)
 
-class Tokens(nn.Sequential):
+
+class Tokens(nn.Module):
     """Token blocks applied to the memory of a feature map.
 
     A token is `dim` floats that are neighbours in the (B, C, H, W) buffer: `dim` successive
@@ -46,24 +50,28 @@ class Tokens(nn.Sequential):
     """
 
     def __init__(self, dim: int, blocks: int) -> None:
-        super().__init__(*(TokenBlock(dim) for _ in range(blocks)))
+        super().__init__()
         self.dim = dim
+        self.blocks = nn.ModuleList(TokenBlock(dim) for _ in range(blocks))
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, dim, H, W) → (B, dim, H, W); without gradients the input's memory is reused."""
         tokens = features.contiguous().view(-1, self.dim)
         size = CHUNK * torch.get_num_threads() if tokens.device.type == "cpu" else len(tokens)
         parts = torch.split(tokens, size)
+        blocks = cast("list[TokenBlock]", list(self.blocks))
+        steps = [(block, block.attention()) for block in blocks]
         if torch.is_grad_enabled():
-            return torch.cat([self._through(part) for part in parts]).view_as(features)
+            return torch.cat([_through(steps, part) for part in parts]).view_as(features)
         for part in parts:
-            part.copy_(self._through(part))
+            part.copy_(_through(steps, part))
         return tokens.view_as(features)
 
-    def _through(self, tokens: Tensor) -> Tensor:
-        for block in self:
-            tokens = block(tokens)
-        return tokens
+
+def _through(steps: list[tuple[Any, tuple[Tensor, Tensor]]], tokens: Tensor) -> Tensor:
+    for block, attention in steps:
+        tokens = block(tokens, attention)
+    return tokens
 
 
 def token_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
