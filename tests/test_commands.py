@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from argparse import Namespace
@@ -269,3 +270,23 @@ def test_a_command_can_have_a_conda_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     spec = replace(shell_method("cp {visible}/*.png {output}/"), conda="matlab")
     test_contract.check_shapes_and_values(spec)
+
+
+def test_the_walk_through_of_the_documentation_works(elsewhere):
+    """The code and the description printed in docs/add-a-baseline.md are a valid method."""
+    text = (ROOT / "docs" / "add-a-baseline.md").read_text(encoding="utf-8")
+    folder = new_baseline.write_baseline("gradient_transfer", root=elsewhere)
+    (model,) = re.findall(r"```python\n(\"\"\"Gradient.*?)```", text, flags=re.DOTALL)
+    (described,) = re.findall(r"```yaml\n(name: gradient.*?)```", text, flags=re.DOTALL)
+    (folder / "model.py").write_text(model, encoding="utf-8")
+    (folder / "method.yaml").write_text(described, encoding="utf-8")
+    (spec,) = read_method(folder)
+    test_contract.check_shapes_and_values(spec)
+    test_contract.check_repeatable(spec)
+    test_contract.check_pictures_of_a_batch_are_independent(spec)
+    test_contract.check_leaves_no_trace(spec)
+    infrared, visible = test_contract.sources(1, 41, 53)
+    method = test_contract.construct(spec)
+    assert torch.allclose(method.fuse(visible, visible), visible, atol=1e-5)
+    same_mean = method.fuse(infrared, visible).mean() - infrared.mean()
+    assert abs(same_mean) < 1e-5
