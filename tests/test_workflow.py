@@ -63,7 +63,7 @@ def test_second_run_has_nothing_to_do(finished):
             "segfanet/model.py",
             {"train": 1, "fuse": 1, "measure": 1, "tables": 1, "report": 1, "complete": 1},
         ),
-        ("reports/templates/page.css", {"report": 1}),
+        ("reports/templates/page.css", {"report": 1, "complete": 1}),
         ("baselines/visible/control.py", {}),
     ],
 )
@@ -115,6 +115,10 @@ def test_new_folder_is_a_row_and_broken_methods_are_visible_failures(tmp_path):
     assert float(table["segfanet"]["sf_ours"]) > 0
     assert table["raises"]["sf_ours"] == ""
     assert "ZeroDivisionError" in table["raises"]["failure"]
+    # Only what failed is tried again.
+    again = planned(folder)
+    assert again["fuse"] == again["measure"] == len(BROKEN)
+    assert "train" not in again
 
 
 def test_two_runs_of_one_seed_agree_and_another_seed_differs(finished, tmp_path):

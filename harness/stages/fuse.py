@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from harness.contract import MethodFailure
 from harness.cost import cost
 from harness.device import choose_device, make_deterministic
+from harness.errors import HarnessError
 from harness.external import write_external_stack
 from harness.files import atomic_path
 from harness.inference import load_method, write_fused_stack
@@ -45,9 +46,11 @@ def main() -> None:
     }
     record = Record("fuse", config)
     make_deterministic(arguments.seed, arguments.threads)
+    device = choose_device("cpu" if spec.device == "cpu" else arguments.device)
     try:
-        record.details = _fuse(spec, store, arguments)
-    except MethodFailure as failure:
+        record.details = _fuse(spec, store, device, arguments)
+    except HarnessError as failure:
+        # Weights that cannot be had fail this method alone, as a broken contract does.
         record.fail(str(failure))
         print(f"failed: {failure}")
         with atomic_path(arguments.output) as temporary, temporary.open("wb") as stream:
@@ -55,9 +58,10 @@ def main() -> None:
     record.write(arguments.output.with_name("fused.json"), [arguments.output])
 
 
-def _fuse(spec: MethodSpec, store: TileStore, arguments: Any) -> dict[str, Any]:
+def _fuse(
+    spec: MethodSpec, store: TileStore, device: torch.device, arguments: Any
+) -> dict[str, Any]:
     names, pairs = store.names("test"), store.test
-    device = choose_device("cpu" if spec.device == "cpu" else arguments.device)
     if spec.command:
         write_external_stack(
             arguments.output, spec, arguments.stretch, pairs, names, device, arguments.threads

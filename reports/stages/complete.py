@@ -3,7 +3,8 @@
 from harness.errors import HarnessError
 from harness.files import write_text
 from harness.stages.common import run
-from reports.run import read_report
+from reports.run import Report, read_report
+from reports.scores import read_record
 from reports.stages.common import report_arguments
 
 
@@ -13,15 +14,32 @@ def main() -> None:
     report = read_report(outline)
     failures = report.failures()
     if failures:
+        _forget(report)
         lines = [f"  {f.dataset}: {f.row} (seed {f.seed}): {f.reason}" for f in failures]
         raise HarnessError(
             f"{len(failures)} runs failed; the report shows them as failed cells:\n"
             + "\n".join(lines)
-            + "\nMend the method and run again; after an outside cause (memory, a missing file) "
-            "force it: snakemake --cores 2 --forcerun fuse"
+            + "\nThe next run tries them again; finished results stay."
         )
     count = sum(len(runs) for runs in report.runs.values())
     write_text(output, f"{count} runs, all with values\n")
+
+
+def _forget(report: Report) -> None:
+    """Remove what failed runs left for later stages, so that the next run makes it again.
+
+    The records with the reasons stay.
+    """
+    for dataset in report.outline.datasets:
+        failed = {(run.row, run.seed) for run in report.runs[dataset.name] if run.failure}
+        for row, seed, folder in report.outline.runs(dataset):
+            if (row, seed) not in failed:
+                continue
+            (folder / "scores.csv").unlink()
+            (folder / "fused.npy").unlink()
+            training = folder / "training.json"
+            if training.is_file() and read_record(training)["status"] == "failed":
+                (folder / "checkpoint.pt").unlink()
 
 
 if __name__ == "__main__":
