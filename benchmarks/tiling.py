@@ -1,8 +1,8 @@
 """Tiling against merely reading the same GeoTIFF files: `python benchmarks/tiling.py`.
 
-Every case runs in a process of its own, so that its peak memory is its own, and after a
-first reading, so that both sides find the files in the page cache. Processor seconds are
-given as well, because they mean something on a busy machine too.
+Reading and tiling take turns, after a first one that brings the files into the page cache;
+the least of three times counts. Processor seconds are given as well, because they mean
+something on a busy machine too. Peak memory is that of a process that tiles and no more.
 """
 
 import argparse
@@ -81,17 +81,28 @@ def peak_mib():
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
-def measure(what, folder, adapter, jobs):
-    """Run once to warm up, then return the least of three times, and the peak memory."""
+def measure(folder, adapter, jobs):
+    """Alternate between reading and tiling; return the least of three times of each."""
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
-    work = {"read": read, "tile": tile}[what]
-    wall, processor = [], []
-    for _ in range(4):
-        start, start_processor = time.perf_counter(), time.process_time()
-        work(folder, adapter, jobs)
-        wall.append(time.perf_counter() - start)
-        processor.append(time.process_time() - start_processor)
-    return {"wall": min(wall[1:]), "processor": min(processor[1:]), "mib": peak_mib()}
+    work = {"read": read, "tile": tile}
+    least = {}
+    for turn in range(4):
+        for what, function in work.items():
+            start, start_processor = time.perf_counter(), time.process_time()
+            function(folder, adapter, jobs)
+            now = {
+                f"{what} wall": time.perf_counter() - start,
+                f"{what} processor": time.process_time() - start_processor,
+            }
+            if turn:
+                least.update({key: min(now[key], least.get(key, now[key])) for key in now})
+    return least
+
+
+def peak(folder, adapter, jobs):
+    """Tile once in a process that does nothing else; return its peak memory."""
+    tile(folder, adapter, jobs)
+    return {"mib": peak_mib()}
 
 
 def run(*arguments):
@@ -107,26 +118,28 @@ def main():
     parser.add_argument("case", nargs="*", help="internal: one case of a child process")
     case = parser.parse_args().case
     if case:
-        print(json.dumps(measure(case[0], Path(case[1]), case[2], int(case[3]))))
+        function = {"measure": measure, "peak": peak}[case[0]]
+        print(json.dumps(function(Path(case[1]), case[2], int(case[3]))))
         return
-    print(f"{SCENES} full-size scenes; throughput = seconds to read / seconds to tile")
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    print(f"{SCENES} full-size scenes; throughput = seconds to read / seconds to tile")
     for adapter in NAMES:
         for layout in LAYOUTS:
             with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
-                make(adapter, folder, layout)
-                base = run("read", folder, adapter, 1)
+                make(adapter, Path(name), layout)
                 for jobs in (1, 2):
-                    ours = run("tile", folder, adapter, jobs)
-                    ratio = {key: base[key] / ours[key] for key in ("wall", "processor")}
-                    print(
-                        f"{adapter}, {layout}, {jobs} job(s): "
-                        f"wall {base['wall']:.2f} / {ours['wall']:.2f} s = {ratio['wall']:.2f}, "
-                        f"processor {base['processor']:.2f} / {ours['processor']:.2f} s = "
-                        f"{ratio['processor']:.2f}, peak {ours['mib']:.0f} MiB",
-                        flush=True,
-                    )
+                    found = run("measure", name, adapter, jobs) | run("peak", name, adapter, jobs)
+                    print(f"{adapter}, {layout}, {jobs} job(s): {describe(found)}", flush=True)
+
+
+def describe(found):
+    """Write the numbers of one case as text."""
+    parts = [
+        f"{clock} {found[f'read {clock}']:.2f} / {found[f'tile {clock}']:.2f} s = "
+        f"{found[f'read {clock}'] / found[f'tile {clock}']:.2f}"
+        for clock in ("wall", "processor")
+    ]
+    return f"{', '.join(parts)}, peak {found['mib']:.0f} MiB"
 
 
 if __name__ == "__main__":

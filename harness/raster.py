@@ -17,8 +17,9 @@ from harness.errors import HarnessError
 if TYPE_CHECKING:
     from rasterio import DatasetReader
 
-BLOCK_CACHE_MB = 128
-"""GDAL would otherwise keep decoded blocks up to a twentieth of the machine's memory."""
+BLOCK_CACHE = 48 << 20
+"""Bytes of decoded blocks that GDAL keeps, for a block that two rows of tiles share; its own
+limit would be a twentieth of the machine's memory."""
 SUFFIXES = (".tif", ".tiff")
 
 
@@ -172,8 +173,8 @@ class Raster:
             )
         window = Window(x, y, width, height)
         try:
-            # GDAL looks at the limit when the first block is read, not when a file is opened.
-            with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE_MB):
+            # The limit holds for reads inside the block, not for files opened in it.
+            with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE):
                 picture: NDArray[Any] = opened.read(
                     [band + 1 for band in bands],
                     window=window,

@@ -25,20 +25,20 @@ class Tally:
     sums: tuple[int, ...]
 
     @staticmethod
-    def of(tiles: NDArray[np.uint8], classes: int, place: str) -> "Tally":
-        """Count tiles of shape (n, 5, H, W), and check that every label is a class or ignored.
+    def of(tile: NDArray[np.uint8], classes: int, place: str) -> "Tally":
+        """Count a tile of shape (5, H, W), and check that every label is a class or ignored.
 
         Raises:
             HarnessError: naming `place` and the strange labels.
         """
-        labels = tiles[:, 4]
+        labels = tile[4]
         counts = tuple(int(np.count_nonzero(labels == index)) for index in range(classes))
         if sum(counts) + np.count_nonzero(labels == IGNORE) != labels.size:
             strange = np.setdiff1d(labels, [*range(classes), IGNORE]).tolist()
             raise HarnessError(f"{place}: labels {strange} of a set of {classes} classes")
         # Rows first, in 32 bits: faster than 64 bits throughout, and no row is too long for it.
-        lines = (tiles[:, band].sum(axis=2, dtype=np.uint32) for band in range(4))
-        sums = tuple(int(line.sum(dtype=np.uint64)) for line in lines)
+        lines = tile[:4].sum(axis=2, dtype=np.uint32)
+        sums = tuple(lines.sum(axis=1, dtype=np.uint64).tolist())
         return Tally(labels.size, counts, sums)
 
     @staticmethod

@@ -38,13 +38,13 @@ class TileFile:
         self._start = self._stream.tell()
         self._stream.truncate(self._start + size)
 
-    def write(self, index: int, tiles: NDArray[np.uint8]) -> None:
-        """Put `tiles` (n, bands, height, width) at `index` and after; safe for threads.
+    def write(self, index: int, tile: NDArray[np.uint8]) -> None:
+        """Put a tile (bands, height, width) at `index`; safe for threads.
 
         Raises:
             HarnessError: if the disk is full.
         """
-        view = np.ascontiguousarray(tiles).data.cast("B")
+        view = np.ascontiguousarray(tile).data.cast("B")
         offset = self._start + index * prod(self.shape[1:])
         try:
             while view:

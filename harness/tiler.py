@@ -143,27 +143,28 @@ def _write_split(
 
 def _write_scene(file: TileFile, scene: Scene, rows: list[TileRow], classes: int) -> Tally:
     """Read a scene by whole rows of tiles, so that no strip of its file is decoded often."""
+    _, _, height, width = file.shape
     tallies = []
     try:
-        for _, part in groupby(rows, lambda row: row.y):
-            row = list(part)
-            tiles = _read_row(scene, row, file.shape[2:])
-            tallies.append(Tally.of(tiles, classes, f"scene {scene.name}, row {row[0].row}"))
-            file.write(row[0].index, tiles)
+        for y, row in groupby(rows, lambda tile: tile.y):
+            strip = _read_strip(scene, y, height)
+            for tile in row:
+                pixels = np.ascontiguousarray(strip[:, :, tile.x : tile.x + width])
+                tallies.append(Tally.of(pixels, classes, f"tile {tile.tile}"))
+                file.write(tile.index, pixels)
     finally:
         scene.close()
     return Tally.total(tallies, classes)
 
 
-def _read_row(scene: Scene, row: list[TileRow], shape: tuple[int, int]) -> NDArray[np.uint8]:
-    height, width = shape
-    strip = scene.read(row[0].y, 0, height, scene.width)
+def _read_strip(scene: Scene, y: int, height: int) -> NDArray[np.uint8]:
+    strip = scene.read(y, 0, height, scene.width)
     expected = (len(BANDS), height, scene.width)
     if strip.dtype != np.uint8 or strip.shape != expected:
         raise HarnessError(
             f"scene {scene.name}: {strip.dtype} {strip.shape} read, expected uint8 {expected}"
         )
-    return np.stack([strip[:, :, tile.x : tile.x + width] for tile in row])
+    return strip
 
 
 def _write_meta(

@@ -164,7 +164,7 @@ def leftovers(folder):
 @pytest.mark.parametrize(
     ("pixels", "message"),
     [
-        (np.full((5, 50, 50), 3, np.uint8), r"row 0: labels \[3\] of a set of 3 classes"),
+        (np.full((5, 50, 50), 3, np.uint8), r"tile one_r00c00: labels \[3\] of a set of 3 classes"),
         (np.zeros((4, 50, 50), np.uint8), r"scene one: uint8 \(4, 50, 50\)"),
         (np.zeros((5, 50, 49), np.uint8), r"scene one: uint8 \(5, 50, 49\)"),
         (np.zeros((5, 50, 50), np.float32), "scene one: float32"),

@@ -156,18 +156,21 @@ class _Sheet:
         return low[[0, 0, 0, 1]], np.maximum(high, low + 1)[[0, 0, 0, 1]]
 
     def read(self, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
-        bands = self.pixels.read(y, x, height, width, self.chosen.bands)
+        bands = np.empty((5, height, width), np.uint8)
+        if self.header.dtype == "uint8":
+            self.pixels.read(y, x, height, width, self.chosen.bands, out=bands[:4])
+        else:
+            bands[:4] = self._scaled(self.pixels.read(y, x, height, width, self.chosen.bands))
         codes = self.labels.read(y, x, height, width, (0,))
         place = f"{self.labels.member}, from row {y} and column {x}"
-        labels = self.coding.decode(codes, place)
-        return np.concatenate([self._bytes(bands), labels[None]])
+        self.coding.decode(codes, place, out=bands[4])
+        return bands
 
-    def _bytes(self, bands: NDArray[Any]) -> NDArray[np.uint8]:
-        if bands.dtype == np.uint8:
-            return bands
+    def _scaled(self, bands: NDArray[Any]) -> NDArray[np.float32]:
         low, high = (limit[:, None, None] for limit in self.limits)
-        scaled = (bands - low) * (255 / (high - low))
-        return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
+        scaled = (bands.astype(np.float32) - low) * (np.float32(255) / (high - low))
+        whole: NDArray[np.float32] = np.rint(np.clip(scaled, 0, 255))
+        return whole
 
     def close(self) -> None:
         self.pixels.close()
