@@ -98,7 +98,8 @@ def _call(method: Method, sources: list[torch.Tensor], tile: str) -> object:
 
 
 def _to_tensor(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).to(device)
+    # A copy, because the store's memory map cannot be written to.
+    pixels = torch.from_numpy(np.array(images)).to(device)
     return pixels[:, None].to(torch.float32) / 255
 
 
