@@ -247,6 +247,8 @@ class SegFANet(nn.Module):
         self.up = nn.ModuleList([nn.Conv2d(c, c // 2, kernel_size=1) for c in channels[1:]])
         self.head = conv3(channels[0], 1)
         initialise(self)
+        # Channels last, 3×3 convolutions are faster on processors and on GPUs alike.
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Output:
         """Fuse and segment (B, 1, H, W) pairs in [0, 1]; any H, W ≥ 41."""
