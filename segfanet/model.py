@@ -248,7 +248,7 @@ class SegFANet(nn.Module):
         self.head = conv3(channels[0], 1)
         initialise(self)
         # Channels last, 3×3 convolutions are faster on processors and on GPUs alike.
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Output:
         """Fuse and segment (B, 1, H, W) pairs in [0, 1]; any H, W ≥ 41."""
