@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from harness.archives import copy_member, find_members, open_archive
 from harness.errors import HarnessError
+from harness.sources import make_cache
 
 if TYPE_CHECKING:
     from rasterio import DatasetReader
@@ -207,7 +208,7 @@ class Raster:
         return self._opened
 
     def _unpack(self) -> "DatasetReader":
-        self.scratch.mkdir(parents=True, exist_ok=True)
+        make_cache(self.scratch)
         with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=self.scratch) as folder:
             path = Path(folder) / self.member.name
             with open_archive(self.member.path) as archive:

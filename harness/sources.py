@@ -7,6 +7,7 @@ it, then downloaded. Whatever is found must have the stated hash. For people:
 
 import hashlib
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,12 +78,26 @@ def fetch(
 
     found = locate(source, cache=cache, mirrors=mirrors)
     if found is None:
-        cache.mkdir(parents=True, exist_ok=True)
+        make_cache(cache)
         with FileLock(cache / f".{source.name}.lock"):
             # Another job may have brought it while this one waited.
             found = locate(source, cache=cache, mirrors=mirrors)
             found = found or _obtain(source, cache, mirrors, pause)
     return found
+
+
+def make_cache(cache: Path) -> None:
+    """Make the folder of downloads and scratch files.
+
+    Raises:
+        HarnessError: if it cannot be made or written to.
+    """
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            pass
+    except OSError as error:
+        raise HarnessError(f"{cache}: cannot be written to: {error}; name another cache") from error
 
 
 def locate(source: Source, *, cache: Path = CACHE, mirrors: Sequence[Path] = ()) -> Path | None:

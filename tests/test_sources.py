@@ -67,6 +67,24 @@ def test_a_later_run_continues_what_an_earlier_one_left(cache):
     assert script.asked[1].startswith("bytes=9")
 
 
+def test_a_part_that_is_already_complete_is_taken(cache):
+    script = Script(DATA)
+    cache.mkdir()
+    part = downloads.Part(cache / ".file.zip.part")
+    with serve(script) as root:
+        url = f"{root}/file.zip"
+        downloads._attempt(url, part, "")
+        assert fetch(source(url), cache=cache, pause=QUICK).read_bytes() == DATA
+    assert script.asked == ["", f"bytes={len(DATA)}-"]
+    assert held(cache) == ["file.zip"]
+
+
+def test_a_cache_that_cannot_be_written_to_is_told(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(HarnessError, match="name another cache"):
+        fetch(source("http://127.0.0.1:9/file.zip"), cache=tmp_path / "file" / "cache")
+
+
 def test_a_part_of_another_address_is_not_continued(cache):
     script = Script(DATA)
     cache.mkdir()

@@ -1,0 +1,96 @@
+"""What the pages about data sets promise, tried."""
+
+import json
+import re
+import sys
+
+import numpy as np
+import pytest
+import yaml
+from fake_archives import make_whu, whu_labels
+from PIL import Image
+
+from harness.datasets import find_adapter, landsat7, potsdam, tiles, whu_opt_sar
+from harness.datasets.splits import choose_split
+from harness.schema import ROOT, check_schema
+from harness.stages import prepare
+from harness.store import TileStore
+
+PAGES = ("add-a-dataset.md", "datasets.md")
+
+
+def examples():
+    for page in PAGES:
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        for block in re.findall(r"```yaml\n(datasets:.*?)```", text, re.DOTALL):
+            yield from yaml.safe_load(block)["datasets"].items()
+
+
+@pytest.mark.parametrize(("name", "entry"), list(examples()))
+def test_every_example_is_accepted(tmp_path, name, entry):
+    check_schema({"title": "t", "datasets": {name: entry}}, "config", name)
+    for folder in ("rgb", "ir", "seg"):
+        (tmp_path / folder).mkdir()
+    options = {**entry["options"], "root": str(tmp_path)}
+    find_adapter(entry["adapter"]).check_options(options)
+
+
+def test_the_table_lists_every_option_of_own_pairs():
+    text = (ROOT / "docs/add-a-dataset.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert sorted(listed) == sorted(tiles.Options.__annotations__)
+
+
+def test_the_page_names_our_test_pictures():
+    text = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
+    test = [name for name, part in choose_split("potsdam", None, None) if part == "test"]
+    assert ", ".join(test) in text.replace("\n", " ")
+
+
+@pytest.mark.parametrize("adapter", [landsat7, potsdam, whu_opt_sar])
+def test_files_beside_the_code_are_there(adapter):
+    assert all(path.is_file() for path in adapter.DATA_FILES)
+
+
+def run_prepare(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["prepare", *map(str, arguments)])
+    prepare.main()
+
+
+def test_the_stage_finds_archives_in_a_mirror(tmp_path, monkeypatch):
+    split = choose_split("whu_opt_sar", None, None)
+    names = [split[0][0], split[-1][0]]
+    pixels = make_whu(tmp_path / "mirror", {names[0]: (90, 101), names[1]: (90, 100)})
+    options = {"train": names[:1], "test": names[1:]}
+    run_prepare(
+        monkeypatch,
+        *("--adapter", "whu_opt_sar", "--options", json.dumps(options)),
+        *("--size", 41, "--stride", 41, "--jobs", 2),
+        *("--cache", tmp_path / "cache", "--mirror", tmp_path / "mirror"),
+        *("--output", tmp_path / "store"),
+    )
+    store = TileStore(tmp_path / "store")
+    for split in ("train", "test"):
+        for row, tile in zip(store.rows(split), store.tiles(split), strict=True):
+            part = pixels[row.scene][:, row.y : row.y + 41, row.x : row.x + 41]
+            np.testing.assert_array_equal(tile[:4], part[:4])
+            np.testing.assert_array_equal(tile[4], whu_labels(part[4]))
+    assert [source["name"] for source in store.meta["sources"]] == ["optical.zip", "lbl.zip"]
+    assert all(len(source["sha256"]) == 64 for source in store.meta["sources"])
+    record = json.loads((tmp_path / "store/prepare.json").read_text())
+    assert record["status"] == "ok"
+
+
+def test_the_stage_takes_linked_folders_of_own_pairs(tmp_path, monkeypatch):
+    for folder in ("visible", "infrared"):
+        (tmp_path / folder).mkdir()
+        picture = np.random.default_rng(0).integers(0, 256, (50, 60), np.uint8)
+        Image.fromarray(picture).save(tmp_path / folder / "FLIR_1.jpg")
+    (tmp_path / "pairs").mkdir()
+    (tmp_path / "pairs/rgb").symlink_to(tmp_path / "visible")
+    (tmp_path / "pairs/ir").symlink_to(tmp_path / "infrared")
+    options = json.dumps({"root": str(tmp_path / "pairs")})
+    output = tmp_path / "store"
+    run_prepare(monkeypatch, "--adapter", "tiles", "--options", options, "--output", output)
+    assert TileStore(output).names("test") == ["FLIR_1_r00c00"]
+    assert TileStore(output).tiles("train").shape == (0, 5, 50, 60)
