@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from harness.contact_sheet import write_contact_sheet
 from harness.datasets import find_adapter
 from harness.provenance import Record
 from harness.sources import CACHE
@@ -12,7 +13,7 @@ from harness.tiler import Tiling, write_store
 
 
 def main() -> None:
-    """Parse the command line and write the store with its record."""
+    """Parse the command line and write the store, a sheet to look at, and the record."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--adapter", required=True, help="module of harness/datasets")
     parser.add_argument("--options", type=json_object, default={}, help="JSON, to the adapter")
@@ -32,7 +33,8 @@ def main() -> None:
     places = _places(arguments) if hasattr(adapter, "SOURCES") else {}
     dataset = adapter.open_dataset({**places, **arguments.options})
     artefacts = write_store(dataset, Tiling(**tiling), arguments.output, jobs=arguments.jobs)
-    record.write(arguments.output / "prepare.json", artefacts)
+    sheet = write_contact_sheet(arguments.output)
+    record.write(arguments.output / "prepare.json", [*artefacts, sheet])
 
 
 def _places(arguments: argparse.Namespace) -> dict[str, Any]:
