@@ -1,0 +1,174 @@
+"""Statistics of one data set: every row's values lined up tile by tile, with their intervals."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from harness.errors import HarnessError
+from harness.store import TileStore
+from metrics import METRICS
+from reports.outline import DatasetOutline, Outline
+from reports.scores import Run
+from reports.statistics import (
+    UNKNOWN,
+    Comparison,
+    Interval,
+    Ranking,
+    Resampling,
+    Values,
+    compare,
+    friedman,
+    holm,
+    seed_interval,
+)
+
+REFERENCE = "segfanet"
+
+
+class Analysis:
+    """Values and intervals of one data set's rows that did not fail.
+
+    Args:
+        tiles: names of the test tiles.
+        scenes: the scene of every tile.
+        metrics: names of the columns.
+        values: row name → (seeds, tiles, metrics), NaN where undefined.
+    """
+
+    def __init__(
+        self,
+        tiles: list[str],
+        scenes: list[str],
+        metrics: tuple[str, ...],
+        values: Mapping[str, Values],
+    ) -> None:
+        self.tiles, self.scenes, self.metrics = tiles, scenes, metrics
+        self.values = dict(values)
+        self.resampling = Resampling(scenes)
+
+    @cached_property
+    def by_tile(self) -> dict[str, Values]:
+        """Row name → (tiles, metrics), mean over the seeds."""
+        return {row: values.mean(axis=0) for row, values in self.values.items()}
+
+    @cached_property
+    def seed_means(self) -> dict[str, Values]:
+        """Row name → (seeds, metrics), mean over the defined tiles of every seed."""
+        return {row: _mean_of_defined(values) for row, values in self.values.items()}
+
+    @cached_property
+    def _replicates(self) -> dict[str, Values]:
+        return {
+            row: np.mean([self.resampling.means(values) for values in seeds], axis=0)
+            for row, seeds in self.values.items()
+        }
+
+    def mean(self, row: str, metric: str) -> float:
+        """Mean over tiles, then seeds; NaN for a row without values."""
+        if row not in self.values:
+            return math.nan
+        return float(self.seed_means[row][:, self.metrics.index(metric)].mean())
+
+    def interval(self, row: str, metric: str) -> Interval:
+        """Interval of `mean` over tiles."""
+        if row not in self.values:
+            return UNKNOWN
+        return self.resampling.interval(self._replicates[row][:, self.metrics.index(metric)])
+
+    def seed_spread(self, row: str, metric: str) -> float:
+        """Standard deviation of the mean over seeds; NaN with fewer than two."""
+        means = self.seed_means.get(row)
+        if means is None or len(means) < 2:
+            return math.nan
+        return float(means[:, self.metrics.index(metric)].std(ddof=1))
+
+    def against(self, rows: Iterable[str], reference: str) -> dict[tuple[str, str], Comparison]:
+        """Compare rows with a reference on every metric, Holm-corrected as one family."""
+        if reference not in self.values:
+            return {}
+        results = {
+            (row, metric): self.compare(row, reference, metric)
+            for row in rows
+            if row in self.values and row != reference
+            for metric in self.metrics
+        }
+        adjusted = holm([result.p for result in results.values()])
+        return {
+            key: replace(result, adjusted=p)
+            for (key, result), p in zip(results.items(), adjusted, strict=True)
+        }
+
+    def compare(self, row: str, reference: str, metric: str) -> Comparison:
+        """Compare two rows on one metric; both must have values."""
+        column = self.metrics.index(metric)
+        ours, other = self.by_tile[row][:, column], self.by_tile[reference][:, column]
+        return compare(ours, other, self.resampling)
+
+    def seed_difference(self, row: str, reference: str, metric: str) -> Interval:
+        """Interval over equally seeded trainings of the difference between two rows."""
+        column = self.metrics.index(metric)
+        ours, other = self.seed_means[row], self.seed_means[reference]
+        if len(ours) != len(other):
+            return UNKNOWN
+        return seed_interval([float(value) for value in (ours - other)[:, column]])
+
+
+def _mean_of_defined(values: Values) -> Values:
+    counts = (~np.isnan(values)).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.nansum(values, axis=1) / counts)
+
+
+def analyse(outline: Outline, dataset: DatasetOutline, runs: list[Run]) -> Analysis:
+    """Line up all runs of a data set with its tiles.
+
+    Raises:
+        HarnessError: naming the run whose table is of other tiles.
+    """
+    manifest = TileStore(outline.results / dataset.name / "tiles").rows("test")
+    tiles = [row.tile for row in manifest]
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for run in runs:
+        if run.failure:
+            continue
+        if list(run.scores["tile"]) != tiles:
+            raise HarnessError(
+                f"{dataset.name}/{run.row}/seed{run.seed}/scores.csv: its tiles are not those of "
+                "the tile store; delete it and rerun"
+            )
+        tables.setdefault(run.row, []).append(run.scores)
+    failed = {run.row for run in runs if run.failure}
+    columns = list(outline.metrics)
+    values = {
+        row: np.stack([table[columns].to_numpy(np.float64) for table in seeds])
+        for row, seeds in tables.items()
+        if row not in failed
+    }
+    return Analysis(tiles, [row.scene for row in manifest], outline.metrics, values)
+
+
+@dataclass(frozen=True)
+class MeanRanks:
+    """Friedman's ranking of the named rows."""
+
+    rows: tuple[str, ...]
+    ranking: Ranking
+
+
+def mean_ranks(analyses: list[Analysis], rows: Iterable[str]) -> MeanRanks | None:
+    """Rank rows over all data sets and metrics; None if too few have all values."""
+    scores = {row: [_signed_mean(a, row, m) for a in analyses for m in a.metrics] for row in rows}
+    complete = {row: means for row, means in scores.items() if not np.isnan(means).any()}
+    if not complete:
+        return None
+    ranking = friedman(np.array(list(complete.values())).T)
+    return MeanRanks(tuple(complete), ranking) if ranking else None
+
+
+def _signed_mean(analysis: Analysis, row: str, metric: str) -> float:
+    mean = analysis.mean(row, metric)
+    return mean if METRICS[metric].larger_is_better else -mean

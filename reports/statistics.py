@@ -1,0 +1,232 @@
+"""Intervals, tests and effect sizes of per-tile values; the rules stand in docs/statistics.md.
+
+Tiles of one scene resemble each other, so that scenes are resampled and tested as wholes where
+there are enough of them. Arrays are float64; NaN marks a tile on which a metric is undefined.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Values = NDArray[np.float64]
+LEVEL = 0.95
+REPLICATES = 4000
+MIN_SCENES = 5
+"""With fewer scenes tiles are the units: so few wholes say nothing about their own spread."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A 95 % interval; infinite where the data allow none."""
+
+    low: float
+    high: float
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+    @property
+    def known(self) -> bool:
+        """Whether both ends are finite."""
+        return math.isfinite(self.low) and math.isfinite(self.high)
+
+
+UNKNOWN = Interval(-math.inf, math.inf)
+
+
+class Resampling:
+    """One set of bootstrap resamples, shared by all methods so that differences are paired.
+
+    Args:
+        scenes: the scene of every tile.
+        replicates: how many resamples.
+        seed: of the resamples; the same one gives the same intervals.
+
+    Attributes:
+        units: (N,) index of the unit that each tile belongs to.
+        count: number of units.
+        by_scene: whether units are scenes, else tiles.
+    """
+
+    def __init__(self, scenes: Sequence[str], replicates: int = REPLICATES, seed: int = 0) -> None:
+        names, index = np.unique(np.asarray(scenes, dtype=str), return_inverse=True)
+        self.by_scene = MIN_SCENES <= len(names) < len(scenes)
+        self.units = index if self.by_scene else np.arange(len(scenes))
+        self.count = len(names) if self.by_scene else len(scenes)
+        drawn = np.random.default_rng(seed).multinomial(
+            self.count, np.full(self.count, 1 / max(self.count, 1)), size=replicates
+        )
+        self.weights = drawn.astype(np.float64)
+
+    def means(self, values: Values) -> Values:
+        """Mean of the defined tiles in every resample.
+
+        Args:
+            values: (N, K), one column a metric.
+
+        Returns:
+            (replicates, K); NaN where a resample holds no defined tile.
+        """
+        defined = ~np.isnan(values)
+        sums = self._by_unit(np.where(defined, values, 0.0))
+        counts = self._by_unit(defined.astype(np.float64))
+        with np.errstate(invalid="ignore"):
+            return np.asarray((self.weights @ sums) / (self.weights @ counts))
+
+    def _by_unit(self, values: Values) -> Values:
+        total = np.zeros((self.count, values.shape[1]))
+        np.add.at(total, self.units, values)
+        return total
+
+    def interval(self, replicates: Values) -> Interval:
+        """Expanded percentile interval of one statistic's replicates (R,).
+
+        The percentiles are moved outwards as Student's t and the n − 1 divisor ask for
+        (Hesterberg, The American Statistician 69(4), 2015, section 5.3): with few units plain
+        percentiles are too narrow.
+        """
+        if self.count < 2:
+            return UNKNOWN
+        reach = stats.t.ppf((1 + LEVEL) / 2, self.count - 1)
+        tail = stats.norm.cdf(-reach * math.sqrt(self.count / (self.count - 1)))
+        finite = replicates[~np.isnan(replicates)]
+        if not len(finite):
+            return UNKNOWN
+        low, high = np.quantile(finite, [tail, 1 - tail])
+        return Interval(float(low), float(high))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Paired test of one method against another on one metric.
+
+    difference: mean of method − reference. effect: matched-pairs rank-biserial correlation,
+    −1 to 1. p: two-sided, 1 where nothing can be said. adjusted: p after Holm.
+    """
+
+    difference: float
+    interval: Interval
+    effect: float
+    p: float
+    adjusted: float = math.nan
+
+
+def signed_ranks(differences: Values) -> Values:
+    """Wilcoxon's signed ranks: zeros get 0 and no rank, ties share their mean rank."""
+    ranks = np.zeros(len(differences))
+    moved = differences != 0
+    ranks[moved] = stats.rankdata(np.abs(differences[moved])) * np.sign(differences[moved])
+    return ranks
+
+
+def rank_biserial(differences: Values) -> float:
+    """Share of rank sum in favour minus the share against (Kerby 2014), −1 to 1; 0 if all tie."""
+    ranks = signed_ranks(differences)
+    total = float(np.abs(ranks).sum())
+    return float(ranks.sum()) / total if total else 0.0
+
+
+def signed_rank_p(differences: Values, units: NDArray[np.intp]) -> float:
+    """Two-sided p of the Wilcoxon signed-rank test, tiles clustered into units.
+
+    Where every unit is one tile this is scipy's test. Else signed ranks are summed by unit and
+    the sums tested by Student's t, the rank-transform form of the test (Conover & Iman 1981)
+    with the clusters of Rosner, Glynn & Lee (2006).
+
+    Args:
+        differences: (N,) without NaN.
+        units: (N,) unit of every difference.
+    """
+    moved = differences != 0
+    if not moved.any():
+        return 1.0
+    _, index, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        return 1.0
+    if sizes.max() == 1:
+        return float(stats.wilcoxon(differences[moved]).pvalue)
+    sums = np.bincount(index, weights=signed_ranks(differences))
+    if np.ptp(sums) == 0:
+        return 0.0
+    return float(stats.ttest_1samp(sums, 0.0).pvalue)
+
+
+def compare(method: Values, reference: Values, resampling: Resampling) -> Comparison:
+    """Compare two methods' values (N,) on the same tiles; tiles undefined for one are left out."""
+    differences = np.where(np.isnan(reference), np.nan, method - reference)
+    defined = ~np.isnan(differences)
+    if not defined.any():
+        return Comparison(math.nan, UNKNOWN, 0.0, 1.0)
+    kept = differences[defined]
+    replicates = resampling.means(differences[:, None])[:, 0]
+    return Comparison(
+        float(kept.mean()),
+        resampling.interval(replicates),
+        rank_biserial(kept),
+        signed_rank_p(kept, resampling.units[defined]),
+    )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (Scand. J. Statist. 6, 1979): adjusted p, in the same order."""
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return [float(value) for value in adjusted]
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Friedman's test over blocks, and Nemenyi's critical difference of mean ranks at 5 %."""
+
+    mean_ranks: tuple[float, ...]
+    blocks: int
+    p: float
+    critical_difference: float
+
+
+def friedman(scores: Values) -> Ranking | None:
+    """Rank k methods in each of n blocks (Demšar, JMLR 7, 2006).
+
+    Args:
+        scores: (n, k), larger is better, no NaN.
+
+    Returns:
+        None with fewer than three methods or two blocks, where the test says nothing.
+    """
+    blocks, methods = scores.shape
+    if blocks < 2 or methods < 3:
+        return None
+    ranks = stats.rankdata(-scores, axis=1)
+    tied = bool(np.all(np.ptp(scores, axis=1) == 0))
+    p = 1.0 if tied else float(stats.friedmanchisquare(*scores.T).pvalue)
+    quantile = float(stats.studentized_range.ppf(LEVEL, methods, np.inf)) / math.sqrt(2)
+    return Ranking(
+        tuple(float(rank) for rank in ranks.mean(axis=0)),
+        blocks,
+        p,
+        quantile * math.sqrt(methods * (methods + 1) / (6 * blocks)),
+    )
+
+
+def seed_interval(values: Sequence[float]) -> Interval:
+    """Student's interval of the mean over seeds; unknown with one seed."""
+    if len(values) < 2:
+        return UNKNOWN
+    spread = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * spread
+    mean = float(np.mean(values))
+    return Interval(mean - reach, mean + reach)
+
+
+def kendall_tau(ours: Sequence[float], printed: Sequence[float]) -> float:
+    """Kendall's τ-b between two scorings of the same methods; NaN with fewer than two."""
+    if len(ours) < 2:
+        return math.nan
+    return float(stats.kendalltau(ours, printed).statistic)

@@ -1,0 +1,196 @@
+"""Statistics against closed forms, scipy, and simulations whose truth is known."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from reports.statistics import (
+    UNKNOWN,
+    Interval,
+    Resampling,
+    compare,
+    friedman,
+    holm,
+    kendall_tau,
+    rank_biserial,
+    seed_interval,
+    signed_rank_p,
+)
+from reports.verdicts import cell_verdict, claim_verdict, relative_difference
+
+
+def clustered(rng, scenes, tiles, between=1.0, within=1.0):
+    """Values with a shared part a scene: (scenes · tiles,), true mean 0."""
+    shared = np.repeat(rng.normal(0, between, scenes), tiles)
+    return shared + rng.normal(0, within, scenes * tiles)
+
+
+def names(scenes, tiles):
+    return [f"s{i}" for i in np.repeat(np.arange(scenes), tiles)]
+
+
+@pytest.mark.parametrize(("scenes", "tiles"), [(7, 6), (20, 4), (40, 1)])
+def test_interval_covers_the_truth_in_95_of_100_cases(scenes, tiles):
+    rng = np.random.default_rng(1)
+    values = np.stack([clustered(rng, scenes, tiles) for _ in range(3000)], axis=1)
+    resampling = Resampling(names(scenes, tiles), replicates=1500)
+    replicates = resampling.means(values)
+    covered = np.mean([0.0 in resampling.interval(column) for column in replicates.T])
+    assert 0.93 <= covered <= 0.97
+
+
+def test_ignoring_scenes_would_cover_too_little():
+    rng = np.random.default_rng(2)
+    values = np.stack([clustered(rng, 10, 10) for _ in range(300)], axis=1)
+    resampling = Resampling([f"t{i}" for i in range(100)], replicates=500)
+    covered = np.mean([0.0 in resampling.interval(c) for c in resampling.means(values).T])
+    assert covered < 0.75
+
+
+def test_interval_width_is_student_s_for_normal_values():
+    values = np.random.default_rng(3).normal(5, 2, (200, 1))
+    resampling = Resampling([str(i) for i in range(200)], replicates=20_000)
+    interval = resampling.interval(resampling.means(values)[:, 0])
+    reach = stats.t.ppf(0.975, 199) * values.std(ddof=1) / math.sqrt(200)
+    assert interval.low == pytest.approx(values.mean() - reach, abs=0.05 * reach)
+    assert interval.high == pytest.approx(values.mean() + reach, abs=0.05 * reach)
+
+
+def test_difference_is_paired():
+    rng = np.random.default_rng(4)
+    tiles = rng.normal(0, 100, 60)
+    result = compare(tiles + 1 + rng.normal(0, 0.1, 60), tiles, Resampling(["s"] * 60))
+    assert result.difference == pytest.approx(1, abs=0.05)
+    assert result.interval.high - result.interval.low < 0.1
+    assert result.effect == 1
+    assert result.p < 1e-9
+
+
+def test_p_is_scipy_s_where_units_are_tiles():
+    differences = np.random.default_rng(5).normal(0.2, 1, 40)
+    ours = signed_rank_p(differences, np.arange(40))
+    assert ours == stats.wilcoxon(differences).pvalue
+
+
+@pytest.mark.parametrize(("scenes", "tiles"), [(7, 10), (20, 5), (30, 1)])
+def test_false_positives_stay_at_5_of_100(scenes, tiles):
+    rng = np.random.default_rng(6)
+    units = np.repeat(np.arange(scenes), tiles)
+    p = [signed_rank_p(clustered(rng, scenes, tiles), units) for _ in range(1500)]
+    # Three standard errors of 1500 trials are 1.7 points.
+    assert np.mean(np.array(p) <= 0.05) <= 0.05 + 0.017
+    assert np.mean(np.array(p) <= 0.05) >= 0.02
+
+
+def test_whole_family_of_comparisons_errs_in_5_of_100():
+    rng = np.random.default_rng(7)
+    units = np.arange(30)
+    wrong = [
+        min(holm([signed_rank_p(rng.normal(size=30), units) for _ in range(8)])) <= 0.05
+        for _ in range(400)
+    ]
+    assert np.mean(wrong) <= 0.05 + 0.03
+
+
+def test_known_effect_is_found():
+    rng = np.random.default_rng(8)
+    units = np.repeat(np.arange(7), 20)
+    found = [signed_rank_p(clustered(rng, 7, 20, 0.2) + 1, units) <= 0.05 for _ in range(100)]
+    assert np.mean(found) > 0.95
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
+    assert holm([]) == []
+
+
+def test_rank_biserial_by_hand():
+    # Ranks 1, 2, 3: two in favour (1 and 3), one against (2).
+    assert rank_biserial(np.array([0.1, -0.2, 0.3])) == pytest.approx((4 - 2) / 6)
+    assert rank_biserial(np.zeros(3)) == 0
+
+
+def test_friedman_is_scipy_s_and_the_critical_difference_demsar_s():
+    scores = np.random.default_rng(9).normal(size=(10, 5))
+    ranking = friedman(scores)
+    assert ranking.p == stats.friedmanchisquare(*scores.T).pvalue
+    assert sum(ranking.mean_ranks) == pytest.approx(15)
+    # Table 5(a) of the paper: q is 2.728 for five methods.
+    assert ranking.critical_difference == pytest.approx(2.728 * math.sqrt(30 / 60), rel=1e-3)
+    assert friedman(np.array([[3.0, 1.0, 2.0]] * 4)).mean_ranks == (1, 3, 2)
+    assert friedman(scores[:1]) is None
+    assert friedman(scores[:, :2]) is None
+    assert friedman(np.ones((4, 3))).p == 1
+
+
+def test_seed_interval_and_tau_by_hand():
+    interval = seed_interval([1.0, 2.0, 3.0])
+    assert interval.low == pytest.approx(2 - 4.3027 / math.sqrt(3), abs=1e-3)
+    assert seed_interval([1.0]) == UNKNOWN
+    assert kendall_tau([1, 2, 3, 4], [1, 2, 4, 3]) == pytest.approx(4 / 6)
+    assert math.isnan(kendall_tau([1], [1]))
+
+
+def test_one_tile_has_no_interval_and_no_test():
+    result = compare(np.array([2.0]), np.array([1.0]), Resampling(["s"]))
+    assert result.interval == UNKNOWN
+    assert result.p == 1
+
+
+def test_undefined_tiles_are_left_out():
+    method = np.array([1.0, np.nan, 3.0, 4.0])
+    reference = np.array([0.0, 0.0, np.nan, 2.0])
+    result = compare(method, reference, Resampling(list("abcd")))
+    assert result.difference == 1.5
+    nothing = compare(np.full(4, np.nan), reference, Resampling(list("abcd")))
+    assert math.isnan(nothing.difference)
+    assert nothing.p == 1
+
+
+def test_equal_methods_do_not_differ():
+    values = np.arange(10.0)
+    result = compare(values, values, Resampling([str(i) for i in range(10)]))
+    assert (result.difference, result.effect, result.p) == (0, 0, 1)
+
+
+def test_same_seed_gives_the_same_interval():
+    values = np.random.default_rng(10).normal(size=(30, 2))
+    first, second = (Resampling(names(6, 5)).means(values) for _ in range(2))
+    assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("ours", "interval", "expected"),
+    [
+        (1.019, UNKNOWN, "reproduced"),
+        (1.03, UNKNOWN, "close"),
+        (1.30, Interval(0.9, 1.7), "reproduced"),
+        (1.30, Interval(1.2, 1.4), "off"),
+        (0.90, Interval(0.8, 0.95), "close"),
+        (math.nan, UNKNOWN, ""),
+    ],
+)
+def test_verdict_of_a_cell(ours, interval, expected):
+    assert cell_verdict(ours, interval, 1.0, demonstration=False) == expected
+    assert cell_verdict(ours, interval, 1.0, demonstration=True) == ""
+
+
+def test_relative_difference_is_signed_and_needs_both_values():
+    assert relative_difference(1.1, 1.0) == pytest.approx(0.1)
+    assert math.isnan(relative_difference(1.0, math.nan))
+    assert math.isnan(relative_difference(1.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("tiles", "seeds", "expected"),
+    [
+        (Interval(0.1, 0.3), Interval(0.05, 0.4), "supported"),
+        (Interval(0.1, 0.3), UNKNOWN, "not distinguishable"),
+        (Interval(-0.1, 0.3), Interval(0.05, 0.4), "not distinguishable"),
+        (Interval(-0.3, -0.1), Interval(-0.4, -0.05), "contradicted"),
+    ],
+)
+def test_verdict_of_a_claim(tiles, seeds, expected):
+    assert claim_verdict(tiles, seeds) == expected
