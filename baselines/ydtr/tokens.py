@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-CHUNK = 1024
-"""Tokens a processor core works on together: their hidden layer then stays in its cache."""
+CACHED = 2**18
+"""Floats of a hidden layer that a processor core works on together, so that they stay in its
+cache."""
 
 
 class TokenBlock(nn.Module):
@@ -57,9 +58,9 @@ class Tokens(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, dim, H, W) → (B, dim, H, W); without gradients the input's memory is reused."""
         tokens = features.contiguous().view(-1, self.dim)
-        size = CHUNK * torch.get_num_threads() if tokens.device.type == "cpu" else len(tokens)
-        parts = torch.split(tokens, size)
         blocks = cast("list[TokenBlock]", list(self.blocks))
+        together = torch.get_num_threads() * CACHED // blocks[0].expand.out_features
+        parts = torch.split(tokens, together if tokens.device.type == "cpu" else len(tokens))
         steps = [(block, block.attention()) for block in blocks]
         if torch.is_grad_enabled():
             return torch.cat([_through(steps, part) for part in parts]).view_as(features)
