@@ -1,3 +1,16 @@
+import shlex
+
+from harness.benchmark import Row
+from harness.workflow import (
+    as_json,
+    code_of,
+    export_environment,
+    files_in,
+    gpus,
+    relative,
+)
+from reports.outline import outline_of
+
 export_environment()
 
 # A resource and no parameter: where a file was found changes no result.

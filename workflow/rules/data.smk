@@ -25,3 +25,12 @@ rule prepare:
         " --options {params.options:q}"
         " --size {params.tiling[size]} --stride {params.tiling[stride]}"
         " {resources.mirrors} --jobs {threads} --output {params.folder} > {log} 2>&1"
+
+
+localrules:
+    data,
+
+
+rule data:
+    input:
+        expand("results/{dataset}/tiles/prepare.json", dataset=BENCHMARK.datasets),

@@ -20,3 +20,18 @@ rule measure:
         " --dataset {wildcards.dataset} --method {wildcards.row} --seed {wildcards.seed}"
         " --metrics {params.metrics} --threads {threads}"
         " --output {output.table} > {log} 2>&1"
+
+
+localrules:
+    baselines,
+    ablation,
+
+
+rule baselines:
+    input:
+        scores_of("baseline", "control"),
+
+
+rule ablation:
+    input:
+        scores_of("proposed", "ablation"),
