@@ -1,11 +1,12 @@
-"""Tables as files: CSV for programs, LaTeX (booktabs) for papers."""
+"""Tables as files: CSV for programs, LaTeX (booktabs) for papers, Markdown for the rest."""
 
 import csv
 import math
 from io import StringIO
 
-from reports.tables import Table, TableRow, heading
+from reports.tables import Cell, Table, TableRow, heading
 
+MARKDOWN_SPECIAL = "\\`*_[]|#>~"
 LATEX_SPECIAL = {
     "\\": r"\textbackslash{}",
     "&": r"\&",
@@ -22,29 +23,59 @@ LATEX_SPECIAL = {
 }
 
 
+PARTS = (
+    "ours",
+    "low",
+    "high",
+    "printed",
+    "difference",
+    "verdict",
+    "rank",
+    "undefined",
+    "seed_sd",
+    "effect",
+    "p_holm",
+)
+
+
 def to_csv(table: Table) -> str:
-    """One line a row; ours, printed value, rank and undefined count of every metric."""
+    """One line a row, full precision; under every metric the columns of `PARTS`.
+
+    low and high end the 95 % interval, difference is (ours − printed) / printed, effect and
+    p_holm compare with SegFANet (docs/statistics.md).
+    """
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    parts = ("ours", "printed", "rank", "undefined")
-    columns = [f"{metric}_{part}" for metric in table.metrics for part in parts]
+    columns = [f"{metric}_{part}" for metric in table.metrics for part in PARTS]
     writer.writerow(["row", "title", "stretch", "control", "seeds", *columns, "failure"])
     for row in table.rows:
-        values = [
-            value
-            for cell in row.cells
-            for value in (
-                "" if math.isnan(cell.ours) else repr(cell.ours),
-                cell.printed,
-                cell.rank or "",
-                cell.undefined,
-            )
-        ]
+        values = [value for cell in row.cells for value in _parts(cell)]
         seeds = 0 if row.missing else row.seeds
         writer.writerow(
             [row.name, row.title, row.stretch, row.control, seeds, *values, status(row)]
         )
     return text.getvalue()
+
+
+def _parts(cell: Cell) -> list[str | int]:
+    test = cell.test
+    return [
+        _number(cell.ours),
+        _number(cell.interval.low),
+        _number(cell.interval.high),
+        cell.printed,
+        _number(cell.difference),
+        cell.verdict,
+        cell.rank or "",
+        cell.undefined,
+        _number(cell.spread),
+        _number(test.effect) if test else "",
+        _number(test.adjusted) if test else "",
+    ]
+
+
+def _number(value: float) -> str:
+    return repr(value) if math.isfinite(value) else ""
 
 
 def status(row: TableRow) -> str:
@@ -53,19 +84,19 @@ def status(row: TableRow) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """A booktabs table: ours, and the printed value in gray; best bold, second underlined."""
-    columns = "l" + "rr" * len(table.metrics)
+    """A booktabs table: ours ± half the interval, and printed; best bold, second underlined."""
+    columns = "ll" + "rr" * len(table.metrics)
     heads = " & ".join(
         rf"\multicolumn{{2}}{{c}}{{{latex_text(heading(metric))}}}" for metric in table.metrics
     )
     halves = " & ".join(["ours & paper"] * len(table.metrics))
     lines = [
         r"% needs \usepackage{booktabs}",
-        rf"% {table.caption} ({table.dataset})".replace("\n", " "),
+        rf"% {table.caption} ({table.dataset}); ours ± half the 95 % interval".replace("\n", " "),
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        rf"Method & {heads} \\",
-        rf" & {halves} \\",
+        rf"Method & Output & {heads} \\",
+        rf" & & {halves} \\",
         r"\midrule",
     ]
     controls = False
@@ -74,17 +105,61 @@ def to_latex(table: Table) -> str:
             lines.append(r"\midrule")
             controls = True
         lines.append(_latex_row(row))
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+    notes = [rf"% {i}: {note}".replace("\n", " ") for i, note in enumerate(table.footnotes, 1)]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes, ""])
 
 
 def _latex_row(row: TableRow) -> str:
-    title = row.title if row.stretch == "none" else f"{row.title} ({row.stretch})"
     cells = []
     for cell in row.cells:
-        ours = status_mark(row) if math.isnan(cell.ours) else f"{cell.ours:.4f}"
         style = {1: r"\textbf{%s}", 2: r"\underline{%s}"}.get(cell.rank, "%s")
-        cells += [style % ours, cell.printed or "--"]
-    return " & ".join([latex_text(title), *cells]) + r" \\"
+        margin = rf" $\pm$ {half_width(cell)}" if cell.interval.known else ""
+        cells += [style % shown(row, cell) + margin, cell.printed or "--"]
+    return " & ".join([latex_text(row.title), latex_text(row.output), *cells]) + r" \\"
+
+
+def to_markdown(table: Table) -> str:
+    """A Markdown table: ours ± half the interval (printed); best bold, second in italics."""
+    heads = [heading(metric) for metric in table.metrics]
+    lines = [
+        f"Table {table.number}: {table.caption} (`{table.dataset}`); ours ± half the 95 % "
+        "interval (printed)",
+        "",
+        "| " + " | ".join(["Method", "Output", *heads]) + " |",
+        "|" + "|".join(["---", "---", *["---:"] * len(heads)]) + "|",
+    ]
+    lines += [_markdown_row(table, row) for row in table.rows]
+    notes = [f"{i}. {markdown_text(note)}" for i, note in enumerate(table.footnotes, 1)]
+    return "\n".join([*lines, "", *notes, ""])
+
+
+def _markdown_row(table: Table, row: TableRow) -> str:
+    marks = "".join(f"[{mark}]" for mark in table.marks(row))
+    kind = " (control)" if row.control else ""
+    cells = []
+    for cell in row.cells:
+        style = {1: "**%s**", 2: "*%s*"}.get(cell.rank, "%s")
+        margin = f" ± {half_width(cell)}" if cell.interval.known else ""
+        printed = f" ({cell.printed})" if cell.printed else ""
+        cells.append(style % shown(row, cell) + margin + printed)
+    title = f"{markdown_text(row.title)}{kind} {marks}".strip()
+    return "| " + " | ".join([title, row.output, *cells]) + " |"
+
+
+def markdown_text(text: str) -> str:
+    """Escape what Markdown and the HTML inside it would read as markup; one line."""
+    escaped = "".join(f"\\{c}" if c in MARKDOWN_SPECIAL else c for c in text)
+    return " ".join(escaped.replace("&", "&amp;").replace("<", "&lt;").split())
+
+
+def shown(row: TableRow, cell: Cell) -> str:
+    """Our value with four digits after the point, or why there is none."""
+    return status_mark(row) if math.isnan(cell.ours) else f"{cell.ours:.4f}"
+
+
+def half_width(cell: Cell) -> str:
+    """Half the width of the interval, with two significant digits."""
+    return f"{(cell.interval.high - cell.interval.low) / 2:.2g}"
 
 
 def status_mark(row: TableRow) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.store import TileStore
+from reports.analysis import Analysis, analyse
 from reports.outline import DatasetOutline, Outline
 from reports.scores import Run, read_record, read_runs
 from reports.tables import Table, build_tables
@@ -26,6 +27,7 @@ class Report:
 
     outline: Outline
     runs: dict[str, list[Run]]
+    analyses: dict[str, Analysis]
     tables: list[Table]
 
     def failures(self) -> list[Failure]:
@@ -57,4 +59,7 @@ class Report:
 def read_report(outline: Outline) -> Report:
     """Read all per-image tables of a run and build the tables."""
     runs = {dataset.name: read_runs(outline, dataset) for dataset in outline.datasets}
-    return Report(outline, runs, build_tables(outline, runs))
+    analyses = {
+        dataset.name: analyse(outline, dataset, runs[dataset.name]) for dataset in outline.datasets
+    }
+    return Report(outline, runs, analyses, build_tables(outline, runs, analyses))

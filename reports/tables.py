@@ -1,20 +1,19 @@
-"""Building Tables 1-5: our means beside the paper's printed values."""
+"""Building Tables 1-5: our means and intervals beside the paper's printed values."""
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from harness.benchmark import Row
-from harness.schema import read_yaml
 from metrics import METRICS
+from reports.analysis import REFERENCE, Analysis
+from reports.claims import Claim, build_claims
 from reports.outline import DatasetOutline, Outline
+from reports.printed import TITLES, printed_table, table_definitions
 from reports.scores import Run
-
-PAPER = Path(__file__).parent / "paper"
+from reports.statistics import UNKNOWN, Comparison, Interval, kendall_tau
+from reports.verdicts import cell_verdict, relative_difference
 
 
 @dataclass(frozen=True)
@@ -22,14 +21,20 @@ class Cell:
     """One method under one metric.
 
     ours: mean over tiles, then over seeds; NaN if there is none. printed: the paper's value
-    as printed, "" if the paper has none. rank: 1 best, 2 second best, 0 neither.
-    undefined: tiles on which the metric has no value.
+    as printed, "" if the paper has none. undefined: tiles on which the metric has no value.
+    rank: 1 best, 2 second best, 0 neither. spread: standard deviation over seeds, NaN with one.
+    difference: (ours − printed) / printed. test: against SegFANet, None where there is none.
     """
 
     ours: float
     printed: str
     undefined: int = 0
     rank: int = 0
+    interval: Interval = UNKNOWN
+    spread: float = math.nan
+    difference: float = math.nan
+    verdict: str = ""
+    test: Comparison | None = None
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,20 @@ class TableRow:
     failure: str = ""
     missing: bool = False
     seeds: int = 1
-    notes: str = ""
+    footnotes: tuple[str, ...] = ()
+
+    @property
+    def output(self) -> str:
+        """What was done to the output before measuring, in words; "" if it was not run."""
+        return "" if self.missing else {"none": "raw"}.get(self.stretch, self.stretch)
 
 
 @dataclass(frozen=True)
 class Table:
-    """One of the paper's tables on one data set."""
+    """One of the paper's tables on one data set.
+
+    agreement: metric → Kendall's τ between our order of the methods and the printed one.
+    """
 
     number: int
     caption: str
@@ -57,51 +70,59 @@ class Table:
     metrics: tuple[str, ...]
     rows: tuple[TableRow, ...]
     paper: bool
+    agreement: dict[str, float]
+    claims: tuple[Claim, ...] = ()
 
     @property
     def identifier(self) -> str:
         """Name of the table's files."""
         return f"table{self.number}_{self.dataset}"
 
+    @property
+    def footnotes(self) -> list[str]:
+        """Every row's footnotes once, numbered from 1 by their place."""
+        return list(dict.fromkeys(note for row in self.rows for note in row.footnotes))
 
-def printed_values() -> pd.DataFrame:
-    """The paper's values as printed: table, method, metric, printed (text)."""
-    return pd.read_csv(PAPER / "printed.csv", dtype={"printed": str})
+    def marks(self, row: TableRow) -> list[int]:
+        """Numbers of a row's footnotes."""
+        return [self.footnotes.index(note) + 1 for note in row.footnotes]
 
 
-def build_tables(outline: Outline, runs: dict[str, list[Run]]) -> list[Table]:
+def build_tables(
+    outline: Outline, runs: dict[str, list[Run]], analyses: dict[str, Analysis]
+) -> list[Table]:
     """Build every table that the run has a data set for, in the paper's order."""
-    tables = []
-    for definition in read_yaml(PAPER / "tables.yaml"):
-        for dataset in outline.datasets:
-            if applies(definition, dataset):
-                tables.append(_build(outline, dataset, definition, runs[dataset.name]))
-    return tables
+    return [
+        _build(outline, dataset, definition, runs[dataset.name], analyses[dataset.name])
+        for definition in table_definitions()
+        for dataset in outline.datasets
+        if applies(definition, dataset)
+    ]
 
 
 def applies(definition: dict[str, Any], dataset: DatasetOutline) -> bool:
     """Comparisons need the data set they are about; ablations any set that ran one."""
     if "rows" not in definition:
         return bool(dataset.stands_for == definition["stands_for"])
-    ablations = {method for _, method in definition["rows"]} - {"segfanet"}
+    ablations = {method for _, method in definition["rows"]} - {REFERENCE}
     return bool(ablations & set(dataset.rows))
 
 
 def _build(
-    outline: Outline, dataset: DatasetOutline, definition: dict[str, Any], runs: list[Run]
+    outline: Outline,
+    dataset: DatasetOutline,
+    definition: dict[str, Any],
+    runs: list[Run],
+    analysis: Analysis,
 ) -> Table:
     number, paper = definition["number"], dataset.stands_for == definition["stands_for"]
-    values = printed_values()
-    printed = {
-        (row.method, row.metric): row.printed
-        for row in values[values["table"] == number].itertuples()
-        if paper
-    }
-    builder = _Rows(outline, runs, printed)
+    printed = printed_table(number) if paper else {}
+    builder = _Rows(outline, runs, printed, analysis)
     if "rows" in definition:
-        rows = [builder.row(method, title=label) for label, method in definition["rows"]]
+        rows = builder.listed(definition["rows"])
     else:
         rows = builder.comparison(dataset)
+    rows = builder.tested(rows)
     return Table(
         number,
         definition["caption"],
@@ -109,6 +130,8 @@ def _build(
         outline.metrics,
         mark_best(rows, outline.metrics),
         paper,
+        _agreement(rows, outline.metrics),
+        build_claims(definition.get("claims", []), analysis, printed),
     )
 
 
@@ -116,12 +139,20 @@ class _Rows:
     """Makes table rows from the runs of one data set."""
 
     def __init__(
-        self, outline: Outline, runs: list[Run], printed: dict[tuple[str, str], str]
+        self,
+        outline: Outline,
+        runs: list[Run],
+        printed: dict[tuple[str, str], str],
+        analysis: Analysis,
     ) -> None:
-        self.outline, self.printed = outline, printed
+        self.outline, self.printed, self.analysis = outline, printed, analysis
         self.runs: dict[str, list[Run]] = {}
         for run in runs:
             self.runs.setdefault(run.row, []).append(run)
+
+    def listed(self, rows: list[list[str]]) -> list[TableRow]:
+        """Rows of Tables 3-5, under their printed labels."""
+        return [self.row(method, title=label) for label, method in rows]
 
     def comparison(self, dataset: DatasetOutline) -> list[TableRow]:
         """Rows of Tables 1 and 2: the printed methods first, then ours, controls last."""
@@ -140,11 +171,11 @@ class _Rows:
     def row(self, name: str, title: str = "") -> TableRow:
         """One row; a method that was not run keeps its printed values and says so."""
         method, runs = Row.parse(name), self.runs.get(name, [])
-        cells = tuple(self._cell(runs, method.method, metric) for metric in self.outline.metrics)
+        cells = tuple(self._cell(name, metric) for metric in self.outline.metrics)
         if not runs:
-            return TableRow(
-                name, title or PRINTED_TITLES.get(name, name), "none", False, cells, missing=True
-            )
+            title = title or TITLES.get(name, name)
+            note = (f"{title} was not run: only the paper's values stand here.",)
+            return TableRow(name, title, "none", False, cells, missing=True, footnotes=note)
         outline = self.outline.method(name)
         failures = [run.failure for run in runs if run.failure]
         return TableRow(
@@ -155,26 +186,69 @@ class _Rows:
             cells,
             failure=failures[0] if failures else "",
             seeds=len(runs),
-            notes=outline.notes,
+            footnotes=tuple(self._notes(title or outline.title, runs, cells, outline.notes)),
         )
 
-    def _cell(self, runs: list[Run], method: str, metric: str) -> Cell:
-        printed = self.printed.get((method, metric), "")
-        if not runs or any(run.failure for run in runs):
+    def _notes(
+        self, title: str, runs: list[Run], cells: tuple[Cell, ...], notes: str
+    ) -> Iterable[str]:
+        failures = [run for run in runs if run.failure]
+        if failures:
+            yield f"{title} failed (seed {failures[0].seed}): {failures[0].failure}"
+        if notes:
+            yield f"{title}: {notes.strip()}"
+        weights = runs[0].fusing.get("details", {}).get("weights") or {}
+        if weights.get("origin") not in (None, "official"):
+            yield f"{title}: weights {weights['origin']}, not those of its authors."
+        for metric, cell in zip(self.outline.metrics, cells, strict=True):
+            if cell.undefined:
+                reason = METRICS[metric].undefined or "pixels are not finite"
+                yield (
+                    f"{title}: {metric.upper()} undefined on {cell.undefined} tiles and left out "
+                    f"there ({reason})."
+                )
+
+    def _cell(self, row: str, metric: str) -> Cell:
+        analysis = self.analysis
+        printed = self.printed.get((Row.parse(row).method, metric), "")
+        if row not in analysis.values:
             return Cell(math.nan, printed)
-        means = [float(run.scores[metric].mean()) for run in runs]
-        undefined = sum(int(run.scores[metric].isna().sum()) for run in runs)
-        return Cell(sum(means) / len(means), printed, undefined)
+        ours, interval = analysis.mean(row, metric), analysis.interval(row, metric)
+        value = float(printed) if printed else math.nan
+        demonstration = self.outline.demonstration
+        return Cell(
+            ours,
+            printed,
+            sum(int(run.scores[metric].isna().sum()) for run in self.runs[row]),
+            interval=interval,
+            spread=analysis.seed_spread(row, metric),
+            difference=relative_difference(ours, value),
+            verdict=cell_verdict(ours, interval, value, demonstration=demonstration),
+        )
+
+    def tested(self, rows: list[TableRow]) -> list[TableRow]:
+        """Add the tests against SegFANet, corrected over the whole table."""
+        tests = self.analysis.against([row.name for row in rows], REFERENCE)
+        return [
+            replace(
+                row,
+                cells=tuple(
+                    replace(cell, test=tests.get((row.name, metric)))
+                    for metric, cell in zip(self.outline.metrics, row.cells, strict=True)
+                ),
+            )
+            for row in rows
+        ]
 
 
-PRINTED_TITLES = {
-    "ydtr": "YDTR",
-    "tardal": "TarDAL",
-    "umfusion": "UMFusion",
-    "itfuse": "ITFuse",
-    "limfusion": "LiMFusion",
-    "segfanet": "SegFANet",
-}
+def _agreement(rows: list[TableRow], metrics: tuple[str, ...]) -> dict[str, float]:
+    found = {}
+    for column, metric in enumerate(metrics):
+        cells = [row.cells[column] for row in rows if row.stretch == "none"]
+        both = [(c.ours, float(c.printed)) for c in cells if c.printed and not math.isnan(c.ours)]
+        if len(both) > 1:
+            found[metric] = kendall_tau([ours for ours, _ in both], [paper for _, paper in both])
+    return found
 
 
 def mark_best(rows: Iterable[TableRow], metrics: tuple[str, ...]) -> tuple[TableRow, ...]:

@@ -1,87 +1,19 @@
 """Tables and page from made-up per-image tables, without running a method."""
 
 import csv
-import json
 import math
 from html.parser import HTMLParser
 from io import StringIO
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from harness.datasets.base import Dataset, Scene
 from harness.errors import HarnessError
-from harness.provenance import Record
-from harness.tiler import Tiling, write_store
-from reports.formats import latex_text, to_csv, to_latex
-from reports.outline import read_outline
+from reports.formats import latex_text, to_csv, to_latex, to_markdown
 from reports.page import render
+from reports.printed import printed_values
 from reports.run import read_report
-from reports.tables import printed_values
-
-METRICS = ["sf", "ag", "scd", "vif"]
-TILES = 4
-
-
-def method(name, kind="baseline", title=None, seeds=(0,)):
-    return {
-        "name": name,
-        "title": title or name.upper(),
-        "kind": kind,
-        "seeds": list(seeds),
-        "trained": False,
-        "notes": "",
-        "doi": "",
-    }
-
-
-def make_store(folder, name="whu_like"):
-    def read(y, x, height, width):
-        return np.random.default_rng(y).integers(0, 2, (5, height, width), dtype=np.uint8)
-
-    scenes = tuple(Scene(f"s{i}", "test", 48, 48, read) for i in range(TILES))
-    write_store(Dataset(name, scenes, ("a", "b"), ((0, 0, 0), (9, 9, 9))), Tiling(48, 48), folder)
-
-
-def make_run(folder, row, values=None, failure="", seed=0):
-    """Write what fuse and measure leave behind; `values` are (tiles, metrics)."""
-    folder = folder / row / f"seed{seed}"
-    folder.mkdir(parents=True)
-    count = 0 if failure else TILES
-    np.save(folder / "fused.npy", np.full((count, 48, 48), 7 + seed, np.uint8))
-    table = pd.DataFrame(values if values is not None else np.ones((count, 4)), columns=METRICS)
-    table = table.iloc[:count]
-    for place, (key, value) in enumerate(
-        [
-            ("dataset", "d"),
-            ("method", row),
-            ("seed", seed),
-            ("tile", [f"t{i}" for i in range(count)]),
-        ]
-    ):
-        table.insert(place, key, value)
-    table.to_csv(folder / "scores.csv", index=False)
-    for stage, record_file, artefact in (
-        ("fuse", "fused.json", "fused.npy"),
-        ("measure", "scores.json", "scores.csv"),
-    ):
-        record = Record(stage, {"method": row})
-        if failure:
-            record.fail(failure)
-        record.write(folder / record_file, [folder / artefact])
-
-
-def outline(folder, methods, rows, **changes):
-    value = {
-        "title": "Report",
-        "demonstration": False,
-        "metrics": METRICS,
-        "methods": methods,
-        "datasets": [{"name": "d", "rows": rows, "stands_for": "whu"}],
-        **changes,
-    }
-    return read_outline(json.dumps(value), folder)
+from tests.made_up_runs import TILES, make_run, make_store, method, outline
 
 
 @pytest.fixture
@@ -176,6 +108,73 @@ def test_csv_and_latex_hold_every_row(run):
     assert r"SF $\uparrow$" in latex
     assert latex.count(r"\midrule") == 2
     assert latex.count(r"\\") == len(lines) + 2
+    markdown = to_markdown(table)
+    assert "**3.0000** ± 0 (6.6021)" in markdown
+    assert markdown.count("\n| ") == len(lines) + 1
+
+
+def test_cells_carry_interval_difference_verdict_and_test(tmp_path):
+    make_store(tmp_path / "d" / "tiles", scenes=12)
+    rng = np.random.default_rng(0)
+    base = rng.normal(14.365, 0.5, (12, 4))
+    make_run(tmp_path / "d", "ydtr", base)
+    make_run(tmp_path / "d", "segfanet", base + 1)
+    methods = [method("segfanet", "proposed"), method("ydtr")]
+    rows, table = rows_of(read_report(outline(tmp_path, methods, ["segfanet", "ydtr"])))
+    cell = rows["ydtr"].cells[0]
+    assert cell.interval.low < cell.ours < cell.interval.high
+    assert cell.difference == pytest.approx((cell.ours - 14.365) / 14.365)
+    assert cell.verdict == "reproduced"
+    assert cell.test.difference == pytest.approx(-1)
+    assert cell.test.effect == -1
+    assert cell.test.adjusted == pytest.approx(4 * cell.test.p)
+    assert rows["segfanet"].cells[0].test is None
+    assert table.agreement["sf"] == 1
+    demo = outline(tmp_path, methods, ["segfanet", "ydtr"], demonstration=True)
+    cells = [cell for row in rows_of(read_report(demo))[0].values() for cell in row.cells]
+    assert {cell.verdict for cell in cells} == {""}
+
+
+def test_footnotes_name_what_a_reader_must_know(tmp_path):
+    make_store(tmp_path / "d" / "tiles")
+    values = np.ones((TILES, 4))
+    values[0, 2] = np.nan
+    retrained = {"weights": {"origin": "retrained"}}
+    make_run(tmp_path / "d", "ydtr", values, details=retrained)
+    make_run(tmp_path / "d", "itfuse", failure="no luck")
+    methods = [method("ydtr", notes="Reads one channel."), method("itfuse")]
+    rows, table = rows_of(read_report(outline(tmp_path, methods, ["ydtr", "itfuse"])))
+    text = "\n".join(table.footnotes)
+    for part in ("Reads one channel.", "weights retrained", "SCD undefined on 1 tiles", "no luck"):
+        assert part in text
+    assert table.marks(rows["ydtr"]) == [1, 2, 3]
+
+
+def test_claims_need_agreeing_seeds(tmp_path):
+    make_store(tmp_path / "d" / "tiles", scenes=8)
+    rng = np.random.default_rng(1)
+    base = rng.normal(10, 1, (8, 4))
+    names = ["segfanet", "segfanet_2sinet", "segfanet_1sinet"]
+    for seed in range(3):
+        noise = rng.normal(0, 0.01, (3, 8, 4))
+        make_run(tmp_path / "d", names[0], base + 1 + noise[0], seed=seed)
+        make_run(tmp_path / "d", names[1], base + noise[1], seed=seed)
+        make_run(tmp_path / "d", names[2], base + 5 * (seed - 1) + noise[2], seed=seed)
+    methods = [method(name, "ablation", seeds=(0, 1, 2)) for name in names]
+    _, table = rows_of(read_report(outline(tmp_path, methods, names)), 3)
+    verdicts = {(claim.text, claim.metric): claim for claim in table.claims}
+    assert verdicts["3 SINets are better than 2", "sf"].verdict == "supported"
+    assert verdicts["2 SINets are better than 1", "sf"].verdict == "not distinguishable"
+    assert verdicts["2 SINets are better than 1", "scd"].backed is False
+    one = [method(name, "ablation") for name in names]
+    _, table = rows_of(read_report(outline(tmp_path, one, names)), 3)
+    assert {claim.verdict for claim in table.claims} == {"not distinguishable"}
+
+
+def test_table_of_other_tiles_is_refused(run, tmp_path):
+    make_store(tmp_path / "d" / "tiles", prefix="other")
+    with pytest.raises(HarnessError, match="its tiles are not those of the tile store"):
+        read_report(run)
 
 
 def test_latex_escapes_names():

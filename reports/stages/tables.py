@@ -1,8 +1,8 @@
-"""Write Tables 1-5 as CSV and LaTeX: `python -m reports.stages.tables --help`."""
+"""Write Tables 1-5 as CSV, LaTeX and Markdown: `python -m reports.stages.tables --help`."""
 
 from harness.files import write_text
 from harness.stages.common import run
-from reports.formats import to_csv, to_latex
+from reports.formats import to_csv, to_latex, to_markdown
 from reports.run import read_report
 from reports.stages.common import report_arguments
 
@@ -14,6 +14,7 @@ def main() -> None:
     for table in tables:
         write_text(output / f"{table.identifier}.csv", to_csv(table))
         write_text(output / f"{table.identifier}.tex", to_latex(table))
+        write_text(output / f"{table.identifier}.md", to_markdown(table))
     lines = [f"{table.number},{table.dataset},{table.identifier}" for table in tables]
     write_text(output / "index.csv", "\n".join(["table,dataset,file", *lines, ""]))
 
