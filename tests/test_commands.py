@@ -22,9 +22,10 @@ from harness.commands import fuse, methods, new_baseline
 from harness.commands.pictures import pair_files, read_pair
 from harness.contract import MethodFailure
 from harness.errors import HarnessError
-from harness.external import fuse_pictures
+from harness.external import fuse_pictures, write_external_stack
 from harness.methods import MethodSpec, discover, read_method
 from harness.schema import ROOT
+from harness.store import Pairs
 from harness.training import Recipe, Training
 
 
@@ -106,11 +107,13 @@ def test_folders_are_matched_by_name(scene):
         ("bytes.npy", "gray.npy", "o.npy", "expected float"),
         ("folder", "gray.png", "o.png", "two files or two folders"),
         ("ir.png", "gray.png", "o.txt", "write to one of"),
+        ("float.tif", "gray.png", "o.png", "floating-point values"),
     ],
 )
 def test_bad_input_is_named(scene, infrared, visible, output, message):
     (scene / "broken.png").write_bytes(b"no picture")
     (scene / "folder").mkdir()
+    Image.fromarray(np.zeros((41, 53), np.float32)).save(scene / "float.tif")
     np.save(scene / "small.npy", np.zeros((9, 9), np.float32))
     np.save(scene / "wide.npy", np.full((41, 53), 1.5, np.float32))
     np.save(scene / "bytes.npy", np.zeros((41, 53), np.uint8))
@@ -181,6 +184,21 @@ def test_the_whole_command_on_golden_data(tmp_path):
         check=True, cwd=tmp_path, env=environment, capture_output=True,
     )  # fmt: skip
     assert np.abs(np.load(tmp_path / "fused.npy") - data["out_1"][0, 0]).max() <= 1e-5
+
+
+def test_a_mirror_has_to_exist(scene):
+    with pytest.raises(HarnessError, match="no such folder"):
+        run("ydtr", scene / "ir.npy", scene / "gray.npy", scene / "o.npy", mirror=[scene / "no"])
+
+
+def test_a_command_fuses_a_whole_split(tmp_path):
+    tiles = np.random.default_rng(0).integers(0, 256, (3, 5, 41, 53), dtype=np.uint8)
+    pairs = Pairs(tiles)
+    spec = shell_method("cp {infrared}/*.png {output}/")
+    device, path = torch.device("cpu"), tmp_path / "fused.npy"
+    write_external_stack(path, spec, "none", pairs, ["a", "b", "c"], device, 1)
+    # The way through floats may truncate one level away.
+    assert np.abs(np.load(path).astype(int) - tiles[:, 3]).max() <= 1
 
 
 def test_an_error_is_one_line_and_a_status(tmp_path):

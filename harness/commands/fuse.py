@@ -105,6 +105,9 @@ def _fuse_here(
     device: torch.device,
     arguments: argparse.Namespace,
 ) -> None:
+    for folder in arguments.mirror:
+        if not folder.is_dir():
+            raise HarnessError(f"--mirror {folder}: no such folder")
     options, classes = _as_trained(spec, arguments.checkpoint)
     spec = replace(spec, options={**spec.options, **options, **dict(arguments.option)})
     weights = choose_weights(

@@ -76,14 +76,14 @@ def read_pair(infrared: Path, visible: Path) -> Pair:
     Raises:
         HarnessError: if a file is not readable or the sizes differ.
     """
-    first = _array(infrared) if infrared.suffix == ARRAY else _gray(_open(infrared))
+    first = _array(infrared) if infrared.suffix == ARRAY else _gray(_open(infrared), infrared)
     rgb = None
     if visible.suffix == ARRAY:
         second = _array(visible)
     else:
         image = _open(visible)
-        if image.mode in ("L", "1") or image.mode.startswith("I"):
-            second = _gray(image)
+        if image.mode in ("L", "1", "F") or image.mode.startswith("I"):
+            second = _gray(image, visible)
         else:
             pixels = np.asarray(image.convert("RGB"))
             rgb = np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
@@ -106,9 +106,11 @@ def _open(path: Path) -> Image.Image:
         raise HarnessError(f"{path}: not a readable picture: {error}") from error
 
 
-def _gray(image: Image.Image) -> Float:
+def _gray(image: Image.Image, path: Path) -> Float:
+    if image.mode == "F":
+        raise HarnessError(f"{path}: holds floating-point values; give them as `.npy` in [0, 1]")
     if image.mode.startswith("I"):
-        values, top = np.asarray(image), 65535
+        values, top = np.clip(np.asarray(image), 0, 65535), 65535
     else:
         values, top = np.asarray(image.convert("L")), 255
     gray: Float = values.astype(np.float32) / np.float32(top)
