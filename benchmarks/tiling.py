@@ -1,8 +1,8 @@
 """Tiling against merely reading the same GeoTIFF files: `python benchmarks/tiling.py`.
 
-Reading and tiling take turns, after a first one that brings the files into the page cache;
-the least of three times counts. Processor seconds are given as well, because they mean
-something on a busy machine too. Peak memory is that of a process that tiles and no more.
+Reading and tiling take turns, each in a process of its own and after a first pass that brings
+the files into the page cache; the least time counts. Processor seconds are given as well,
+because they mean something on a busy machine too.
 """
 
 import argparse
@@ -81,28 +81,16 @@ def peak_mib():
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
-def measure(folder, adapter, jobs):
-    """Alternate between reading and tiling; return the least of three times of each."""
+def measure(what, folder, adapter, jobs):
+    """Work four times; return the least seconds of the last three, and the peak memory."""
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
-    work = {"read": read, "tile": tile}
-    least = {}
-    for turn in range(4):
-        for what, function in work.items():
-            start, start_processor = time.perf_counter(), time.process_time()
-            function(folder, adapter, jobs)
-            now = {
-                f"{what} wall": time.perf_counter() - start,
-                f"{what} processor": time.process_time() - start_processor,
-            }
-            if turn:
-                least.update({key: min(now[key], least.get(key, now[key])) for key in now})
-    return least
-
-
-def peak(folder, adapter, jobs):
-    """Tile once in a process that does nothing else; return its peak memory."""
-    tile(folder, adapter, jobs)
-    return {"mib": peak_mib()}
+    wall, processor = [], []
+    for _ in range(4):
+        start, start_processor = time.perf_counter(), time.process_time()
+        {"read": read, "tile": tile}[what](folder, adapter, jobs)
+        wall.append(time.perf_counter() - start)
+        processor.append(time.process_time() - start_processor)
+    return {"wall": min(wall[1:]), "processor": min(processor[1:]), "peak": peak_mib()}
 
 
 def run(*arguments):
@@ -112,14 +100,34 @@ def run(*arguments):
     return json.loads(output.stdout)
 
 
+def least(folder, adapter, jobs):
+    """Let both sides take turns, each in a new process every time; keep the least of each."""
+    turns = [
+        {what: run(what, folder, adapter, jobs) for what in ("read", "tile")} for _ in range(2)
+    ]
+    return {
+        what: {key: min(turn[what][key] for turn in turns) for key in turns[0][what]}
+        for what in turns[0]
+    }
+
+
+def describe(found):
+    """Write the numbers of one case as text."""
+    parts = [
+        f"{clock} {found['read'][clock]:.2f} / {found['tile'][clock]:.2f} s = "
+        f"{found['read'][clock] / found['tile'][clock]:.2f}"
+        for clock in ("wall", "processor")
+    ]
+    return f"{', '.join(parts)}, peak {found['tile']['peak']:.0f} MiB"
+
+
 def main():
     """Print one line a case."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("case", nargs="*", help="internal: one case of a child process")
     case = parser.parse_args().case
     if case:
-        function = {"measure": measure, "peak": peak}[case[0]]
-        print(json.dumps(function(Path(case[1]), case[2], int(case[3]))))
+        print(json.dumps(measure(case[0], Path(case[1]), case[2], int(case[3]))))
         return
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
     print(f"{SCENES} full-size scenes; throughput = seconds to read / seconds to tile")
@@ -128,18 +136,8 @@ def main():
             with tempfile.TemporaryDirectory() as name:
                 make(adapter, Path(name), layout)
                 for jobs in (1, 2):
-                    found = run("measure", name, adapter, jobs) | run("peak", name, adapter, jobs)
-                    print(f"{adapter}, {layout}, {jobs} job(s): {describe(found)}", flush=True)
-
-
-def describe(found):
-    """Write the numbers of one case as text."""
-    parts = [
-        f"{clock} {found[f'read {clock}']:.2f} / {found[f'tile {clock}']:.2f} s = "
-        f"{found[f'read {clock}'] / found[f'tile {clock}']:.2f}"
-        for clock in ("wall", "processor")
-    ]
-    return f"{', '.join(parts)}, peak {found['mib']:.0f} MiB"
+                    found = describe(least(name, adapter, jobs))
+                    print(f"{adapter}, {layout}, {jobs} job(s): {found}", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urldefrag, urlsplit
 
+from harness.download import TIMEOUT
 from harness.errors import HarnessError
 
 if TYPE_CHECKING:
     import requests
-
-TIMEOUT = (30.0, 90.0)
 
 
 class _Form(HTMLParser):
