@@ -5,7 +5,7 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -66,16 +66,16 @@ def _problem(member: zipfile.ZipInfo) -> str:
     return ""
 
 
-def find_members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
-    """Return the files of an archive by their bare names, however deep they lie.
+def find_members(archive: zipfile.ZipFile, names: Collection[str]) -> dict[str, zipfile.ZipInfo]:
+    """Return the members with the bare names `names`, however deep they lie.
 
     Raises:
-        HarnessError: if two members have the same bare name.
+        HarnessError: if two members have one of the names.
     """
     found: dict[str, zipfile.ZipInfo] = {}
     for member in archive.infolist():
         name = PurePosixPath(member.filename).name
-        if member.is_dir() or member.filename.startswith("__MACOSX/"):
+        if name not in names or member.is_dir():
             continue
         if name in found:
             raise HarnessError(f"{archive.filename}: holds {name} twice; keep one")
@@ -90,9 +90,9 @@ def extract_member(path: Path, name: str, target: Path) -> None:
         HarnessError: if there is no such member, it is damaged, or the disk is too small.
     """
     with open_archive(path) as archive:
-        members = find_members(archive)
+        members = find_members(archive, [name])
         if name not in members:
-            held = ", ".join(sorted(members)[:20])
+            held = ", ".join(sorted(archive.namelist())[:20])
             raise HarnessError(f"{path}: has no member {name}; it holds {held}")
         copy_member(archive, members[name], target)
 

@@ -84,7 +84,8 @@ def gather(
             except HarnessError as error:
                 problems.append(str(error))
                 continue
-            new = _new_members(path, names, found) if path else {}
+            wanted = {name for name in names if name not in found}
+            new = members_of(path, wanted) if path else {}
             if path and new:
                 found.update(new)
                 records.append(record_of(source, path, cache=Path(places.cache)))
@@ -92,13 +93,6 @@ def gather(
     if missing:
         raise HarnessError(_describe(missing, names, archives, problems))
     return Holding(found, tuple(records))
-
-
-def _new_members(
-    archive: Path, names: Sequence[str], found: Mapping[str, Member]
-) -> dict[str, Member]:
-    held = members_of(archive)
-    return {name: held[name] for name in names if name in held and name not in found}
 
 
 def _describe(

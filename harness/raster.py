@@ -4,7 +4,7 @@ import io
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -37,8 +37,8 @@ class Member:
         return f"{self.path}:{self.packed}" if self.packed else str(self.path)
 
 
-def members_of(archive: Path) -> dict[str, Member]:
-    """List the files of a zip archive by their bare names.
+def members_of(archive: Path, names: Collection[str]) -> dict[str, Member]:
+    """Find members of a zip archive by their bare names; those it lacks are left out.
 
     Raises:
         HarnessError: if the archive is damaged, unsafe, or holds a name twice.
@@ -46,7 +46,7 @@ def members_of(archive: Path) -> dict[str, Member]:
     with open_archive(archive) as opened:
         return {
             name: Member(name, archive, packed=info.filename)
-            for name, info in find_members(opened).items()
+            for name, info in find_members(opened, names).items()
         }
 
 

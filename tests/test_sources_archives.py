@@ -83,16 +83,18 @@ def test_a_damaged_archive_is_told(path, tmp_path, damage):
 
 
 def test_a_name_that_occurs_twice_is_refused(path):
-    write(path, {"a/out.tif": b"1", "b/out.tif": b"2"})
+    write(path, {"a/out.tif": b"1", "b/out.tif": b"2", "a/x.txt": b"", "b/x.txt": b"", "y": b""})
     with pytest.raises(HarnessError, match="twice"), open_archive(path) as archive:
-        find_members(archive)
+        find_members(archive, ["out.tif"])
+    with open_archive(path) as archive:
+        assert list(find_members(archive, ["y", "z"])) == ["y"]
 
 
 def test_members_are_found_however_deep(path, tmp_path):
     write(path, {"deep/er/out.tif": b"pixels", "__MACOSX/._out.tif": b"", "deep/": b""})
     extract_member(path, "out.tif", tmp_path / "target")
     assert (tmp_path / "target").read_bytes() == b"pixels"
-    with pytest.raises(HarnessError, match=r"no member x\.tif; it holds out\.tif"):
+    with pytest.raises(HarnessError, match=r"no member x\.tif; it holds .*out\.tif"):
         extract_member(path, "x.tif", tmp_path / "target")
 
 
