@@ -9,6 +9,8 @@ from typing import Any
 from harness.benchmark import Benchmark, Row
 from harness.errors import HarnessError
 
+TILES = 24
+
 
 @dataclass(frozen=True)
 class MethodOutline:
@@ -25,16 +27,24 @@ class MethodOutline:
 
 @dataclass(frozen=True)
 class DatasetOutline:
-    """A data set, whose printed values stand beside it, and its rows in table order."""
+    """A data set, whose printed values stand beside it, and its rows in table order.
+
+    `examples` names the tiles of the figures; empty leaves the choice to a rule.
+    """
 
     name: str
     rows: tuple[str, ...]
     stands_for: str = ""
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Outline:
-    """The whole run. `results` is the folder that holds `<dataset>/<row>/seed<k>/`."""
+    """The whole run.
+
+    `results` is the folder that holds `<dataset>/<row>/seed<k>/`, `tiles` the number of tiles a
+    data set whose pictures come with the page.
+    """
 
     title: str
     demonstration: bool
@@ -42,6 +52,7 @@ class Outline:
     methods: Mapping[str, MethodOutline] = field(default_factory=dict)
     datasets: tuple[DatasetOutline, ...] = ()
     results: Path = Path("results")
+    tiles: int = TILES
 
     def method(self, row: str) -> MethodOutline:
         """The method behind a row."""
@@ -63,6 +74,7 @@ def outline_of(benchmark: Benchmark) -> dict[str, Any]:
         "title": config["title"],
         "demonstration": config.get("demonstration", False),
         "metrics": benchmark.metrics,
+        "tiles": config.get("report", {}).get("tiles", TILES),
         "methods": [
             {
                 "name": name,
@@ -80,6 +92,7 @@ def outline_of(benchmark: Benchmark) -> dict[str, Any]:
                 "name": name,
                 "rows": [row.name for row in benchmark.rows(name)],
                 "stands_for": benchmark.datasets[name].get("stands_for", ""),
+                "examples": benchmark.datasets[name].get("examples", []),
             }
             for name in benchmark.datasets
         ],
@@ -104,10 +117,16 @@ def read_outline(text: str, results: Path) -> Outline:
             metrics=tuple(raw["metrics"]),
             methods={method.name: method for method in methods},
             datasets=tuple(
-                DatasetOutline(item["name"], tuple(item["rows"]), item["stands_for"])
+                DatasetOutline(
+                    item["name"],
+                    tuple(item["rows"]),
+                    item["stands_for"],
+                    tuple(item.get("examples", ())),
+                )
                 for item in raw["datasets"]
             ),
             results=results,
+            tiles=raw.get("tiles", TILES),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise HarnessError(f"the outline of the report cannot be read: {error!r}") from error

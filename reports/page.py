@@ -1,20 +1,52 @@
 """Rendering the HTML page."""
 
 import math
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from reports.figures import data_url, draw_panel, panels
+from harness.benchmark import Row
+from metrics import METRICS
+from reports.analysis import mean_ranks
+from reports.costs import costs
+from reports.drawings import rank_picture
+from reports.examples import RULE
+from reports.explorer import explorer_data
 from reports.formats import status_mark
+from reports.outline import Outline
+from reports.printed import DATASETS
+from reports.quality import quality_checks
 from reports.run import Report
+from reports.statistics import Comparison, Interval
 from reports.tables import heading
+from reports.verdicts import CLAIMS, VERDICTS
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render(report: Report) -> str:
-    """Render the whole page; every text from outside is escaped."""
+def render(report: Report, folder: Path | None = None) -> str:
+    """Render the whole page; every text from outside is escaped.
+
+    Args:
+        report: what the page shows.
+        folder: where the page will stand; pictures that do not fit inside it are written
+            there, and left out if there is none.
+    """
+    template = _environment().get_template("page.html")
+    return template.render(
+        **_results(report),
+        **_background(report),
+        figures=[],
+        hero=None,
+        example_rule=RULE,
+        audits=[],
+        explorer=explorer_data(report.outline, report.analyses, folder),
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -22,22 +54,113 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(heading=heading, status_mark=status_mark, isnan=math.isnan)
-    figures = [
-        (dataset, panel, data_url(draw_panel(panel)))
-        for dataset in report.outline.datasets
-        for panel in panels(report.outline, dataset, report.runs[dataset.name])
-    ]
-    stores = {dataset.name: store for dataset, store in report.stores()}
-    provenance = report.provenance()
-    return environment.get_template("page.html").render(
-        outline=report.outline,
-        tables=report.tables,
-        failures=report.failures(),
-        figures=figures,
-        stores=stores,
-        provenance=provenance,
-        machine=provenance[0]["machine"] if provenance else {},
-        packages=provenance[0]["packages"] if provenance else {},
-        git=provenance[0]["git"] if provenance else {},
+    environment.globals.update(
+        heading=heading,
+        status_mark=status_mark,
+        isnan=math.isnan,
+        better=better,
+        span=span,
+        paper_datasets=DATASETS,
     )
+    return environment
+
+
+def _results(report: Report) -> dict[str, Any]:
+    outline, tables = report.outline, report.tables
+    claims = [(table, claim) for table in tables for claim in table.claims]
+    cells = Counter(cell.verdict for table in tables for row in table.rows for cell in row.cells)
+    judged = Counter(claim.verdict for _, claim in claims)
+    ranking = mean_ranks(list(report.analyses.values()), _ranked_rows(outline))
+    checks = quality_checks(outline, report.runs, report.analyses, tables)
+    return {
+        "outline": outline,
+        "tables": tables,
+        "analyses": report.analyses,
+        "failures": report.failures(),
+        "counts": _counts(report),
+        "methods": list(outline.methods.values()),
+        "verdicts": {verdict: cells[verdict] for verdict in VERDICTS if cells[verdict]},
+        "claims": claims,
+        "claim_counts": {verdict: judged[verdict] for verdict in CLAIMS if judged[verdict]},
+        "ranking": ranking,
+        "rank_picture": ranking
+        and rank_picture(ranking, [_title(outline, row) for row in ranking.rows]),
+        "checks": checks,
+        "beaten": next(check.findings for check in checks if check.title.startswith("Controls")),
+        "rewards": stretch_rewards(report),
+    }
+
+
+def _background(report: Report) -> dict[str, Any]:
+    provenance = report.provenance()
+    first = provenance[0] if provenance else {}
+    return {
+        "stores": {dataset.name: store for dataset, store in report.stores()},
+        "costs": costs(report.outline, report.runs),
+        "provenance": provenance,
+        "machine": first.get("machine", {}),
+        "packages": first.get("packages", {}),
+        "git": first.get("git", {}),
+    }
+
+
+def _counts(report: Report) -> dict[str, int]:
+    kinds = Counter(method.kind for method in report.outline.methods.values())
+    return {
+        "methods": kinds["baseline"] + kinds["proposed"],
+        "controls": kinds["control"],
+        "ablations": kinds["ablation"],
+        "runs": sum(len(runs) for runs in report.runs.values()),
+        "seeds": max((len(m.seeds) for m in report.outline.methods.values()), default=0),
+    }
+
+
+def _ranked_rows(outline: Outline) -> list[str]:
+    """Methods without stretches that every data set ran: those that a mean rank is fair to."""
+    shared = [set(dataset.rows) for dataset in outline.datasets]
+    return [
+        name
+        for name, method in outline.methods.items()
+        if method.kind in ("baseline", "proposed") and all(name in rows for rows in shared)
+    ]
+
+
+def _title(outline: Outline, row: str) -> str:
+    return outline.method(row).title
+
+
+def stretch_rewards(report: Report) -> list[dict[str, Any]]:
+    """By how much each metric's mean changes when an output is merely stretched."""
+    found = []
+    for dataset in report.outline.datasets:
+        analysis = report.analyses[dataset.name]
+        for name in analysis.values:
+            row = Row.parse(name)
+            if row.stretch == "none" or row.method not in analysis.values:
+                continue
+            pairs = [
+                (analysis.mean(row.method, m), analysis.mean(name, m)) for m in analysis.metrics
+            ]
+            found.append(
+                {
+                    "dataset": dataset.name,
+                    "title": _title(report.outline, name),
+                    "stretch": row.stretch,
+                    "changes": [_change(raw, stretched) for raw, stretched in pairs],
+                }
+            )
+    return found
+
+
+def _change(raw: float, stretched: float) -> float:
+    return (stretched - raw) / abs(raw) if raw else math.nan
+
+
+def better(test: Comparison, metric: str) -> bool:
+    """Whether a method beats SegFANet on a metric."""
+    return (test.difference > 0) == METRICS[metric].larger_is_better
+
+
+def span(interval: Interval) -> str:
+    """An interval in words."""
+    return f"{interval.low:+.4f} … {interval.high:+.4f}" if interval.known else "unknown"

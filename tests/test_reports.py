@@ -1,17 +1,26 @@
 """Tables and page from made-up per-image tables, without running a method."""
 
 import csv
+import json
 import math
+import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from harness.errors import HarnessError
+from harness.store import TileStore
+from reports.analysis import Analysis
+from reports.examples import choose_examples, choose_window, most_different
+from reports.explorer import explorer_data
 from reports.formats import latex_text, to_csv, to_latex, to_markdown
 from reports.page import render
 from reports.printed import printed_values
+from reports.quality import quality_checks
 from reports.run import read_report
 from tests.made_up_runs import TILES, make_run, make_store, method, outline
 
@@ -186,24 +195,99 @@ class Tags(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.tags, self.text = [], []
+        self.tags, self.text, self.attributes = [], [], []
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
+        self.attributes += [name for name, _ in attrs]
 
     def handle_data(self, data):
         self.text.append(data)
 
 
 def test_names_from_outside_are_text(tmp_path):
-    make_store(tmp_path / "d" / "tiles", name='<img src=x onerror="1">')
+    hostile = "<script>alert(1)</script>"
+    make_store(tmp_path / "d" / "tiles", name='<img src=x onerror="1">', prefix="\"'</script><b>")
     make_run(tmp_path / "d", "ydtr", failure="<b>no</b>")
-    hostile = method("ydtr", title="<script>alert(1)</script>")
-    page = render(read_report(outline(tmp_path, [hostile], ["ydtr"], title="<i>t</i>")))
+    make_run(tmp_path / "d", "itfuse")
+    methods = [method("ydtr", title=hostile), method("itfuse", title=hostile, notes="<b>x</b>")]
+    page = render(read_report(outline(tmp_path, methods, ["ydtr", "itfuse"], title="<i>t</i>")))
     parser = Tags()
     parser.feed(page)
-    assert not {"script", "b", "i"} & set(parser.tags)
-    assert "<script>alert(1)</script>" in "".join(parser.text)
+    # The page's own: its data and its code.
+    assert parser.tags.count("script") == 2
+    assert not {"b", "i"} & set(parser.tags)
+    assert "onerror" not in parser.attributes
+    assert hostile in "".join(parser.text)
+
+
+def test_data_of_the_script_keep_the_order_of_metrics(run):
+    data = explorer_data(run, read_report(run).analyses, None)
+    assert [metric["name"] for metric in data["metrics"]] == list(run.metrics)
+    page = render(read_report(run))
+    embedded = json.loads(page.split('id="report-data">')[1].split("</script>")[0])
+    assert embedded == data
+
+
+def test_pictures_inside_the_page_are_bounded_and_the_rest_lie_beside_it(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("reports.explorer.EMBEDDED_BYTES", 30_000)
+    data = explorer_data(run, read_report(run).analyses, tmp_path / "page")
+    places = [tile["pictures"]["ydtr"][:5] for tile in data["datasets"][0]["tiles"]]
+    assert set(places) == {"data:", "tiles"}
+    beside = list((tmp_path / "page" / "tiles" / "d").glob("*/ydtr.png"))
+    assert len(beside) == places.count("tiles")
+    store = TileStore(tmp_path / "d" / "tiles")
+    index = int(beside[0].parent.name)
+    stack = np.load(tmp_path / "d" / "ydtr" / "seed0" / "fused.npy")
+    assert np.array_equal(np.asarray(Image.open(beside[0])), stack[index])
+    visible = np.asarray(Image.open(beside[0].with_name("visible.png")))
+    assert np.array_equal(np.moveaxis(visible, 2, 0), store.test.rgb(slice(index, index + 1))[0])
+
+
+def test_quality_checks_find_what_is_wrong(tmp_path):
+    make_store(tmp_path / "d" / "tiles")
+    bad = np.ones((TILES, 4))
+    bad[0, 0], bad[1, 2] = 0, 3
+    make_run(tmp_path / "d", "ydtr", bad)
+    make_run(tmp_path / "d", "average", 2 * np.ones((TILES, 4)))
+    folder = tmp_path / "d"
+    make_run(folder, "itfuse", failure="no luck")
+    copied = folder / "umfusion"
+    shutil.copytree(folder / "ydtr", copied)
+    methods = [method("ydtr"), method("umfusion"), method("itfuse"), method("average", "control")]
+    rows = ["ydtr", "umfusion", "itfuse", "average"]
+    report = read_report(outline(tmp_path, methods, rows))
+    checks = quality_checks(report.outline, report.runs, report.analyses, report.tables)
+    found = {check.title.split(" (")[0]: " ".join(check.findings) for check in checks}
+    assert "no luck" in found["Failed runs"]
+    assert "TarDAL" in found["Printed methods that were not run"]
+    assert "ydtr: 1 tiles" in found["Constant outputs"]
+    assert "ydtr: SCD on 1 tiles" in found["Values outside a metric's range"]
+    assert "ydtr (seed 0), umfusion (seed 0) are the same" in found["Identical outputs"]
+    assert "raw beats 2 of 2 rows of methods in AG" in found["Controls that beat methods"]
+
+
+def test_configured_examples_come_first_and_must_exist(run):
+    report = read_report(run)
+    dataset = replace(run.datasets[0], examples=("s2_r00c00",))
+    assert choose_examples(run, dataset, report.analyses["d"]) == [2]
+    with pytest.raises(HarnessError, match="no test tile 'x'; the first ones are s0_r00c00"):
+        choose_examples(run, replace(dataset, examples=("x",)), report.analyses["d"])
+
+
+def test_examples_differ_most_and_come_from_different_scenes():
+    values = {"a": np.zeros((1, 4, 1)), "b": np.array([[[3.0], [9.0], [8.0], [0.0]]])}
+    analysis = Analysis(list("wxyz"), ["s", "t", "t", "s"], ("sf",), values)
+    assert most_different(analysis, ["a", "b"], 3) == [1, 0, 2]
+
+
+def test_window_is_where_pictures_differ():
+    first = np.zeros((50, 50), np.uint8)
+    second = first.copy()
+    second[20:30, 35:45] = 200
+    assert choose_window([first, second]) == (20, 35, 10)
 
 
 def test_page_shows_failures_and_warns_about_demonstration_data(run, tmp_path):

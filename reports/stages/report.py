@@ -10,7 +10,7 @@ from reports.stages.common import report_arguments
 def main() -> None:
     """Parse the command line and write the page."""
     outline, output = report_arguments(main.__doc__ or "", "index.html to write")
-    write_text(output, render(read_report(outline)))
+    write_text(output, render(read_report(outline), output.parent))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,59 @@
+"""What methods cost, from the records of training and fusing."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from reports.outline import Outline
+from reports.scores import Run, read_record
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One method on one data set. None where nothing was recorded; times of the first seed.
+
+    milliseconds: an image, median after warm-up. memory: MiB, peak. hours: of one training.
+    """
+
+    dataset: str
+    row: str
+    title: str
+    parameters: int | None
+    gflops: float | None
+    milliseconds: float | None
+    memory: float | None
+    hours: float | None
+    hardware: str
+
+
+def costs(outline: Outline, runs: dict[str, list[Run]]) -> list[Cost]:
+    """Costs of every method's raw row, in table order; failed runs have none."""
+    found = []
+    for dataset in outline.datasets:
+        for row, seed, folder in outline.runs(dataset):
+            run = next(r for r in runs[dataset.name] if (r.row, r.seed) == (row, seed))
+            if "+" in row or seed != outline.method(row).seeds[0] or run.failure:
+                continue
+            training = folder / "training.json"
+            trained = read_record(training) if training.is_file() else {}
+            found.append(_cost(dataset.name, row, outline.method(row).title, run.fusing, trained))
+    return found
+
+
+def _cost(
+    dataset: str, row: str, title: str, fusing: dict[str, Any], training: dict[str, Any]
+) -> Cost:
+    details = fusing["details"]
+    seconds = training.get("wall_seconds")
+    machine = fusing["machine"]
+    processor = f"{machine.get('cpu', 'unknown processor')}, {machine.get('cores', '?')} cores"
+    return Cost(
+        dataset,
+        row,
+        title,
+        details.get("parameters"),
+        details.get("gflops"),
+        details.get("milliseconds_an_image"),
+        details.get("peak_memory_mib", fusing.get("peak_memory_mib")),
+        None if seconds is None else seconds / 3600,
+        f"{details.get('device', 'unknown device')}; {processor}",
+    )

@@ -1,0 +1,84 @@
+"""Which tiles and which part of them are shown: by a stated rule, or as configured."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+from harness.errors import HarnessError
+from reports.analysis import Analysis
+from reports.outline import DatasetOutline, Outline
+from reports.statistics import Values
+
+EXAMPLES = 3
+WINDOW_SHARE = 5
+RULE = (
+    "the tiles on which the methods differ most: largest variance between methods of the "
+    "standardised metric values, another scene for every example where there is one"
+)
+"""In words, for the page."""
+
+
+def choose_examples(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> list[int]:
+    """Indices of the example tiles: those named in the configuration, else by `RULE`.
+
+    Raises:
+        HarnessError: naming the tile, if the configuration names one that is not there.
+    """
+    if dataset.examples:
+        return [_find(analysis, dataset, name) for name in dataset.examples]
+    return most_different(analysis, _rows(outline, dataset, analysis), EXAMPLES)
+
+
+def _find(analysis: Analysis, dataset: DatasetOutline, name: str) -> int:
+    if name not in analysis.tiles:
+        known = ", ".join(analysis.tiles[:5])
+        raise HarnessError(
+            f"config: datasets: {dataset.name}: examples: no test tile {name!r}; "
+            f"the first ones are {known}"
+        )
+    return analysis.tiles.index(name)
+
+
+def _rows(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> list[str]:
+    shown = [
+        row
+        for row in dataset.rows
+        if row in analysis.values and outline.method(row).kind in ("baseline", "proposed")
+    ]
+    return shown if len(shown) > 1 else list(analysis.values)
+
+
+def most_different(analysis: Analysis, rows: list[str], count: int) -> list[int]:
+    """The `count` tiles with the largest spread between rows, at first one a scene."""
+    spread = _spread(analysis, rows)
+    order = [int(index) for index in np.argsort(-spread, kind="stable")]
+    first_of_scene = {analysis.scenes[index]: index for index in reversed(order)}.values()
+    leading = sorted(first_of_scene, key=order.index)
+    return [*leading, *(index for index in order if index not in leading)][:count]
+
+
+def _spread(analysis: Analysis, rows: list[str]) -> Values:
+    if not rows:
+        return np.zeros(len(analysis.tiles))
+    values = np.stack([analysis.by_tile[row] for row in rows])
+    scale = np.nanstd(np.where(np.isfinite(values), values, np.nan), axis=(0, 1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        between = np.var(values, axis=0) / scale**2
+    return np.asarray(np.where(np.isfinite(between), between, 0.0).mean(axis=1))
+
+
+def evenly(count: int, limit: int) -> list[int]:
+    """At most `limit` indices below `count`, evenly spread."""
+    return [int(i) for i in np.unique(np.linspace(0, count - 1, min(count, limit)).round())]
+
+
+def choose_window(pictures: list[NDArray[np.uint8]]) -> tuple[int, int, int]:
+    """Row, column and side of the square in which (H, W) pictures differ most."""
+    height, width = pictures[0].shape
+    side = max(min(height, width) // WINDOW_SHARE, 1)
+    spread = np.var(np.stack(pictures).astype(np.float64), axis=0)
+    means = uniform_filter(spread, side, mode="constant")
+    half = side // 2
+    inside = means[half : height - side + half + 1, half : width - side + half + 1]
+    y, x = np.unravel_index(int(np.argmax(inside)), inside.shape)
+    return int(y), int(x), side

@@ -1,0 +1,106 @@
+"""What the page's script reads: per-tile values, distributions and pictures of tiles."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.benchmark import Row
+from harness.store import TileStore
+from metrics import METRICS
+from reports.analysis import Analysis
+from reports.examples import choose_examples, evenly
+from reports.gallery import EMBEDDED_BYTES, Gallery, fused_stacks, tile_pictures
+from reports.outline import DatasetOutline, Outline
+
+POINTS = 400
+"""Tiles a data set whose values stand in the page; distributions are of all tiles."""
+QUANTILES = np.linspace(0, 1, 51)
+
+
+def explorer_data(
+    outline: Outline, analyses: dict[str, Analysis], folder: Path | None
+) -> dict[str, Any]:
+    """Everything the script needs, as JSON.
+
+    Args:
+        outline: of the run.
+        analyses: of its data sets.
+        folder: of the page, for the pictures that do not fit inside.
+    """
+    share = EMBEDDED_BYTES // max(len(outline.datasets), 1)
+    return {
+        "metrics": [
+            {
+                "name": name,
+                "title": METRICS[name].title,
+                "larger": METRICS[name].larger_is_better,
+            }
+            for name in outline.metrics
+        ],
+        "datasets": [
+            _dataset(outline, dataset, analyses[dataset.name], Gallery(folder, share))
+            for dataset in outline.datasets
+        ],
+    }
+
+
+def _dataset(
+    outline: Outline, dataset: DatasetOutline, analysis: Analysis, gallery: Gallery
+) -> dict[str, Any]:
+    store = TileStore(outline.results / dataset.name / "tiles")
+    rows = list(analysis.values)
+    shown = _shown(outline, dataset, analysis)
+    stacks = fused_stacks(outline, dataset, rows)
+    pictures = {
+        index: gallery.place(dataset.name, index, tile_pictures(store, stacks, index))
+        for index in shown
+    }
+    points = [*shown, *(i for i in evenly(len(analysis.tiles), POINTS) if i not in pictures)]
+    return {
+        "name": dataset.name,
+        "title": store.meta["title"],
+        "count": len(analysis.tiles),
+        "rows": [_row(outline, row) for row in rows],
+        "tiles": [
+            {
+                "name": analysis.tiles[index],
+                "scene": analysis.scenes[index],
+                "pictures": pictures.get(index) or None,
+            }
+            for index in points
+        ],
+        "values": {
+            row: [[_short(value) for value in column] for column in analysis.by_tile[row][points].T]
+            for row in rows
+        },
+        "quantiles": {row: _quantiles(analysis, row) for row in rows},
+    }
+
+
+def _shown(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> list[int]:
+    examples = choose_examples(outline, dataset, analysis)
+    others = evenly(len(analysis.tiles), outline.tiles)
+    return [*examples, *(index for index in others if index not in examples)][: outline.tiles]
+
+
+def _row(outline: Outline, row: str) -> dict[str, Any]:
+    method = outline.method(row)
+    stretch = Row.parse(row).stretch
+    title = method.title if stretch == "none" else f"{method.title}, {stretch}"
+    return {"name": row, "title": title, "kind": method.kind, "stretched": stretch != "none"}
+
+
+def _quantiles(analysis: Analysis, row: str) -> list[list[float | None]]:
+    columns = analysis.by_tile[row].T
+    defined = [column[np.isfinite(column)] for column in columns]
+    return [
+        [_short(value) for value in np.quantile(column, QUANTILES)] if len(column) else []
+        for column in defined
+    ]
+
+
+def _short(value: float) -> float | None:
+    """Five significant digits are more than a screen shows; JSON knows no NaN."""
+    return float(f"{value:.5g}") if math.isfinite(value) else None
