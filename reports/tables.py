@@ -155,14 +155,21 @@ class _Rows:
         return [self.row(method, title=label) for label, method in rows]
 
     def comparison(self, dataset: DatasetOutline) -> list[TableRow]:
-        """Rows of Tables 1 and 2: the printed methods first, then ours, controls last."""
-        absent = [m for m in dict.fromkeys(m for m, _ in self.printed) if m not in dataset.rows]
+        """Rows of Tables 1 and 2: baselines in the paper's order, others, ours, controls last."""
+        printed = list(dict.fromkeys(method for method, _ in self.printed))
+        absent = [method for method in printed if method not in dataset.rows]
         rows = [
             self.row(name) for name in dataset.rows if self.outline.method(name).kind != "ablation"
         ]
         rows += [self.row(method) for method in absent]
-        order = {"baseline": 0, "proposed": 1, "control": 2}
-        return sorted(rows, key=lambda row: order[self._kind(row.name)])
+        kinds = {"baseline": 0, "proposed": 1, "control": 2}
+        places = {method: place for place, method in enumerate(printed)}
+
+        def order(row: TableRow) -> tuple[int, int]:
+            method = Row.parse(row.name).method
+            return kinds[self._kind(row.name)], places.get(method, len(places))
+
+        return sorted(rows, key=order)
 
     def _kind(self, name: str) -> str:
         known = Row.parse(name).method in self.outline.methods
