@@ -61,7 +61,8 @@ def _spread(analysis: Analysis, rows: list[str]) -> Values:
     if not rows:
         return np.zeros(len(analysis.tiles))
     values = np.stack([analysis.by_tile[row] for row in rows])
-    scale = np.nanstd(np.where(np.isfinite(values), values, np.nan), axis=(0, 1))
+    columns = [column[np.isfinite(column)] for column in np.moveaxis(values, 2, 0)]
+    scale = np.array([column.std() if len(column) else 0.0 for column in columns])
     with np.errstate(invalid="ignore", divide="ignore"):
         between = np.var(values, axis=0) / scale**2
     return np.asarray(np.where(np.isfinite(between), between, 0.0).mean(axis=1))

@@ -1,6 +1,6 @@
-"""Pictures of the report, drawn from the tile store and the fused stacks."""
+"""Figures 1, 2, 6, 7, 8 and 9 of the paper, from the tile stores, fused stacks and features."""
 
-import base64
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -8,90 +8,242 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from PIL import Image
 
-from harness.colour import recompose
+from harness.files import atomic_path
 from harness.store import TileStore
+from reports import pictures
+from reports.analysis import Analysis
+from reports.examples import choose_examples, choose_window
+from reports.gallery import data_url, fused_stacks
 from reports.outline import DatasetOutline, Outline
-from reports.scores import Run
+from reports.pictures import Map, Picture
+from reports.printed import DATASETS, TITLES
 
 mpl.use("Agg")
-Picture = NDArray[np.uint8]
-EXAMPLES = 2
-COLUMNS = 6
+ORDER = ("umfusion", "limfusion", "itfuse", "tardal", "ydtr", "segfanet")
+"""Columns of Figures 2, 6 and 7, as printed."""
+PAGE_DPI = 100
+FILE_DPI = 220
+CELL = 1.35
+"""Inches of one picture."""
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Named pictures of one tile, in the order in which they are shown."""
+class Drawing:
+    """One figure: rows of (column title, picture), None where a method has no picture."""
 
-    tile: str
-    pictures: list[tuple[str, Picture]]
+    name: str
+    title: str
+    caption: str
+    rows: list[list[tuple[str, Picture | None]]]
+    labels: list[str]
+
+    @property
+    def alt(self) -> str:
+        """What a reader who does not see the picture should know."""
+        columns = ", ".join(title for title, _ in self.rows[0])
+        return f"{self.title}. Rows: {', '.join(self.labels)}. Columns: {columns}."
 
 
-def panels(outline: Outline, dataset: DatasetOutline, runs: list[Run]) -> list[Panel]:
-    """Sources and every method's fused picture, for the most differing test tiles."""
+@dataclass(frozen=True)
+class Example:
+    """One tile of one data set, with what the figures show of it."""
+
+    dataset: DatasetOutline
+    store: TileStore
+    index: int
+    name: str
+    fused: dict[str, Picture]
+    maps: dict[str, Map]
+
+    @property
+    def sources(self) -> list[tuple[str, Picture | None]]:
+        """The first two columns of every figure."""
+        return [
+            ("Visible", pictures.visible(self.store, self.index)),
+            ("Infrared", pictures.infrared(self.store, self.index)),
+        ]
+
+
+def drawings(outline: Outline, analyses: dict[str, Analysis]) -> list[Drawing]:
+    """All figures that the run has pictures for, in the paper's order."""
+    examples = {d.name: _examples(outline, d, analyses[d.name]) for d in outline.datasets}
+    every = [example for several in examples.values() for example in several]
+    shown = [example for several in examples.values() for example in several[:2]]
+    made = [*_feature_figures(shown)]
+    if every:
+        made.append(_comparison(outline, "2", every[:1], "the most different tile"))
+    for number, stands_for in (("6", "whu"), ("7", "potsdam")):
+        for dataset in outline.datasets:
+            several = examples[dataset.name]
+            if dataset.stands_for == stands_for and several:
+                # Figure 2 shows the first one already.
+                some = several[1:3] or several
+                made.append(_comparison(outline, number, some, DATASETS[stands_for]))
+    return sorted(made, key=lambda drawing: drawing.name)
+
+
+def _examples(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> list[Example]:
     store = TileStore(outline.results / dataset.name / "tiles")
-    stacks = {run.row: _stack(outline, dataset, run) for run in runs[::-1] if not run.failure}
-    stacks = {row: stacks[row] for row in dataset.rows if row in stacks}
-    names = store.names("test")
+    stacks = fused_stacks(outline, dataset, list(analysis.values))
+    maps = read_features(outline, dataset)
     return [
-        Panel(names[index], _pictures(outline, store, stacks, index))
-        for index in choose_tiles(list(stacks.values()), EXAMPLES)
+        Example(
+            dataset,
+            store,
+            index,
+            analysis.tiles[index],
+            {row: np.asarray(stack[index]) for row, stack in stacks.items()},
+            maps.get(index, {}),
+        )
+        for index in choose_examples(outline, dataset, analysis)
     ]
 
 
-def _stack(outline: Outline, dataset: DatasetOutline, run: Run) -> Picture:
-    folder = outline.results / dataset.name / run.row / f"seed{run.seed}"
-    return np.asarray(np.load(folder / "fused.npy", mmap_mode="r", allow_pickle=False))
+def read_features(outline: Outline, dataset: DatasetOutline) -> dict[int, dict[str, Map]]:
+    """Feature maps of `harness.stages.features` by tile; empty if none were kept."""
+    folder = outline.results / dataset.name / "segfanet"
+    for path in sorted(folder.glob("seed*/features.npz")):
+        with np.load(path, allow_pickle=False) as stored:
+            names = [name for name in stored.files if name != "tiles"]
+            tiles = stored["tiles"]
+            arrays = {name: stored[name] for name in names}
+        return {
+            int(tile): {name: array[place] for name, array in arrays.items()}
+            for place, tile in enumerate(tiles)
+        }
+    return {}
 
 
-def choose_tiles(stacks: list[Picture], count: int) -> list[int]:
-    """Indices of the tiles on which the methods differ most (mean pixel variance)."""
-    if not stacks:
-        return [0]
-    spread = [np.var([stack[i] for stack in stacks], axis=0).mean() for i in range(len(stacks[0]))]
-    return [int(index) for index in np.argsort(-np.array(spread), kind="stable")[:count]]
+def _comparison(outline: Outline, number: str, examples: list[Example], where: str) -> Drawing:
+    rows = []
+    for example in examples:
+        columns = [name for name in ORDER if name not in outline.methods]
+        known = [m.name for m in outline.methods.values() if m.kind in ("baseline", "proposed")]
+        added = [name for name in known if name not in ORDER and name in example.dataset.rows]
+        names = [*(name for name in ORDER if name in [*columns, *known]), *added]
+        luma = [example.fused[name] for name in names if name in example.fused]
+        window = choose_window(luma or [example.store.test.infrared(slice(0, 1))[0]])
+        row = [(title, _marked(picture, window)) for title, picture in example.sources]
+        row += [(_title(outline, name), _fused(example, name, window)) for name in names]
+        rows.append(row)
+    return Drawing(
+        f"figure{number}",
+        f"Figure {number}",
+        f"Sources and fused images, {where}. The yellow box marks a region; its enlargement "
+        "stands in the lower left corner.",
+        rows,
+        [f"{example.dataset.name}, {example.name}" for example in examples],
+    )
 
 
-def _pictures(
-    outline: Outline, store: TileStore, stacks: dict[str, Picture], index: int
-) -> list[tuple[str, Picture]]:
-    part = slice(index, index + 1)
-    rgb, infrared = store.test.rgb(part), store.test.infrared(part)
-    pictures = [("Visible", np.moveaxis(rgb[0], 0, 2)), ("Infrared", infrared[0])]
-    for row, stack in stacks.items():
-        colour = recompose(stack[part].astype(np.float32) / np.float32(255), rgb)[0]
-        label = outline.method(row).title + row_suffix(row)
-        pictures.append((label, (np.moveaxis(colour, 0, 2) * 255).astype(np.uint8)))
-    return pictures
+def _title(outline: Outline, name: str) -> str:
+    return outline.methods[name].title if name in outline.methods else TITLES[name]
 
 
-def row_suffix(row: str) -> str:
-    """How a row's stretch is shown behind its title."""
-    return f" ({row.partition('+')[2]})" if "+" in row else ""
+def _marked(picture: Picture | None, window: tuple[int, int, int]) -> Picture | None:
+    return None if picture is None else pictures.marked(picture, window)
 
 
-def draw_panel(panel: Panel) -> Figure:
-    """Draw a panel as a grid of pictures with their names above."""
-    lines = -(-len(panel.pictures) // COLUMNS)
-    figure = Figure(figsize=(2.0 * COLUMNS, 2.2 * lines), layout="constrained")
-    axes = np.atleast_1d(figure.subplots(lines, COLUMNS)).ravel()
-    for axis in axes:
-        axis.set_axis_off()
-    for axis, (title, picture) in zip(axes, panel.pictures, strict=False):
-        axis.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axis.set_title(title, fontsize=8, parse_math=False)
+def _fused(example: Example, name: str, window: tuple[int, int, int]) -> Picture | None:
+    if name not in example.fused:
+        return None
+    return pictures.marked(
+        pictures.fused(example.store, example.fused[name], example.index), window
+    )
+
+
+FEATURE_FIGURES = {
+    "1": ("Before alignment, f^S", "After alignment, f^R"),
+    "8": ("Segmentation, f^S", "Reconstructed, f^R", "Fusion, f^F"),
+}
+MAP_NAMES = ("segmentation", "aligned", "fusion")
+
+
+def _feature_figures(examples: list[Example]) -> Iterator[Drawing]:
+    mapped = [example for example in examples if set(MAP_NAMES) <= set(example.maps)]
+    for number, titles in FEATURE_FIGURES.items():
+        if mapped:
+            yield _features(number, titles, mapped)
+    attended = [example for example in mapped if "attention" in example.maps]
+    if attended:
+        yield _attention(attended)
+
+
+def _features(number: str, titles: tuple[str, ...], examples: list[Example]) -> Drawing:
+    shown = list(zip(titles, MAP_NAMES, strict=False))
+    limits = pictures.common_range([e.maps[name] for e in examples for _, name in shown])
+    rows = []
+    for example in examples:
+        height, width = example.store.test.tiles.shape[2:]
+        maps = [
+            (title, pictures.feature_map(example.maps[name], limits, (height, width)))
+            for title, name in shown
+        ]
+        rows.append([*example.sources, *maps])
+    return Drawing(
+        f"figure{number}",
+        f"Figure {number}",
+        "Features of SegFANet's first stage: mean absolute activation over channels, all maps of "
+        f"this figure on one scale from {limits[0]:.3g} (dark) to {limits[1]:.3g} (bright).",
+        rows,
+        [f"{example.dataset.name}, {example.name}" for example in examples],
+    )
+
+
+def _attention(examples: list[Example]) -> Drawing:
+    rows = []
+    for example in examples:
+        heat = pictures.heat_map(
+            example.maps["attention"], pictures.visible(example.store, example.index)
+        )
+        rows.append([*example.sources, ("Attention weights", heat)])
+    return Drawing(
+        "figure9",
+        "Figure 9",
+        "Weight that each position receives in the first cross attention module, averaged over "
+        "queries, over the visible picture; brightest is the largest weight of the tile.",
+        rows,
+        [f"{example.dataset.name}, {example.name}" for example in examples],
+    )
+
+
+def draw(drawing: Drawing) -> Figure:
+    """Draw a figure as a grid, column titles above, tile names at the left."""
+    height, width = len(drawing.rows), max(len(row) for row in drawing.rows)
+    layout = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+    figure = Figure(figsize=(CELL * width + 0.25, (CELL + 0.2) * height), layout=layout)
+    axes = figure.subplots(height, width, squeeze=False)
+    for axis in axes.ravel():
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.set_frame_on(False)
+    for line, row, label in zip(axes, drawing.rows, drawing.labels, strict=True):
+        line[0].set_ylabel(label, fontsize=6, parse_math=False)
+        for axis, (title, picture) in zip(line, row, strict=False):
+            axis.set_title(title, fontsize=8, pad=2, parse_math=False)
+            if picture is None:
+                axis.text(0.5, 0.5, "no output", ha="center", va="center", fontsize=8)
+            else:
+                axis.imshow(picture, interpolation="nearest")
     return figure
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG (150 dpi)."""
-    figure.savefig(path, format="png", dpi=150)
+def page_url(figure: Figure) -> str:
+    """A figure as a PNG data URL, in 256 colours to keep the page small."""
+    stream = BytesIO()
+    figure.savefig(stream, format="png", dpi=PAGE_DPI)
+    reduced = Image.open(stream).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    small = BytesIO()
+    reduced.save(small, format="png", optimize=True)
+    return data_url(small.getvalue())
 
 
-def data_url(figure: Figure) -> str:
-    """Encode a figure as a PNG data URL."""
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+def write_files(figure: Figure, folder: Path, name: str) -> None:
+    """Write a figure as PNG and PDF, the same bytes for the same pixels."""
+    with atomic_path(folder / f"{name}.png") as temporary:
+        figure.savefig(temporary, format="png", dpi=FILE_DPI)
+    with atomic_path(folder / f"{name}.pdf") as temporary:
+        figure.savefig(temporary, format="pdf", dpi=FILE_DPI, metadata={"CreationDate": None})

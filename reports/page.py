@@ -10,10 +10,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from harness.benchmark import Row
 from metrics import METRICS
 from reports.analysis import mean_ranks
+from reports.audit import describe_audit, read_audit
 from reports.costs import costs
 from reports.drawings import rank_picture
 from reports.examples import RULE
 from reports.explorer import explorer_data
+from reports.figures import draw, drawings, page_url, write_files
 from reports.formats import status_mark
 from reports.outline import Outline
 from reports.printed import DATASETS
@@ -34,16 +36,42 @@ def render(report: Report, folder: Path | None = None) -> str:
         folder: where the page will stand; pictures that do not fit inside it are written
             there, and left out if there is none.
     """
+    figures = _figures(report, folder)
     template = _environment().get_template("page.html")
     return template.render(
         **_results(report),
         **_background(report),
-        figures=[],
-        hero=None,
+        figures=figures,
+        hero=next((figure for figure in figures if figure["name"] == "figure2"), None),
         example_rule=RULE,
-        audits=[],
+        audits=_audits(report),
         explorer=explorer_data(report.outline, report.analyses, folder),
     )
+
+
+def _figures(report: Report, folder: Path | None) -> list[dict[str, str]]:
+    found = []
+    for drawing in drawings(report.outline, report.analyses):
+        figure = draw(drawing)
+        if folder is not None:
+            write_files(figure, folder / "figures", drawing.name)
+        words = {
+            "name": drawing.name,
+            "title": drawing.title,
+            "caption": drawing.caption,
+            "alt": drawing.alt,
+        }
+        found.append({**words, "url": page_url(figure)})
+    return found
+
+
+def _audits(report: Report) -> list[dict[str, Any]]:
+    found = []
+    for dataset in report.outline.datasets:
+        table = read_audit(report.outline.results / dataset.name / "audit.csv")
+        if table is not None:
+            found.append(describe_audit(report.outline, dataset.name, table))
+    return found
 
 
 def _environment() -> Environment:

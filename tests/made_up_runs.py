@@ -33,7 +33,10 @@ def make_store(folder, name="whu_like", scenes=TILES, classes=("a", "b"), prefix
     """Write a tile store of one-tile scenes with noise for pictures."""
 
     def read(y, x, height, width):
-        return np.random.default_rng(y).integers(0, 2, (5, height, width), dtype=np.uint8)
+        pixels = np.random.default_rng(y).integers(0, 2, (5, height, width), dtype=np.uint8)
+        if not classes:
+            pixels[4] = 255
+        return pixels
 
     made = tuple(Scene(f"{prefix}{i}", "test", SIDE, SIDE, read) for i in range(scenes))
     palette = tuple((9 * i, 0, 0) for i in range(len(classes)))

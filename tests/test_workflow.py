@@ -19,6 +19,9 @@ BROKEN = {
     "too_bright": ("return visible + 1", r"expected [0, 1]"),
 }
 
+REPORTING = dict.fromkeys(("tables", "examples", "features", "audit", "report", "complete"), 1)
+"""Jobs that follow when any value changes."""
+
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
@@ -45,6 +48,8 @@ def test_run_ends_with_a_report_and_records(finished):
     assert list(rows[0]) == ["dataset", "method", "seed", "tile", "sf", "ag", "scd", "vif"]
     assert (finished / "results/tables/table1_town.csv").is_file()
     assert (finished / "results/tables/table1_town.tex").is_file()
+    figures = {path.name for path in (finished / "results/report/figures").glob("f*")}
+    assert {f"figure{n}.{kind}" for n in (1, 2, 6, 8, 9) for kind in ("png", "pdf")} == figures
 
 
 def test_second_run_has_nothing_to_do(finished):
@@ -54,14 +59,14 @@ def test_second_run_has_nothing_to_do(finished):
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("metrics/vif.py", {"measure": 3, "tables": 1, "report": 1, "complete": 1}),
+        ("metrics/vif.py", {"measure": 3, **REPORTING}),
         (
             "baselines/average/control.py",
-            {"fuse": 2, "measure": 2, "tables": 1, "report": 1, "complete": 1},
+            {"fuse": 2, "measure": 2, **REPORTING},
         ),
         (
             "segfanet/model.py",
-            {"train": 1, "fuse": 1, "measure": 1, "tables": 1, "report": 1, "complete": 1},
+            {"train": 1, "fuse": 1, "measure": 1, **REPORTING},
         ),
         ("reports/templates/page.css", {"report": 1, "complete": 1}),
         ("baselines/visible/control.py", {}),
@@ -87,7 +92,7 @@ def test_changing_a_recipe_retrains_that_method_only(finished):
         plan = planned(finished)
     finally:
         path.write_text(before)
-    assert plan == {"train": 1, "fuse": 1, "measure": 1, "tables": 1, "report": 1, "complete": 1}
+    assert plan == {"train": 1, "fuse": 1, "measure": 1, **REPORTING}
 
 
 def test_named_targets(finished):

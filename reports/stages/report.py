@@ -10,6 +10,9 @@ from reports.stages.common import report_arguments
 def main() -> None:
     """Parse the command line and write the page."""
     outline, output = report_arguments(main.__doc__ or "", "index.html to write")
+    for name in ("figures", "tiles"):
+        # Declared outputs of the rule, also when a run has nothing to put there.
+        (output.parent / name).mkdir(parents=True, exist_ok=True)
     write_text(output, render(read_report(outline), output.parent))
 
 

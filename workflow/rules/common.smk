@@ -51,3 +51,14 @@ def scores_of(*kinds):
         for row, seed in BENCHMARK.runs(dataset)
         if not kinds or BENCHMARK.methods[Row.parse(row).method].kind in kinds
     ]
+
+
+def features_of():
+    """Feature maps of the data sets on which SegFANet is trained here."""
+    known = "segfanet" in BENCHMARK.methods and BENCHMARK.is_trained("segfanet")
+    seed = BENCHMARK.seeds("segfanet")[0] if known else 0
+    return [
+        f"results/{dataset}/segfanet/seed{seed}/features.npz"
+        for dataset in BENCHMARK.datasets
+        if known
+    ]

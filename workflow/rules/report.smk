@@ -20,15 +20,83 @@ rule tables:
         " --output {params.folder} > {log} 2>&1"
 
 
+rule examples:
+    input:
+        scores=scores_of(),
+        code=code_of("reports.stages.examples"),
+        printed=files_in("reports", "paper"),
+    output:
+        expand("results/{dataset}/examples.json", dataset=BENCHMARK.datasets),
+    log:
+        "logs/examples.log",
+    conda:
+        "../../environment.yml"
+    params:
+        outline=OUTLINE,
+    shell:
+        "python -m reports.stages.examples --outline {params.outline:q}"
+        " --output results > {log} 2>&1"
+
+
+rule features:
+    input:
+        tiles="results/{dataset}/tiles/prepare.json",
+        examples="results/{dataset}/examples.json",
+        weights=lambda wildcards: trained(wildcards, "checkpoint.pt"),
+        code=code_of("harness.stages.features"),
+        method=method_code,
+    output:
+        features="results/{dataset}/{row}/seed{seed}/features.npz",
+        record="results/{dataset}/{row}/seed{seed}/features.json",
+    log:
+        "logs/features/{dataset}.{row}.seed{seed}.log",
+    conda:
+        "../../environment.yml"
+    threads: THREADS
+    resources:
+        gpu=gpus(DEVICE),
+    params:
+        folder=subpath(input.tiles, parent=True),
+        options=lambda wildcards: as_json(spec_of(wildcards).options),
+        device=DEVICE,
+    shell:
+        "python -m harness.stages.features --tiles {params.folder} --method {wildcards.row}"
+        " --options {params.options:q} --checkpoint {input.weights}"
+        " --examples {input.examples} --seed {wildcards.seed} --device {params.device}"
+        " --threads {threads} --output {output.features} > {log} 2>&1"
+
+
+rule audit:
+    input:
+        scores=scores_of(),
+        code=code_of("reports.stages.audit"),
+        printed=files_in("reports", "paper"),
+    output:
+        expand("results/{dataset}/audit.csv", dataset=BENCHMARK.datasets),
+    log:
+        "logs/audit.log",
+    conda:
+        "../../environment.yml"
+    params:
+        outline=OUTLINE,
+    shell:
+        "python -m reports.stages.audit --outline {params.outline:q}"
+        " --output results > {log} 2>&1"
+
+
 rule report:
     input:
         scores=scores_of(),
+        audit=rules.audit.output,
+        features=features_of(),
         tables="results/tables/index.csv",
         code=code_of("reports.stages.report"),
         printed=files_in("reports", "paper"),
         templates=files_in("reports", "templates"),
     output:
-        "results/report/index.html",
+        page="results/report/index.html",
+        figures=directory("results/report/figures"),
+        tiles=directory("results/report/tiles"),
     log:
         "logs/report.log",
     conda:
@@ -37,7 +105,7 @@ rule report:
         outline=OUTLINE,
     shell:
         "python -m reports.stages.report --outline {params.outline:q}"
-        " --output {output} > {log} 2>&1"
+        " --output {output.page} > {log} 2>&1"
 
 
 rule complete:

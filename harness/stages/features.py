@@ -1,0 +1,95 @@
+"""Keep a network's inner features of a few tiles: `python -m harness.stages.features --help`.
+
+Works for every method whose call gives an object with the lists `segmentation`, `aligned`,
+`fusion` and `attention`, as `segfanet.model.Output` has them.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.contract import MethodFailure
+from harness.device import choose_device, make_deterministic
+from harness.errors import HarnessError
+from harness.files import atomic_path
+from harness.inference import load_method
+from harness.provenance import Record
+from harness.stages.common import find_method, method_parser, run
+from harness.store import Pairs, TileStore
+from harness.weights import choose_weights
+
+MAPS = ("segmentation", "aligned", "fusion")
+
+
+def main() -> None:
+    """Parse the command line and write the feature maps with their record."""
+    parser = method_parser(main.__doc__ or "")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="checkpoint.pt")
+    parser.add_argument("--examples", type=Path, required=True, help="JSON list of tile indices")
+    parser.add_argument("--output", type=Path, required=True, help="features.npz to write")
+    arguments = parser.parse_args()
+    spec = find_method(arguments.method, arguments.options)
+    tiles = json.loads(arguments.examples.read_text(encoding="utf-8"))
+    record = Record("features", {"method": spec.name, "tiles": tiles, "seed": arguments.seed})
+    make_deterministic(arguments.seed, arguments.threads)
+    store = TileStore(arguments.tiles)
+    maps: dict[str, Any] = {}
+    try:
+        device = choose_device(arguments.device)
+        weights = choose_weights(spec, checkpoint=arguments.checkpoint, file=None, mirrors=[])
+        path = weights.path if weights else None
+        method = load_method(spec, device, path, len(store.classes))
+        maps = features(method, store.test, tiles, device)
+    except HarnessError as failure:
+        # Figures without feature maps are better than no report.
+        record.fail(str(failure))
+        print(f"failed: {failure}")
+    with atomic_path(arguments.output) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, tiles=np.array(tiles, np.int64), **maps)
+    record.write(arguments.output.with_suffix(".json"), [arguments.output])
+
+
+def features(
+    method: Any, pairs: Pairs, tiles: list[int], device: torch.device
+) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
+    """Maps of the first stage, one a tile.
+
+    Returns:
+        `segmentation`, `aligned`, `fusion`: (T, h, w) mean absolute activation over channels;
+        `attention`: (T, p, p) mean weight that a position receives from all queries, and
+        missing where the method has no attention.
+
+    Raises:
+        MethodFailure: if the method's call gives no such object, or raises.
+    """
+    found: dict[str, list[Tensor]] = {}
+    for index in tiles:
+        part = slice(index, index + 1)
+        sources = [
+            torch.from_numpy(images[:, None].astype(np.float32) / 255).to(device)
+            for images in (pairs.infrared(part), pairs.visible(part))
+        ]
+        try:
+            with torch.no_grad():
+                output = method(*sources)
+            for name in MAPS:
+                found.setdefault(name, []).append(getattr(output, name)[0].abs().mean(1)[0])
+            for weights in output.attention[:1]:
+                found.setdefault("attention", []).append(_received(weights[0]))
+        except Exception as error:
+            raise MethodFailure(f"gives no features: {type(error).__name__}: {error}") from error
+    return {name: torch.stack(maps).float().cpu().numpy() for name, maps in found.items()}
+
+
+def _received(weights: Tensor) -> Tensor:
+    """(p², p²) weights, rows being queries → (p, p) mean weight of every key."""
+    side = round(weights.shape[1] ** 0.5)
+    return weights.mean(0).reshape(side, side)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,192 @@
+"""Protocol audit: how means and ranks move under choices that evaluators make differently."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+import metrics
+from harness.colour import luma
+from harness.errors import HarnessError
+from harness.store import INFRARED, TileStore
+from harness.stretch import STRETCHES
+from metrics import METRICS
+from reports.analysis import Analysis
+from reports.drawings import slope_picture
+from reports.examples import evenly
+from reports.gallery import fused_stacks
+from reports.outline import DatasetOutline, Outline
+
+TILES = 32
+"""Test tiles a data set that are measured once more for every choice."""
+COLUMNS = ["row", "choice", "metric", "value", "tiles"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way of measuring.
+
+    measures: metric of the tables → what is measured in its place; metrics that are left out
+    do not change. resize: side in pixels, None for native size. stretch: of the output.
+    """
+
+    name: str
+    title: str
+    measures: dict[str, str]
+    resize: int | None = None
+    stretch: str = "none"
+
+
+def choices(names: tuple[str, ...]) -> list[Choice]:
+    """Our protocol, then the other choices that concern one of the metrics."""
+    same = {name: name for name in names}
+    every = [
+        Choice("ours", "Our protocol", same),
+        Choice("resize224", "Resized to 224×224", same, resize=224),
+        Choice("minmax", "Min–max stretched", same, stretch="minmax"),
+        Choice("ag_mn1", "AG over (H−1)(W−1)", {"ag": "ag_mn1"}),
+        Choice("vif_mean", "VIF mean, not sum", {"vif": "vif_mean"}),
+        Choice("scd_uint8", "SCD on uint8 differences", {"scd": "scd_uint8"}),
+    ]
+    return [choice for choice in every if set(choice.measures) & set(names)]
+
+
+def measure_choices(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> pd.DataFrame:
+    """Measure the raw rows of methods and controls under every choice, on the same tiles.
+
+    Returns:
+        One line a row, choice and metric: the mean over the defined tiles (`COLUMNS`).
+    """
+    store = TileStore(outline.results / dataset.name / "tiles")
+    index = evenly(len(analysis.tiles), TILES)
+    rows = [
+        row for row in analysis.values if "+" not in row and outline.method(row).kind != "ablation"
+    ]
+    stacks = fused_stacks(outline, dataset, rows)
+    pixels = np.asarray(store.test.tiles[index])
+    rgb, infrared = pixels[:, :3], pixels[:, INFRARED]
+    lines = []
+    for choice in choices(outline.metrics):
+        fused = {row: _stretched(stack[index], rgb, choice) for row, stack in stacks.items()}
+        names = list(dict.fromkeys(choice.measures.values()))
+        found = metrics.score_methods(fused, infrared, luma(rgb), names, resize=choice.resize)
+        for row, values in found.items():
+            for metric, measured in choice.measures.items():
+                mean = _mean(values[measured])
+                lines.append((row, choice.name, metric, mean, len(index)))
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def _stretched(
+    fused: NDArray[np.uint8], rgb: NDArray[np.uint8], choice: Choice
+) -> NDArray[np.uint8]:
+    if choice.stretch == "none":
+        return fused
+    return STRETCHES[choice.stretch](fused.astype(np.float32) / np.float32(255), rgb)
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    defined = values[np.isfinite(values)]
+    return float(defined.mean()) if len(defined) else math.nan
+
+
+def read_audit(path: Path) -> pd.DataFrame | None:
+    """Read what the audit stage wrote; None if it did not run.
+
+    Raises:
+        HarnessError: naming the file, if it is damaged.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return pd.read_csv(path)[COLUMNS]
+    except (KeyError, ValueError) as error:
+        raise HarnessError(f"{path}: not an audit: {error}") from error
+
+
+def describe_audit(outline: Outline, dataset: str, table: pd.DataFrame) -> dict[str, Any]:
+    """What the page shows of one data set's audit."""
+    values = table.set_index(["row", "choice", "metric"])["value"]
+    found = choices(outline.metrics)
+    methods = [
+        row
+        for row in dict.fromkeys(table["row"])
+        if outline.method(row).kind in ("baseline", "proposed")
+    ]
+    return {
+        "dataset": dataset,
+        "tiles": int(table["tiles"].max()) if len(table) else 0,
+        "choices": [_effect(outline, choice, methods, values) for choice in found[1:]],
+        "lines": [
+            {
+                "title": outline.method(row).title,
+                "metric": metric,
+                "means": [float(values.get((row, c.name, metric), math.nan)) for c in found],
+            }
+            for row in dict.fromkeys(table["row"])
+            for metric in outline.metrics
+        ],
+    }
+
+
+def _effect(
+    outline: Outline, choice: Choice, methods: list[str], values: "pd.Series[float]"
+) -> dict[str, Any]:
+    concerned = [metric for metric in outline.metrics if metric in choice.measures]
+    before = _ranks([_mean_rank(methods, "ours", concerned, values, m) for m in methods])
+    after = _ranks([_mean_rank(methods, choice.name, concerned, values, m) for m in methods])
+    changes = [
+        values[m, choice.name, metric] / values[m, "ours", metric] - 1
+        for m in methods
+        for metric in concerned
+        if values[m, "ours", metric]
+    ]
+    known = [change for change in changes if math.isfinite(change)]
+    return {
+        "title": choice.title,
+        "summary": _words(before, after, known, concerned),
+        "picture": slope_picture([outline.method(m).title for m in methods], before, after)
+        if methods
+        else Markup(""),
+    }
+
+
+def _mean_rank(
+    methods: list[str],
+    choice: str,
+    concerned: list[str],
+    values: "pd.Series[float]",
+    method: str,
+) -> float:
+    """Mean over metrics of how many methods are better."""
+    total = 0
+    for metric in concerned:
+        sign = 1 if METRICS[metric].larger_is_better else -1
+        own = sign * values[method, choice, metric]
+        total += sum(sign * values[other, choice, metric] > own for other in methods)
+        # An undefined value beats nobody.
+        total += len(methods) if math.isnan(own) else 0
+    return total / len(concerned)
+
+
+def _ranks(scores: list[float]) -> list[int]:
+    """Places 1, 2, …, in the order of the scores; ties in the order of the list."""
+    order = sorted(range(len(scores)), key=lambda i: scores[i])
+    return [order.index(i) + 1 for i in range(len(scores))]
+
+
+def _words(before: list[int], after: list[int], changes: list[float], concerned: list[str]) -> str:
+    moved = sum(old != new for old, new in zip(before, after, strict=True))
+    names = ", ".join(metric.upper() for metric in concerned)
+    span = (
+        f"values change by {100 * min(changes):+.1f} to {100 * max(changes):+.1f} %"
+        if changes
+        else "no value to compare"
+    )
+    place = f"{moved} of {len(before)} methods change place" if moved else "no method changes place"
+    return f"{names}: {span}; {place}."
