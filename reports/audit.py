@@ -140,16 +140,16 @@ def _effect(
     concerned = [metric for metric in outline.metrics if metric in choice.measures]
     before = _ranks([_mean_rank(methods, "ours", concerned, values, m) for m in methods])
     after = _ranks([_mean_rank(methods, choice.name, concerned, values, m) for m in methods])
-    changes = [
-        values[m, choice.name, metric] / values[m, "ours", metric] - 1
-        for m in methods
+    changes = {
+        metric: [
+            change(values[m, "ours", metric], values[m, choice.name, metric], metric)
+            for m in methods
+        ]
         for metric in concerned
-        if values[m, "ours", metric]
-    ]
-    known = [change for change in changes if math.isfinite(change)]
+    }
     return {
         "title": choice.title,
-        "summary": _words(before, after, known, concerned),
+        "summary": _words(before, after, changes),
         "picture": slope_picture([outline.method(m).title for m in methods], before, after)
         if methods
         else Markup(""),
@@ -180,13 +180,29 @@ def _ranks(scores: list[float]) -> list[int]:
     return [order.index(i) + 1 for i in range(len(scores))]
 
 
-def _words(before: list[int], after: list[int], changes: list[float], concerned: list[str]) -> str:
+def change(before: float, after: float, metric: str) -> float:
+    """Relative change; absolute for a metric that may be negative, where ratios mean nothing."""
+    if METRICS[metric].range[0] < 0:
+        return after - before
+    return after / before - 1 if before else math.nan
+
+
+def change_text(value: float, metric: str) -> str:
+    """A change in words: per cent, or plain for a metric that may be negative."""
+    if math.isnan(value):
+        return ""
+    return f"{value:+.2f}" if METRICS[metric].range[0] < 0 else f"{100 * value:+.1f} %"
+
+
+def _words(before: list[int], after: list[int], changes: dict[str, list[float]]) -> str:
+    parts = []
+    for metric, values in changes.items():
+        known = [value for value in values if math.isfinite(value)]
+        if known:
+            low, high = (change_text(limit, metric) for limit in (min(known), max(known)))
+            parts.append(
+                f"{metric.upper()} {low}" if low == high else f"{metric.upper()} {low} … {high}"
+            )
     moved = sum(old != new for old, new in zip(before, after, strict=True))
-    names = ", ".join(metric.upper() for metric in concerned)
-    span = (
-        f"values change by {100 * min(changes):+.1f} to {100 * max(changes):+.1f} %"
-        if changes
-        else "no value to compare"
-    )
     place = f"{moved} of {len(before)} methods change place" if moved else "no method changes place"
-    return f"{names}: {span}; {place}."
+    return f"{'; '.join([*parts, place])}."

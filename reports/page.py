@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from harness.benchmark import Row
 from metrics import METRICS
 from reports.analysis import mean_ranks
-from reports.audit import describe_audit, read_audit
+from reports.audit import change, change_text, describe_audit, read_audit
 from reports.costs import costs
 from reports.drawings import rank_picture
 from reports.examples import RULE
@@ -166,22 +166,19 @@ def stretch_rewards(report: Report) -> list[dict[str, Any]]:
             row = Row.parse(name)
             if row.stretch == "none" or row.method not in analysis.values:
                 continue
-            pairs = [
-                (analysis.mean(row.method, m), analysis.mean(name, m)) for m in analysis.metrics
+            changes = [
+                change_text(change(analysis.mean(row.method, m), analysis.mean(name, m), m), m)
+                for m in analysis.metrics
             ]
             found.append(
                 {
                     "dataset": dataset.name,
                     "title": _title(report.outline, name),
                     "stretch": row.stretch,
-                    "changes": [_change(raw, stretched) for raw, stretched in pairs],
+                    "changes": changes,
                 }
             )
     return found
-
-
-def _change(raw: float, stretched: float) -> float:
-    return (stretched - raw) / abs(raw) if raw else math.nan
 
 
 def better(test: Comparison, metric: str) -> bool:
