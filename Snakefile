@@ -23,6 +23,9 @@ except HarnessError as error:
     raise WorkflowError(str(error))
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"

@@ -95,6 +95,13 @@ def test_changing_a_recipe_retrains_that_method_only(finished):
     assert plan == {"train": 1, "fuse": 1, "measure": 1, **REPORTING}
 
 
+def test_snakemake_s_own_report_builds(finished, tmp_path):
+    target = tmp_path / "report.html"
+    run = snakemake(finished, "--report", str(target))
+    assert run.returncode == 0, run.stdout[-2000:]
+    assert "training_log.csv" in target.read_text(encoding="utf-8")
+
+
 def test_named_targets(finished):
     for target in ("data", "baselines", "tables", "report"):
         assert planned(finished, target) == {}, target

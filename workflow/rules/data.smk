@@ -6,7 +6,11 @@ rule prepare:
         "results/{dataset}/tiles/train.npy",
         "results/{dataset}/tiles/test.npy",
         "results/{dataset}/tiles/manifest.csv",
-        "results/{dataset}/tiles/dataset.json",
+        report(
+            "results/{dataset}/tiles/dataset.json",
+            caption="../report/data.rst",
+            category="Data",
+        ),
         record="results/{dataset}/tiles/prepare.json",
     log:
         "logs/prepare/{dataset}.log",

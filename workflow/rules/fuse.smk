@@ -7,7 +7,11 @@ rule fuse:
         method=method_code,
     output:
         fused="results/{dataset}/{row}/seed{seed}/fused.npy",
-        record="results/{dataset}/{row}/seed{seed}/fused.json",
+        record=report(
+            "results/{dataset}/{row}/seed{seed}/fused.json",
+            caption="../report/fusing.rst",
+            category="Records",
+        ),
     log:
         "logs/fuse/{dataset}.{row}.seed{seed}.log",
     conda:

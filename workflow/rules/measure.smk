@@ -5,7 +5,11 @@ rule measure:
         record="results/{dataset}/{row}/seed{seed}/fused.json",
         code=code_of("harness.stages.measure"),
     output:
-        table="results/{dataset}/{row}/seed{seed}/scores.csv",
+        table=report(
+            "results/{dataset}/{row}/seed{seed}/scores.csv",
+            caption="../report/scores.rst",
+            category="Values",
+        ),
         record="results/{dataset}/{row}/seed{seed}/scores.json",
     log:
         "logs/measure/{dataset}.{row}.seed{seed}.log",

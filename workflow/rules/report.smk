@@ -7,7 +7,11 @@ rule tables:
         code=code_of("reports.stages.tables"),
         printed=files_in("reports", "paper"),
     output:
-        index="results/tables/index.csv",
+        index=report(
+            "results/tables/index.csv",
+            caption="../report/tables.rst",
+            category="Tables",
+        ),
     log:
         "logs/tables.log",
     conda:
@@ -26,7 +30,11 @@ rule examples:
         code=code_of("reports.stages.examples"),
         printed=files_in("reports", "paper"),
     output:
-        expand("results/{dataset}/examples.json", dataset=BENCHMARK.datasets),
+        report(
+            expand("results/{dataset}/examples.json", dataset=BENCHMARK.datasets),
+            caption="../report/examples.rst",
+            category="Figures",
+        ),
     log:
         "logs/examples.log",
     conda:
@@ -47,7 +55,11 @@ rule features:
         method=method_code,
     output:
         features="results/{dataset}/{row}/seed{seed}/features.npz",
-        record="results/{dataset}/{row}/seed{seed}/features.json",
+        record=report(
+            "results/{dataset}/{row}/seed{seed}/features.json",
+            caption="../report/features.rst",
+            category="Records",
+        ),
     log:
         "logs/features/{dataset}.{row}.seed{seed}.log",
     conda:
@@ -72,7 +84,11 @@ rule audit:
         code=code_of("reports.stages.audit"),
         printed=files_in("reports", "paper"),
     output:
-        expand("results/{dataset}/audit.csv", dataset=BENCHMARK.datasets),
+        report(
+            expand("results/{dataset}/audit.csv", dataset=BENCHMARK.datasets),
+            caption="../report/audit.rst",
+            category="Tables",
+        ),
     log:
         "logs/audit.log",
     conda:
@@ -94,8 +110,17 @@ rule report:
         printed=files_in("reports", "paper"),
         templates=files_in("reports", "templates"),
     output:
-        page="results/report/index.html",
-        figures=directory("results/report/figures"),
+        page=report(
+            "results/report/index.html",
+            caption="../report/page.rst",
+            category="Report",
+        ),
+        figures=report(
+            directory("results/report/figures"),
+            caption="../report/figures.rst",
+            category="Figures",
+            patterns=["{name}.png"],
+        ),
         tiles=directory("results/report/tiles"),
     log:
         "logs/report.log",
@@ -115,7 +140,11 @@ rule complete:
         report="results/report/index.html",
         code=code_of("reports.stages.complete"),
     output:
-        "results/report/complete.txt",
+        report(
+            "results/report/complete.txt",
+            caption="../report/complete.rst",
+            category="Report",
+        ),
     log:
         "logs/complete.log",
     conda:

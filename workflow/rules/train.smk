@@ -6,7 +6,11 @@ rule train:
     output:
         weights="results/{dataset}/{row}/seed{seed}/checkpoint.pt",
         record="results/{dataset}/{row}/seed{seed}/training.json",
-        losses="results/{dataset}/{row}/seed{seed}/training_log.csv",
+        losses=report(
+            "results/{dataset}/{row}/seed{seed}/training_log.csv",
+            caption="../report/training.rst",
+            category="Training",
+        ),
     log:
         "logs/train/{dataset}.{row}.seed{seed}.log",
     conda:

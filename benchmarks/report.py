@@ -1,0 +1,125 @@
+"""How long the report takes for a large run: `python -m benchmarks.report`.
+
+Started as a module, because `benchmarks/metrics.py` would hide the package `metrics`.
+
+Makes up per-image tables and fused stacks (sparse files, so that they cost no disk), then times
+what `make report` does without Snakemake: reading all tables, statistics, figures and the page.
+"""
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from harness.files import write_json
+from harness.provenance import Record
+from harness.store import TileRow, write_manifest
+from reports.formats import to_csv, to_latex, to_markdown
+from reports.outline import read_outline
+from reports.page import render
+from reports.run import read_report
+
+METRICS = ["sf", "ag", "scd", "vif"]
+METHODS = ["segfanet", "ydtr", "tardal", "umfusion", "itfuse", "limfusion"]
+CONTROLS = ["average", "visible", "infrared", "laplacian_pyramid", "loss_optimum", "maximum"]
+SIDE, SCENES = 320, 20
+LIMIT = 30
+
+
+def sparse(path, shape):
+    """Make a zeroed .npy file without writing its pixels."""
+    np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
+
+
+def make_store(folder, tiles):
+    """Write a tile store whose pictures are noise in the first tiles and black elsewhere."""
+    folder.mkdir(parents=True)
+    sparse(folder / "test.npy", (tiles, 5, SIDE, SIDE))
+    pixels = np.load(folder / "test.npy", mmap_mode="r+")
+    pixels[:: max(tiles // 30, 1)] = np.random.default_rng(0).integers(
+        0, 255, (5, SIDE, SIDE), np.uint8
+    )
+    write_manifest(
+        folder / "manifest.csv",
+        [TileRow("test", i, f"t{i}", f"s{i % SCENES}", 0, i, 0, 0) for i in range(tiles)],
+    )
+    meta = {
+        "title": "made up",
+        "classes": [],
+        "tiles": {"train": 0, "test": tiles},
+        "tiling": {"height": SIDE, "width": SIDE, "stride": SIDE},
+    }
+    write_json(folder / "dataset.json", meta)
+
+
+def make_run(folder, row, seed, tiles):
+    """Write what fuse and measure leave behind."""
+    folder.mkdir(parents=True)
+    sparse(folder / "fused.npy", (tiles, SIDE, SIDE))
+    values = np.random.default_rng([seed, *row.encode()]).normal(5, 1, (tiles, len(METRICS)))
+    table = pd.DataFrame(values.clip(0.1), columns=METRICS)
+    table["scd"] = table["scd"] / 10
+    labels = [("dataset", "d"), ("method", row), ("seed", seed)]
+    for place, (key, value) in enumerate([*labels, ("tile", [f"t{i}" for i in range(tiles)])]):
+        table.insert(place, key, value)
+    table.to_csv(folder / "scores.csv", index=False)
+    Record("measure", {}).write(folder / "scores.json", [folder / "scores.csv"])
+    Record("fuse", {}).write(folder / "fused.json", [])
+    record = json.loads((folder / "fused.json").read_text())
+    write_json(folder / "fused.json", {**record, "artefacts": {"fused.npy": f"{row}{seed}"}})
+
+
+def outline(folder, seeds):
+    """Outline of the made-up run."""
+    kinds = dict.fromkeys(METHODS, "baseline") | dict.fromkeys(CONTROLS, "control")
+    methods = [
+        {"name": n, "title": n, "kind": k, "seeds": seeds, "trained": True}
+        for n, k in (kinds | {"segfanet": "proposed"}).items()
+    ]
+    datasets = [{"name": "d", "rows": list(kinds), "stands_for": "whu"}]
+    value = {
+        "title": "benchmark",
+        "demonstration": False,
+        "metrics": METRICS,
+        "methods": methods,
+        "datasets": datasets,
+    }
+    return read_outline(json.dumps(value), folder)
+
+
+def main():
+    """Make the run up, time the report, print seconds, size and memory."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tiles", type=int, default=7000)
+    parser.add_argument("--seeds", type=int, default=3)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_store(folder / "d" / "tiles", arguments.tiles)
+        seeds = list(range(arguments.seeds))
+        for row in [*METHODS, *CONTROLS]:
+            for seed in seeds:
+                make_run(folder / "d" / row / f"seed{seed}", row, seed, arguments.tiles)
+        start = time.perf_counter()
+        report = read_report(outline(folder, seeds))
+        statistics = time.perf_counter() - start
+        for table in report.tables:
+            for write in (to_csv, to_latex, to_markdown):
+                write(table)
+        page = render(report, folder / "report")
+        seconds = time.perf_counter() - start
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        f"{len(METHODS) + len(CONTROLS)} methods, {arguments.tiles} tiles, {len(seeds)} seeds: "
+        f"tables and statistics {statistics:.1f} s, all {seconds:.1f} s (limit {LIMIT} s), "
+        f"page {len(page.encode()) / 1e6:.1f} MB, peak {memory:.0f} MiB"
+    )
+
+
+if __name__ == "__main__":
+    main()
