@@ -81,5 +81,7 @@ def choose_window(pictures: list[NDArray[np.uint8]]) -> tuple[int, int, int]:
     means = uniform_filter(spread, side, mode="constant")
     half = side // 2
     inside = means[half : height - side + half + 1, half : width - side + half + 1]
+    # The enlargement, twice the side, will cover the lower left corner.
+    inside[max(height - 3 * side, 0) :, : 2 * side] = -1
     y, x = np.unravel_index(int(np.argmax(inside)), inside.shape)
     return int(y), int(x), side

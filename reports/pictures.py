@@ -52,7 +52,7 @@ def marked(picture: Picture, window: tuple[int, int, int]) -> Picture:
 
 
 def _frame(picture: Picture, y: int, x: int, side: int) -> None:
-    width = max(side // 24, 1)
+    width = max(side // 24, 2)
     box = picture[y : y + side, x : x + side]
     for edge in (box[:width], box[-width:], box[:, :width], box[:, -width:]):
         edge[:] = YELLOW

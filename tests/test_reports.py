@@ -288,6 +288,10 @@ def test_window_is_where_pictures_differ():
     second = first.copy()
     second[20:30, 35:45] = 200
     assert choose_window([first, second]) == (20, 35, 10)
+    second[:] = 0
+    second[40:50, :10] = 200
+    y, x, side = choose_window([first, second])
+    assert y + side <= 30 or x >= 20, "the enlargement would cover it"
 
 
 def test_page_shows_failures_and_warns_about_demonstration_data(run, tmp_path):
