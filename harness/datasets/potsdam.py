@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from harness.datasets.base import Dataset, Scene
 from harness.datasets.options import parse_options
+from harness.datasets.potsdam_classes import CLASSES, PALETTE
 from harness.datasets.splits import choose_split, split_file
 from harness.errors import HarnessError
 from harness.holdings import PlaceOptions, check_pair, gather
@@ -27,15 +28,6 @@ SOURCES = "potsdam"
 DATA_FILES = (split_file("potsdam"),)
 """Files beside the code that decide what the tiles look like."""
 
-CLASSES = ("impervious surfaces", "building", "low vegetation", "tree", "car", "clutter")
-PALETTE = (
-    (255, 255, 255),
-    (0, 0, 255),
-    (0, 255, 255),
-    (0, 255, 0),
-    (255, 255, 0),
-    (255, 0, 0),
-)
 BORDER = (0, 0, 0)
 PICTURES = "4_Ortho_RGBIR.zip"
 LABELS = ("5_Labels_for_participants.zip", "5_Labels_all.zip")

@@ -11,19 +11,11 @@ from numpy.typing import NDArray
 
 from harness.datasets.base import Dataset, Scene
 from harness.datasets.options import parse_options
+from harness.datasets.potsdam_classes import CLASSES, PALETTE
 from harness.datasets.urban_scene import LABELS, Canvas, majority, photograph, radiance
 from harness.datasets.urban_town import build_town
 from harness.errors import HarnessError
 
-CLASSES = ("impervious surfaces", "building", "low vegetation", "tree", "car", "clutter")
-PALETTE = (
-    (255, 255, 255),
-    (0, 0, 255),
-    (0, 255, 255),
-    (0, 255, 0),
-    (255, 255, 0),
-    (255, 0, 0),
-)
 SPLITS = ("train", "test")
 LEAST = {"train_scenes": 1, "test_scenes": 1, "size": 41, "seed": 0}
 
