@@ -5,11 +5,13 @@ from typing import Any
 
 import jsonschema
 import yaml
+from referencing import Registry, Resource
 
 from harness.errors import HarnessError
 
 ROOT = Path(__file__).resolve().parent.parent
 """The repository: the folder that holds the Snakefile and the packages."""
+SCHEMAS = ROOT / "workflow" / "schemas"
 
 
 def read_yaml(path: Path) -> Any:
@@ -26,11 +28,16 @@ def check_schema(value: Any, schema_name: str, source: str) -> None:
     Raises:
         HarnessError: naming `source`, the place inside it, and every violation.
     """
-    schema = read_yaml(ROOT / "workflow" / "schemas" / f"{schema_name}.schema.yaml")
-    validator = jsonschema.Draft202012Validator(schema)
+    registry: Registry[Any] = Registry(retrieve=_other_schema)  # type: ignore[call-arg]
+    schema = read_yaml(SCHEMAS / f"{schema_name}.schema.yaml")
+    validator = jsonschema.Draft202012Validator(schema, registry=registry)
     problems = [
         f"  {error.json_path}: {error.message}"
         for error in sorted(validator.iter_errors(value), key=lambda error: error.json_path)
     ]
     if problems:
         raise HarnessError(f"{source} does not follow its schema:\n" + "\n".join(problems))
+
+
+def _other_schema(file: str) -> Resource[Any]:
+    return Resource.from_contents(read_yaml(SCHEMAS / file))

@@ -23,7 +23,9 @@ def blur(images: Tensor) -> Tensor:
     window = _gaussian(images.device, images.dtype)
     rows = window.view(1, 1, WINDOW, 1).expand(channels, 1, WINDOW, 1)
     columns = window.view(1, 1, 1, WINDOW).expand(channels, 1, 1, WINDOW)
-    return F.conv2d(F.conv2d(images, rows, groups=channels), columns, groups=channels)
+    # A variance is a small difference of large numbers: half precision would lose it.
+    with torch.autocast(images.device.type, enabled=False):
+        return F.conv2d(F.conv2d(images, rows, groups=channels), columns, groups=channels)
 
 
 class SourceMoments:
@@ -56,7 +58,11 @@ def ssim_many(images: Tensor, sources: tuple[SourceMoments, ...]) -> list[Tensor
 
 
 def ssim_maps(images: Tensor, sources: tuple[SourceMoments, ...]) -> list[Tensor]:
-    """SSIM with each source at every pixel whose window fits: (B, 1, H−10, W−10) each."""
+    """SSIM with each source at every pixel whose window fits: (B, 1, H−10, W−10) each.
+
+    Computed in the sources' precision, whatever that of `images` is.
+    """
+    images = images.to(sources[0].source.dtype)
     parts = [images, images * images, *(images * moments.source for moments in sources)]
     mean, square, *crosses = blur(torch.cat(parts, dim=1)).chunk(len(parts), dim=1)
     variance = square - mean**2

@@ -18,7 +18,7 @@ from harness.provenance import check_artefact
 from harness.registry import weight_source
 from harness.sources import CACHE, fetch
 from harness.state_dicts import unwrapped
-from harness.training import load_checkpoint
+from harness.training.checkpoints import load_checkpoint
 
 AUXILIARY = "auxiliary."
 """Submodule that a method needs in training alone, as discriminators; never in a weight file

@@ -6,23 +6,44 @@ from torch import Tensor
 
 from harness.datasets.base import IGNORE
 from harness.ssim import SourceMoments, ssim_many
+from harness.training.parallel import total
 
 DICE_SMOOTH = 0.05
 
 
-def similarity_loss(image: Tensor, sources: tuple[SourceMoments, ...]) -> Tensor:
-    """Σ (1 − SSIM(image, source)): Eq. 15 for the fused image, a summand of Eq. 16 for I_res,i."""
-    return torch.stack([1 - value for value in ssim_many(image, sources)]).sum()
+class Sources:
+    """The pair that images are compared with, at any size; its moments are computed once a size.
+
+    Args:
+        infrared: float32 (B, 1, H, W) in [0, 1].
+        visible: the luma, of the same shape.
+    """
+
+    def __init__(self, infrared: Tensor, visible: Tensor) -> None:
+        self.pair = infrared, visible
+        self._moments: dict[tuple[int, int], tuple[SourceMoments, ...]] = {}
+
+    def moments(self, size: tuple[int, int]) -> tuple[SourceMoments, ...]:
+        """Moments of both sources, resampled to (height, width)."""
+        if size not in self._moments:
+            self._moments[size] = tuple(SourceMoments(_shrink(x, size)) for x in self.pair)
+        return self._moments[size]
 
 
-def reconstruction_loss(images: list[Tensor], infrared: Tensor, visible: Tensor) -> Tensor:
+def similarity_loss(image: Tensor, sources: Sources) -> Tensor:
+    """Σ (1 − SSIM(image, source)): Eq. 15 for the fused image, a summand of Eq. 16 for I_res,i.
+
+    Args:
+        image: (B, 1, h, w) in [0, 1].
+        sources: compared at the image's size.
+    """
+    moments = sources.moments((image.shape[-2], image.shape[-1]))
+    return torch.stack([1 - value for value in ssim_many(image, moments)]).sum()
+
+
+def reconstruction_loss(images: list[Tensor], sources: Sources) -> Tensor:
     """Eqs. 16, 17: every IRM's image against both sources, resampled to the image's size."""
-    total = infrared.new_zeros(())
-    for image in images:
-        size = (image.shape[-2], image.shape[-1])
-        sources = tuple(SourceMoments(_shrink(source, size)) for source in (infrared, visible))
-        total = total + similarity_loss(image, sources)
-    return total
+    return torch.stack([similarity_loss(image, sources) for image in images]).sum()
 
 
 def _shrink(source: Tensor, size: tuple[int, int]) -> Tensor:
@@ -33,32 +54,40 @@ def _shrink(source: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def segmentation_loss(logits: Tensor, label: Tensor) -> Tensor:
-    """Eq. 18: cross entropy plus Dice over the pixels that have a label.
+    """Eq. 18: cross entropy plus Dice over the pixels that have a label; 0 if none has.
 
     Args:
         logits: (B, classes, H, W).
         label: int64 (B, H, W), class index or 255.
     """
+    target = one_hot(label, logits.shape[1])
+    # In single precision, whatever that of the network is.
+    log_shares = F.log_softmax(logits.to(target.dtype), 1)
+    # Written out, because torch's own is not repeatable on a GPU.
+    labelled = total(target.sum()).clamp(min=1)
+    cross_entropy = -total((log_shares * target).sum()) / labelled
+    return cross_entropy + dice_loss(log_shares.exp(), target)
+
+
+def one_hot(label: Tensor, classes: int) -> Tensor:
+    """int64 (B, H, W) → float32 (B, classes, H, W), all zero where a pixel has no label."""
     known = label != IGNORE
-    if not bool(known.any()):
-        return logits.sum() * 0.0
-    cross_entropy = F.cross_entropy(logits, label, ignore_index=IGNORE)
-    return cross_entropy + dice_loss(logits.softmax(1), label, known)
+    target = F.one_hot(label.where(known, 0), classes).movedim(-1, 1)
+    return (target * known[:, None]).to(torch.float32)
 
 
-def dice_loss(shares: Tensor, label: Tensor, known: Tensor) -> Tensor:
-    """Soft Dice loss, mean over the classes that occur in the labels.
+def dice_loss(shares: Tensor, target: Tensor) -> Tensor:
+    """Soft Dice loss, mean over the classes that occur in the labels; 0 if none occurs.
 
     Args:
-        shares: (B, classes, H, W), softmax of the logits.
-        label: int64 (B, H, W).
-        known: bool (B, H, W), False where a pixel has no label.
+        shares: float (B, classes, H, W), softmax of the logits.
+        target: float (B, classes, H, W) from `one_hot`.
     """
-    classes = shares.shape[1]
-    target = F.one_hot(label.where(known, 0), classes).movedim(-1, 1) * known[:, None]
-    shares = shares * known[:, None]
-    overlap = (shares * target).sum((0, 2, 3))
-    total = shares.sum((0, 2, 3)) + target.sum((0, 2, 3))
-    present = target.sum((0, 2, 3)) > 0
-    dice = (2 * overlap + DICE_SMOOTH) / (total + DICE_SMOOTH)
-    return 1 - dice[present].mean()
+    known = target.sum(1, keepdim=True)
+    overlap = total((shares * target).sum((0, 2, 3)))
+    size = total(target.sum((0, 2, 3)))
+    dice = (2 * overlap + DICE_SMOOTH) / (
+        total((shares * known).sum((0, 2, 3))) + size + DICE_SMOOTH
+    )
+    present = size > 0
+    return ((1 - dice) * present).sum() / present.sum().clamp(min=1)

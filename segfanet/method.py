@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from harness.contract import Batch
-from harness.ssim import SourceMoments
-from segfanet.losses import reconstruction_loss, segmentation_loss, similarity_loss
+from segfanet.losses import Sources, reconstruction_loss, segmentation_loss, similarity_loss
 from segfanet.model import Config, SegFANet, pad
 
 
@@ -31,13 +30,14 @@ class SegFANetMethod(SegFANet):
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
         """The three terms of Eq. 14, unweighted."""
         output = self(batch.infrared, batch.visible)
-        sources = SourceMoments(batch.infrared), SourceMoments(batch.visible)
+        sources = Sources(batch.infrared, batch.visible)
         terms = {
             "fusion": similarity_loss(output.fused, sources),
             "segmentation": segmentation_loss(output.logits, batch.label),
         }
         if self.config.irm:
-            terms["reconstruction"] = reconstruction_loss(
-                output.reconstructed, pad(batch.infrared), pad(batch.visible)
-            )
+            padded = pad(batch.infrared)
+            if padded.shape != batch.infrared.shape:
+                sources = Sources(padded, pad(batch.visible))
+            terms["reconstruction"] = reconstruction_loss(output.reconstructed, sources)
         return terms

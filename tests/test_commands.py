@@ -26,7 +26,8 @@ from harness.external import fuse_pictures, write_external_stack
 from harness.methods import MethodSpec, discover, read_method
 from harness.schema import ROOT
 from harness.store import Pairs
-from harness.training import Recipe, Training
+from harness.training.engine import Training
+from harness.training.recipe import Recipe
 
 
 @pytest.fixture

@@ -14,7 +14,14 @@ from harness.contract import Batch
 from harness.datasets.base import IGNORE
 from harness.methods import discover
 from harness.ssim import SourceMoments, ssim, ssim_many
-from segfanet.losses import dice_loss, reconstruction_loss, segmentation_loss, similarity_loss
+from segfanet.losses import (
+    Sources,
+    dice_loss,
+    one_hot,
+    reconstruction_loss,
+    segmentation_loss,
+    similarity_loss,
+)
 from segfanet.model import CAM, FFM, IRM, Config, SegFANet, pad
 
 VARIANTS = [name for name, spec in discover().items() if spec.kind in ("proposed", "ablation")]
@@ -63,19 +70,20 @@ def test_ssim_of_many_sources_is_ssim_of_each():
 
 def test_fusion_loss_is_zero_only_for_equal_images():
     a = images(0, 1, 1, 20, 20)
-    assert similarity_loss(a, (SourceMoments(a), SourceMoments(a))).item() == pytest.approx(0)
-    b = SourceMoments(images(1, 1, 1, 20, 20))
-    expected = 2 - ssim(a, b).item() - 1
-    assert similarity_loss(a, (SourceMoments(a), b)).item() == pytest.approx(expected)
+    assert similarity_loss(a, Sources(a, a)).item() == pytest.approx(0)
+    b = images(1, 1, 1, 20, 20)
+    expected = 2 - ssim(a, SourceMoments(b)).item() - 1
+    assert similarity_loss(a, Sources(a, b)).item() == pytest.approx(expected)
 
 
 def test_reconstruction_loss_sums_over_stages_at_their_size():
     infrared, visible = images(0, 1, 1, 48, 48), images(1, 1, 1, 48, 48)
-    assert reconstruction_loss([infrared], infrared, infrared).item() == pytest.approx(0, abs=1e-9)
-    one = reconstruction_loss([infrared], infrared, visible)
+    same, sources = Sources(infrared, infrared), Sources(infrared, visible)
+    assert reconstruction_loss([infrared], same).item() == pytest.approx(0, abs=1e-9)
+    one = reconstruction_loss([infrared], sources)
     half = images(2, 1, 1, 24, 24)
-    two = reconstruction_loss([half], infrared, visible)
-    both = reconstruction_loss([infrared, half], infrared, visible)
+    two = reconstruction_loss([half], sources)
+    both = reconstruction_loss([infrared, half], sources)
     assert both.item() == pytest.approx((one + two).item())
 
 
@@ -95,7 +103,7 @@ def test_dice_follows_its_definition_and_skips_absent_classes():
                     overlap += shares[0, cls, y, x].item() * hit
                     area += shares[0, cls, y, x].item() + hit
         scores.append((2 * overlap + 0.05) / (area + 0.05))
-    assert dice_loss(shares, label, known).item() == pytest.approx(1 - sum(scores) / 2)
+    assert dice_loss(shares, one_hot(label, 3)).item() == pytest.approx(1 - sum(scores) / 2)
 
 
 def test_segmentation_loss_ignores_unlabelled_pixels():

@@ -10,7 +10,11 @@ from torch import nn
 from harness.contract import MethodFailure
 from harness.device import make_deterministic
 from harness.errors import HarnessError
-from harness.training import Batches, Recipe, Training, load_checkpoint, write_log
+from harness.training.batches import Batches
+from harness.training.checkpoints import load_checkpoint
+from harness.training.engine import Training
+from harness.training.log import write_log
+from harness.training.recipe import Recipe
 
 TILES = np.random.default_rng(0).integers(0, 5, (5, 5, 44, 44), dtype=np.uint8)
 NAMES = [f"tile{i}" for i in range(5)]
@@ -53,14 +57,14 @@ class KilledError(Exception):
 
 def run_and_die(run, path, step):
     """Stop at the beginning of a step, as a kill would; the last checkpoint stays."""
-    advance = run._advance
+    advance = run.advance
 
     def mortal():
         if run.step == step:
             raise KilledError
-        advance()
+        return advance()
 
-    run._advance = mortal
+    run.advance = mortal
     with pytest.raises(KilledError):
         run.run(path)
 

@@ -3,8 +3,7 @@
 import torch
 from torch import Tensor
 
-from harness.ssim import SourceMoments
-from segfanet.losses import similarity_loss
+from segfanet.losses import Sources, similarity_loss
 
 
 class LossOptimum:
@@ -19,7 +18,7 @@ class LossOptimum:
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Optimise (B, 1, H, W) in [0, 1]."""
-        sources = SourceMoments(infrared), SourceMoments(visible)
+        sources = Sources(infrared, visible)
         with torch.enable_grad():
             pixels = ((infrared + visible) / 2).requires_grad_()
             optimiser = torch.optim.Adam([pixels], lr=self.learning_rate)

@@ -1,0 +1,1 @@
+"""Training shared by every trainable method: exact restarts, repeatable numbers."""

@@ -1,0 +1,95 @@
+"""Which tiles a step sees, and how they reach the device."""
+
+import math
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from harness.contract import Batch
+from harness.store import INFRARED, LABEL
+
+SYMMETRIES = 8
+"""Rotations by quarter turns, and their mirror images."""
+
+
+class Batches:
+    """The tiles of any step, computed from (seed, step) alone, so that restarts are exact.
+
+    Args:
+        tiles: (N, 5, H, W) uint8, usually a memory map.
+        size: tiles a step.
+        seed: decides their order.
+        parts: equal parts that a step's tiles are split into. The last batch of an epoch is
+            filled up with the epoch's first tiles where it would not split evenly.
+        augment: turn and mirror every tile at random.
+    """
+
+    def __init__(
+        self,
+        tiles: NDArray[np.uint8],
+        size: int,
+        seed: int,
+        *,
+        parts: int = 1,
+        augment: bool = False,
+    ) -> None:
+        self.tiles, self.size, self.seed = tiles, size, seed
+        self.parts, self.augment = parts, augment
+        self.per_epoch = math.ceil(len(tiles) / size)
+        self._reader = ThreadPoolExecutor(1, "tiles")
+        self._ahead: dict[tuple[int, int], Future[Tensor]] = {}
+
+    def indices(self, step: int) -> NDArray[np.int64]:
+        """Tile indices of a step, ascending; every epoch visits each tile once."""
+        epoch, place = divmod(step, self.per_epoch)
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.tiles))
+        chosen = order[place * self.size : (place + 1) * self.size]
+        missing = -len(chosen) % self.parts
+        return np.sort(np.concatenate([chosen, np.resize(order, missing)]))
+
+    def load(self, step: int, device: torch.device, part: int = 0) -> Batch:
+        """One part of a step's tiles as tensors on the device; reads the next step's ahead."""
+        tiles = self._ahead.pop((step, part), None) or self._read_later(step, part)
+        self._ahead[step + 1, part] = self._read_later(step + 1, part)
+        return to_batch(tiles.result().to(device, non_blocking=True))
+
+    def _read_later(self, step: int, part: int) -> Future[Tensor]:
+        return self._reader.submit(self._read, step, part)
+
+    def _read(self, step: int, part: int) -> Tensor:
+        indices = np.split(self.indices(step), self.parts)[part]
+        tiles = torch.from_numpy(self.tiles[indices])
+        if self.augment:
+            turns = np.random.default_rng([self.seed, step, part]).integers(
+                SYMMETRIES, size=len(tiles)
+            )
+            tiles = torch.stack([turned(*pair) for pair in zip(tiles, turns.tolist(), strict=True)])
+        return tiles.pin_memory() if torch.cuda.is_available() else tiles
+
+
+def to_batch(tiles: Tensor) -> Batch:
+    """Split uint8 tiles (B, 5, H, W), on any device, into what `training_loss` takes."""
+    infrared = tiles[:, INFRARED, None].to(torch.float32) / 255
+    return Batch(infrared, luma(tiles[:, :3])[:, None] / 255, tiles[:, LABEL].to(torch.int64))
+
+
+def luma(rgb: Tensor) -> Tensor:
+    """`harness.colour.luma` on the device: uint8 (..., 3, H, W) → float32 (..., H, W), 0-255.
+
+    The weighted sum stays below 2²⁴, where float32 is exact, so both round alike.
+    """
+    red, green, blue = rgb.to(torch.float32).unbind(-3)
+    return torch.round((299 * red + 587 * green + 114 * blue) / 1000)
+
+
+def turned(tile: Tensor, symmetry: int) -> Tensor:
+    """One of the eight symmetries of a square; of a tile that is none, of the four that fit."""
+    mirrored, quarters = divmod(symmetry, 4)
+    if tile.shape[-1] != tile.shape[-2]:
+        quarters -= quarters % 2
+    if mirrored:
+        tile = tile.flip(-1)
+    return torch.rot90(tile, quarters, (-2, -1)).contiguous()

@@ -1,0 +1,211 @@
+"""The training loop: steps, checkpoints, validation."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.allocator import keep_freed_memory
+from harness.contract import Batch, MethodFailure, TrainableMethod
+from harness.errors import HarnessError
+from harness.progress import progress
+from harness.training import log
+from harness.training.batches import Batches
+from harness.training.checkpoints import load_checkpoint, save_checkpoint
+from harness.training.parallel import (
+    average,
+    average_gradients,
+    rank,
+    synchronise_batch_norms,
+)
+from harness.training.precision import Precision
+from harness.training.recipe import Recipe
+from harness.training.validation import Validation
+
+BEST = "best.pt"
+"""Beside the checkpoint: the weights with the smallest validation loss so far."""
+
+
+class Training:
+    """One run of a method on one training split with one seed.
+
+    Args:
+        method: a torch module with `training_loss`.
+        recipe: how to train.
+        tiles: (N, 5, H, W) uint8 training split; N ≥ 1.
+        names: tile names, for messages.
+        seed: decides the order of tiles and what is random in a step; the caller has seeded
+            the initial weights.
+        device: where to train.
+        fingerprint: identifies method, options, recipe, seed and data; a partial checkpoint
+            with another fingerprint is not continued.
+        validation: what to measure between epochs; None for nothing.
+
+    Raises:
+        HarnessError: if there are no training tiles.
+    """
+
+    def __init__(
+        self,
+        method: TrainableMethod,
+        recipe: Recipe,
+        tiles: NDArray[np.uint8],
+        names: list[str],
+        seed: int,
+        device: torch.device,
+        fingerprint: str,
+        validation: Validation | None = None,
+    ) -> None:
+        if not len(tiles):
+            raise HarnessError("the data set has no training tiles; name some under `train`")
+        keep_freed_memory()
+        self.method = method
+        self.module: torch.nn.Module = method.to(device).train()  # type: ignore[attr-defined]
+        synchronise_batch_norms(self.module)
+        if recipe.compile:
+            self.module.compile()
+        self.recipe, self.names, self.device, self.seed = recipe, names, device, seed
+        self.fingerprint, self.validation = fingerprint, validation
+        self.batches = Batches(
+            tiles, recipe.batch, seed, parts=recipe.parts, augment=recipe.augment
+        )
+        self.total = recipe.total_steps(len(tiles))
+        self.precision = Precision(recipe.precision, device)
+        self.optimiser = torch.optim.Adam(
+            self.module.parameters(), lr=recipe.learning_rate, betas=recipe.betas, fused=True
+        )
+        self.step = 0
+        self.log: list[dict[str, float]] = []
+        self.best: dict[str, float] = {}
+
+    def run(self, partial: Path) -> None:
+        """Train to the end, continuing from `partial` and refreshing it on the way.
+
+        `best.pt` and, where TensorBoard is installed, `tensorboard/` appear beside it.
+
+        Raises:
+            MethodFailure: if the method raises or a loss is not finite.
+        """
+        self._resume(partial)
+        board = log.TensorBoard(partial.with_name("tensorboard"), self.step) if not rank() else None
+        saved = logged = time.monotonic()
+        tiles = 0
+        for step in progress(range(self.step, self.total), "training", start=self.step):
+            terms = self.advance()
+            tiles += self.recipe.batch
+            if log.is_due(self.step, self.total):
+                now = time.monotonic()
+                self.log.append(self._row(terms, tiles / (now - logged)))
+                tiles, logged = 0, now
+                if board:
+                    board.add(self.log[-1])
+            validated = self._is_validated(step + 1)
+            if validated:
+                self._validate(partial.with_name(BEST))
+            late = time.monotonic() - saved > self.recipe.checkpoint_seconds
+            if (late or validated) and self.step < self.total:
+                self.save(partial)
+                saved = time.monotonic()
+        if board:
+            board.close()
+
+    def advance(self) -> dict[str, torch.Tensor]:
+        """Take one optimiser step; give its loss terms, as seen by all processes."""
+        # What is random in a step depends on (seed, step) alone: a restart needs no more.
+        spawned = np.random.SeedSequence([self.seed, self.step, rank()])
+        torch.manual_seed(int(spawned.generate_state(1, np.uint64)[0]))
+        self.optimiser.zero_grad(set_to_none=True)
+        parts = [self._pass(part) for part in range(self.recipe.accumulate)]
+        average_gradients(self.module)
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.recipe.rate(self.step, self.total)
+        self.precision.step(self.optimiser)
+        self.step += 1
+        return {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
+
+    def _pass(self, part: int) -> dict[str, torch.Tensor]:
+        """Forward and backward over one part of the step's tiles; the terms, detached."""
+        batch = self.batches.load(self.step, self.device, part * self.recipe.processes + rank())
+        terms = self._terms(batch)
+        loss = torch.stack(list(terms.values())).sum()
+        values = average(torch.stack([term.detach() for term in terms.values()]))
+        seen = dict(zip(terms, values, strict=True))
+        self._guard(seen)
+        self.precision.backward(loss / self.recipe.accumulate)
+        return seen
+
+    def _terms(self, batch: Batch) -> dict[str, torch.Tensor]:
+        try:
+            with self.precision.forward():
+                return self.method.training_loss(batch)
+        except Exception as error:
+            reason = f"training step {self.step}: {type(error).__name__}: {error}"
+            raise MethodFailure(reason) from error
+
+    def _guard(self, terms: dict[str, torch.Tensor]) -> None:
+        if bool(torch.isfinite(torch.stack(list(terms.values()))).all()):
+            return
+        broken = ", ".join(name for name, term in terms.items() if not bool(torch.isfinite(term)))
+        tiles = ", ".join(self.names[i] for i in self.batches.indices(self.step))
+        raise MethodFailure(f"training step {self.step}: {broken} not finite on tiles {tiles}")
+
+    def _row(self, terms: dict[str, torch.Tensor], rate: float) -> dict[str, float]:
+        values = {name: term.item() for name, term in terms.items()}
+        loss = sum(values.values())
+        return {"step": self.step, **values, "loss": loss, "images_s": round(rate, 3)}
+
+    def _is_validated(self, step: int) -> bool:
+        every = self.recipe.validate_every * self.batches.per_epoch
+        return self.validation is not None and (step == self.total or step % every == 0)
+
+    def _validate(self, best: Path) -> None:
+        """Add a line to the log, and keep the weights if no earlier ones were better."""
+        assert self.validation is not None
+        self.module.eval()
+        values = self.validation.measure(self.method, self.device)
+        self.module.train()
+        self.log.append({"step": self.step, **values})
+        if not self.best or values["validation_loss"] < self.best["loss"]:
+            self.best = {"step": self.step, "loss": values["validation_loss"]}
+            if not rank():
+                save_checkpoint(best, {"model": self.module.state_dict(), **self.best})
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint atomically: weights, optimiser, step, log."""
+        if rank():
+            return
+        state = {
+            "fingerprint": self.fingerprint,
+            "step": self.step,
+            "model": self.module.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": self.precision.scaler.state_dict(),
+            "log": self.log,
+            "best": self.best,
+        }
+        save_checkpoint(path, state)
+
+    def save_selected(self, path: Path) -> None:
+        """Write the final checkpoint: the last weights, or the best ones if the recipe says so."""
+        if self.recipe.select == "best":
+            self.module.load_state_dict(load_checkpoint(path.with_name(BEST))["model"])
+        self.save(path)
+
+    def _resume(self, path: Path) -> None:
+        if not path.is_file():
+            return
+        try:
+            state = load_checkpoint(path)
+        except HarnessError as error:
+            print(f"{error}; starting again")
+            return
+        if state.get("fingerprint") != self.fingerprint:
+            print(f"{path}: belongs to other settings; starting again")
+            return
+        self.module.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.precision.scaler.load_state_dict(state["scaler"])
+        self.step, self.log, self.best = state["step"], state["log"], state["best"]
+        print(f"continuing from step {self.step} of {self.total}")

@@ -1,0 +1,88 @@
+"""What processes that train together exchange: sums, gradients, and batch norm's statistics.
+
+Every function does nothing in a process that trains alone. The statistics are exchanged so
+that several processes minimise the same loss as one that sees the whole batch.
+"""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+
+def processes() -> int:
+    """Number of processes that train together."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Place of this process among them; 0 writes the files."""
+    return dist.get_rank() if processes() > 1 else 0
+
+
+def total(values: Tensor) -> Tensor:
+    """Sum over the processes; gradients flow back to all of them."""
+    return all_reduce(values) if processes() > 1 else values  # type: ignore[no-untyped-call]
+
+
+def average(values: Tensor) -> Tensor:
+    """Mean over the processes, without gradients."""
+    if processes() > 1:
+        values = values.clone()
+        dist.all_reduce(values)
+        values /= processes()
+    return values
+
+
+def average_gradients(module: nn.Module) -> None:
+    """Replace every gradient by its mean over the processes, in one exchange."""
+    if processes() == 1:
+        return
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    mean = average(torch.cat([gradient.flatten() for gradient in gradients]))
+    parts = torch.split(mean, [gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view_as(gradient))
+
+
+class SyncedBatchNorm(nn.BatchNorm2d):
+    """Batch norm over the batches of all processes.
+
+    torch's own needs a GPU. Mean and variance are summed in two passes, because the variance
+    from a sum of squares loses digits.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, c, h, w) → the same shape; every process has the same B."""
+        if not self.training:
+            return super().forward(x)
+        count = x.numel() // x.shape[1] * processes()
+        mean = total(x.sum((0, 2, 3))) / count
+        centred = x - mean[:, None, None]
+        variance = total((centred**2).sum((0, 2, 3))) / count
+        self._remember(mean.detach(), variance.detach() * count / (count - 1))
+        scale = self.weight * torch.rsqrt(variance + self.eps)
+        return centred * scale[:, None, None] + self.bias[:, None, None]
+
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        momentum = self.momentum or 0.1
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, momentum)  # type: ignore[union-attr]
+            self.running_var.lerp_(variance, momentum)  # type: ignore[union-attr]
+            self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
+
+
+def synchronise_batch_norms(module: nn.Module) -> None:
+    """Let every two-dimensional batch norm below `module` see the batches of all processes."""
+    for name, child in module.named_children():
+        if type(child) is nn.BatchNorm2d and processes() > 1:
+            synced = SyncedBatchNorm(child.num_features, child.eps, child.momentum)
+            synced.weight, synced.bias = child.weight, child.bias
+            synced.load_state_dict(child.state_dict())
+            setattr(module, name, synced.to(child.weight.device))
+        else:
+            synchronise_batch_norms(child)

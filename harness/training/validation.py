@@ -1,0 +1,64 @@
+"""Measuring a method between epochs, on training scenes held back from training."""
+
+import importlib
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.contract import TrainableMethod
+from harness.store import Pairs
+from harness.stretch import quantise
+from harness.training.batches import to_batch
+
+
+def held_back(scenes: list[str], share: float) -> int:
+    """Number of tiles at the end of the training split to hold back.
+
+    Whole scenes, because neighbouring tiles resemble each other; single tiles where that
+    would leave nothing to train on.
+
+    Args:
+        scenes: the scene of every training tile, two or more.
+        share: of the tiles, in (0, 1).
+    """
+    start = max(1, len(scenes) - math.ceil(share * len(scenes)))
+    return len(scenes) - (scenes.index(scenes[start]) or start)
+
+
+class Validation:
+    """The loss and the paper's metrics over held-back tiles, always the same.
+
+    Args:
+        tiles: (N, 5, H, W) uint8.
+        batch: tiles a forward pass.
+    """
+
+    def __init__(self, tiles: NDArray[np.uint8], batch: int) -> None:
+        self.tiles, self.batch = tiles, batch
+        # Not by an import statement: code that is imported decides which weights are out of
+        # date, and a metric changes what is logged here, never a weight.
+        self._metrics = importlib.import_module("metrics")
+
+    def measure(self, method: TrainableMethod, device: torch.device) -> dict[str, float]:
+        """Means over the tiles: `validation_loss`, its terms, each metric; method in eval."""
+        starts = range(0, len(self.tiles), self.batch)
+        columns: dict[str, list[NDArray[np.float64]]] = {}
+        for part in (slice(start, start + self.batch) for start in starts):
+            for name, values in self._measure(method, device, part).items():
+                columns.setdefault(f"validation_{name}", []).append(values)
+        return {name: float(np.concatenate(values).mean()) for name, values in columns.items()}
+
+    def _measure(
+        self, method: TrainableMethod, device: torch.device, part: slice
+    ) -> dict[str, NDArray[np.float64]]:
+        pairs = Pairs(self.tiles[part])
+        batch = to_batch(torch.from_numpy(np.array(pairs.tiles)).to(device))
+        with torch.no_grad():
+            terms = {name: term.item() for name, term in method.training_loss(batch).items()}
+            fused = method.fuse(batch.infrared, batch.visible).cpu().numpy()[:, 0]
+        every = slice(None)
+        scores = self._metrics.score(quantise(fused), pairs.infrared(every), pairs.visible(every))
+        losses = {"loss": sum(terms.values()), **terms}
+        return {**{name: np.full(len(pairs), v) for name, v in losses.items()}, **scores}
