@@ -58,6 +58,12 @@ class Job:
             "threads": self.threads,
         }
 
+    def fingerprint(self) -> str:
+        """Identifies everything that a checkpoint depends on."""
+        store = TileStore(self.tiles)
+        tiles = {"data": store.meta, "tiles": store.names("train")}
+        return sha256_json({**self.config, **tiles})
+
     @property
     def partial(self) -> Path:
         """Checkpoint of an unfinished training."""
@@ -156,9 +162,8 @@ def _start(job: Job, recipe: Recipe, store: TileStore, device: torch.device) -> 
         kept = len(names) - held_back(scenes, recipe.validation_share)
         validation = Validation(tiles[kept:], recipe.batch)
         tiles, names = tiles[:kept], names[:kept]
-    fingerprint = sha256_json({**job.config, "data": store.meta, "tiles": store.names("train")})
     return Training(
-        method, recipe, tiles, names, job.seed, device, fingerprint, validation=validation
+        method, recipe, tiles, names, job.seed, device, job.fingerprint(), validation=validation
     )
 
 

@@ -4,10 +4,11 @@ Every function does nothing in a process that trains alone. The statistics are e
 that several processes minimise the same loss as one that sees the whole batch.
 """
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 
 def processes() -> int:
@@ -20,9 +21,25 @@ def rank() -> int:
     return dist.get_rank() if processes() > 1 else 0
 
 
+class _Sum(torch.autograd.Function):
+    """Sum over the processes, whose gradient is the sum of their gradients."""
+
+    @staticmethod
+    def forward(context: Any, values: Tensor) -> Tensor:
+        summed = values.clone()
+        dist.all_reduce(summed)
+        return summed
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> Tensor:
+        summed = gradients[0].contiguous().clone()
+        dist.all_reduce(summed)
+        return summed
+
+
 def total(values: Tensor) -> Tensor:
     """Sum over the processes; gradients flow back to all of them."""
-    return all_reduce(values) if processes() > 1 else values  # type: ignore[no-untyped-call]
+    return _Sum.apply(values) if processes() > 1 else values  # type: ignore[no-untyped-call]
 
 
 def average(values: Tensor) -> Tensor:
