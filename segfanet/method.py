@@ -6,7 +6,7 @@ from torch import Tensor
 
 from harness.contract import Batch
 from segfanet.losses import Sources, reconstruction_loss, segmentation_loss, similarity_loss
-from segfanet.model import Config, SegFANet, pad
+from segfanet.model import Config, Output, SegFANet, pad
 
 
 class SegFANetMethod(SegFANet):
@@ -29,7 +29,10 @@ class SegFANetMethod(SegFANet):
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
         """The three terms of Eq. 14, unweighted."""
-        output = self(batch.infrared, batch.visible)
+        return self.losses(self(batch.infrared, batch.visible), batch)
+
+    def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """The terms from what the network made of the batch."""
         sources = Sources(batch.infrared, batch.visible)
         terms = {
             "fusion": similarity_loss(output.fused, sources),

@@ -80,7 +80,7 @@ def train(job: Job) -> dict[str, Any]:
     """
     count = _recipe(job).processes
     if count == 1:
-        return _train_here(job)
+        return _train_here(job, choose_device(job.device))
     context = torch.multiprocessing.get_context("spawn")
     answers: Any = context.SimpleQueue()
     with tempfile.TemporaryDirectory() as folder:
@@ -110,12 +110,13 @@ def _what_ended(error: ProcessException, count: int) -> str:
 
 def _join(rank: int, job: Job, count: int, meeting: str, answers: Any) -> None:
     """What each of several processes runs."""
-    backend = "nccl" if _device(job, rank).type == "cuda" else "gloo"
+    device = choose_device(job.device)
+    backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(
         backend, init_method=f"file://{meeting}", rank=rank, world_size=count, timeout=PATIENCE
     )
     try:
-        details = _train_here(job, rank)
+        details = _train_here(job, device)
     except MethodFailure as failure:
         answers.put(("failure", str(failure)))
         raise
@@ -124,22 +125,15 @@ def _join(rank: int, job: Job, count: int, meeting: str, answers: Any) -> None:
     dist.destroy_process_group()
 
 
-def _device(job: Job, rank: int) -> torch.device:
-    device = choose_device(job.device)
-    if device.type == "cuda" and _recipe(job).processes > 1:
-        return torch.device("cuda", rank)
-    return device
-
-
 def _recipe(job: Job) -> Recipe:
     return Recipe(**{key: value for key, value in job.recipe.items() if key != "labels"})
 
 
-def _train_here(job: Job, rank: int = 0) -> dict[str, Any]:
+def _train_here(job: Job, device: torch.device) -> dict[str, Any]:
     recipe = _recipe(job)
     make_deterministic(job.seed, max(1, job.threads // recipe.processes))
     store = TileStore(job.tiles)
-    training = _start(job, recipe, store, _device(job, rank))
+    training = _start(job, recipe, store, device)
     training.run(job.partial)
     training.save_selected(job.output)
     return {**_details(training), "classes": len(store.classes)}
