@@ -78,14 +78,21 @@ def planned(folder, *targets):
 
 def add_method(folder, name, body, **extra):
     """Write a method folder: `body` is what `fuse` does."""
-    method = folder / "baselines" / name
-    method.mkdir(parents=True)
     lines = [f"name: {name}", f"title: {name}", "entry: code:Method"]
     lines += [f"{key}: {value}" for key, value in extra.items()]
-    (method / "method.yaml").write_text("\n".join(lines) + "\n")
-    (method / "code.py").write_text(
+    code = (
         f"import torch\n\n\nclass Method:\n    def fuse(self, infrared, visible):\n        {body}\n"
     )
+    return add_method_files(folder, name, "\n".join(lines) + "\n", {"code.py": code})
+
+
+def add_method_files(folder, name, description, files):
+    """Write a method folder from the text of its files."""
+    method = folder / "baselines" / name
+    method.mkdir(parents=True)
+    (method / "method.yaml").write_text(description)
+    for file, text in files.items():
+        (method / file).write_text(text)
     return method
 
 
