@@ -13,7 +13,7 @@ from metrics.arrays import Image, Values, per_image
 from metrics.filters import filter_valid
 from metrics.histograms import entropy, histogram, mutual_information
 from metrics.moments import FLAT
-from metrics.ms_ssim import WEIGHTS
+from metrics.ms_ssim import mean_of_blocks, pair_ms_ssim
 from metrics.nabf import added_edges
 from metrics.ssim import WINDOW, similarity
 from metrics.vif import NOISE, gain_and_residual
@@ -73,25 +73,12 @@ def _ssim(fused: Image, infrared: Image, visible: Image) -> float:
 
 
 def _ms_ssim(fused: Image, infrared: Image, visible: Image) -> float:
-    return sum(_multiscale(fused * OVERSCALE, s * OVERSCALE) for s in (infrared, visible))
-
-
-def _multiscale(x: Image, y: Image) -> float:
-    product = 1.0
-    for scale, weight in enumerate(WEIGHTS):
-        if scale:
-            x, y = _halve(x), _halve(y)
-        similar, structure = similarity(x, y)
-        term = similar if scale == len(WEIGHTS) - 1 else structure
-        product *= max(term, 0.0) ** weight
-    return product
+    scaled = fused * OVERSCALE
+    return sum(pair_ms_ssim(scaled, s * OVERSCALE, _halve) for s in (infrared, visible))
 
 
 def _halve(image: Image) -> Image:
-    padded = np.pad(image, [(side % 2, side % 2) for side in image.shape])
-    height, width = (side // 2 for side in padded.shape)
-    blocks = padded[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
-    return np.asarray(blocks.mean(axis=(1, 3)))
+    return mean_of_blocks(np.pad(image, [(side % 2, side % 2) for side in image.shape]))
 
 
 def _vif(fused: Image, infrared: Image, visible: Image) -> float:

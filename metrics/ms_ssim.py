@@ -1,5 +1,7 @@
 """MS-SSIM, structural similarity over five scales, summed over both sources."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -34,23 +36,24 @@ def ms_ssim(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values
     return per_image(_ms_ssim, fused, infrared, visible, metric="ms_ssim", minimum=MIN_SIZE)
 
 
-def pair_ms_ssim(x: Image, y: Image) -> float:
-    """Compare two images (H, W); in [0, 1]."""
+def mean_of_blocks(image: Image) -> Image:
+    """Halve (H, W) by the means of 2×2 pixels, the last row or column of an odd side left out."""
+    height, width = (side // 2 for side in image.shape)
+    blocks = image[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
+    return np.asarray(blocks.mean(axis=(1, 3)))
+
+
+def pair_ms_ssim(x: Image, y: Image, halve: Callable[[Image], Image] = mean_of_blocks) -> float:
+    """Compare two images (H, W), `halve` making each next scale; in [0, 1]."""
     product = 1.0
     for scale, weight in enumerate(WEIGHTS):
         if scale:
-            x, y = _halve(x), _halve(y)
+            x, y = halve(x), halve(y)
         similar, structure = similarity(x, y)
         term = similar if scale == len(WEIGHTS) - 1 else structure
         product *= max(term, 0.0) ** weight
     return product
 
 
-def _halve(image: Image) -> Image:
-    height, width = (side // 2 for side in image.shape)
-    blocks = image[: 2 * height, : 2 * width].reshape(height, 2, width, 2)
-    return np.asarray(blocks.mean(axis=(1, 3)))
-
-
 def _ms_ssim(fused: Image, infrared: Image, visible: Image) -> float:
-    return pair_ms_ssim(fused, infrared) + pair_ms_ssim(fused, visible)
+    return sum(pair_ms_ssim(fused, source) for source in (infrared, visible))

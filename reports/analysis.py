@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from harness.errors import HarnessError
-from harness.store import TileStore
 from metrics import METRICS
 from reports.outline import DatasetOutline, Outline
 from reports.scores import Run
@@ -129,7 +128,7 @@ def analyse(outline: Outline, dataset: DatasetOutline, runs: list[Run]) -> Analy
     Raises:
         HarnessError: naming the run whose table is of other tiles.
     """
-    manifest = TileStore(outline.results / dataset.name / "tiles").rows("test")
+    manifest = outline.store(dataset).rows("test")
     tiles = [row.tile for row in manifest]
     tables: dict[str, list[pd.DataFrame]] = {}
     for run in runs:

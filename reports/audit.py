@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import metrics
 from harness.colour import luma
 from harness.errors import HarnessError
-from harness.store import INFRARED, TileStore
+from harness.store import INFRARED
 from harness.stretch import STRETCHES
 from metrics import METRICS
 from reports.analysis import Analysis
@@ -62,7 +62,7 @@ def measure_choices(outline: Outline, dataset: DatasetOutline, analysis: Analysi
     Returns:
         One line a row, choice and metric: the mean over the defined tiles (`COLUMNS`).
     """
-    store = TileStore(outline.results / dataset.name / "tiles")
+    store = outline.store(dataset)
     index = evenly(len(analysis.tiles), TILES)
     rows = [
         row for row in analysis.values if "+" not in row and outline.method(row).kind != "ablation"

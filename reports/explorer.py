@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from harness.benchmark import Row
-from harness.store import TileStore
 from metrics import METRICS
 from reports.analysis import Analysis
 from reports.examples import choose_examples, evenly
@@ -49,7 +48,7 @@ def explorer_data(
 def _dataset(
     outline: Outline, dataset: DatasetOutline, analysis: Analysis, gallery: Gallery
 ) -> dict[str, Any]:
-    store = TileStore(outline.results / dataset.name / "tiles")
+    store = outline.store(dataset)
     rows = list(analysis.values)
     shown = _shown(outline, dataset, analysis)
     stacks = fused_stacks(outline, dataset, rows)

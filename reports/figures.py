@@ -86,7 +86,7 @@ def drawings(outline: Outline, analyses: dict[str, Analysis]) -> list[Drawing]:
 
 
 def _examples(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> list[Example]:
-    store = TileStore(outline.results / dataset.name / "tiles")
+    store = outline.store(dataset)
     stacks = fused_stacks(outline, dataset, list(analysis.values))
     maps = read_features(outline, dataset)
     return [

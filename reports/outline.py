@@ -8,6 +8,7 @@ from typing import Any
 
 from harness.benchmark import Benchmark, Row
 from harness.errors import HarnessError
+from harness.store import TileStore
 
 TILES = 24
 
@@ -57,6 +58,10 @@ class Outline:
     def method(self, row: str) -> MethodOutline:
         """The method behind a row."""
         return self.methods[Row.parse(row).method]
+
+    def store(self, dataset: DatasetOutline) -> TileStore:
+        """The tiles of a data set."""
+        return TileStore(self.results / dataset.name / "tiles")
 
     def runs(self, dataset: DatasetOutline) -> list[tuple[str, int, Path]]:
         """(row, seed, folder) of every run of a data set."""

@@ -42,7 +42,7 @@ class Report:
     def stores(self) -> Iterator[tuple[DatasetOutline, TileStore]]:
         """Data sets with their tiles."""
         for dataset in self.outline.datasets:
-            yield dataset, TileStore(self.outline.results / dataset.name / "tiles")
+            yield dataset, self.outline.store(dataset)
 
     def provenance(self) -> list[dict[str, Any]]:
         """The record of every fusing and training job, flattened for a table."""
