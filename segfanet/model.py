@@ -53,6 +53,8 @@ class Config:
 class Output:
     """What one pass gives: the images, and the features that Figures 1, 8 and 9 show.
 
+    Figure 1 shows f^S and f^R, Figure 8 also f^F, Figure 9 CAM's attention.
+
     fused: (B, 1, H, W) in (0, 1). logits: (B, classes, H, W). reconstructed: one image a
     SINet with IRM, (B, 1, h_i, w_i) in (0, 1). segmentation, aligned, fusion: f^S_i, f^R_i
     and f^F_i of every SINet, (B, c_i, h_i, w_i). attention: CAM's weights, (B, p_i², p_i²),
@@ -156,7 +158,11 @@ class IRM(nn.Module):
 
 
 class CAM(nn.Module):
-    """Cross attention module (Eqs. 4, 6–10), single head, over pooled positions."""
+    """Cross attention module (Eqs. 4, 6–10), single head, over pooled positions.
+
+    The bias of `norm_k` shifts all scores of a query alike, so the softmax ignores it and it
+    never learns; the equations ask for three whole batch norms.
+    """
 
     def __init__(self, channels: int, pool: int) -> None:
         super().__init__()
@@ -168,11 +174,11 @@ class CAM(nn.Module):
     def forward(self, f_f: Tensor, f_r: Tensor) -> tuple[Tensor, Tensor]:
         """f^F_i, f^R_i (B, c, h, w) → concat(O, f^F_i) (B, 2c, h, w), weights (B, p², p²)."""
         pooled = self.pool(f_f)  # (B, c, p, p)
-        query = self.norm_q(pooled).flatten(2).mT  # (B, p², c), Eq. 6
-        key = self.norm_k(self.pool(f_r)).flatten(2).mT  # Eq. 7
-        value = self.norm_v(pooled).flatten(2).mT  # Eq. 8
-        weights = torch.softmax(query @ key.mT / query.shape[-1] ** 0.5, dim=-1)
-        attended = (weights @ value).mT.unflatten(2, pooled.shape[-2:])  # O, Eq. 9
+        query = self.norm_q(pooled).flatten(2).mT  # Q (B, p², c), Eqs. 6–8
+        key = self.norm_k(self.pool(f_r)).flatten(2).mT  # K (B, p², c)
+        value = self.norm_v(pooled).flatten(2).mT  # V (B, p², c)
+        weights = torch.softmax(query @ key.mT / query.shape[-1] ** 0.5, dim=-1)  # (B, p², p²)
+        attended = (weights @ value).mT.unflatten(2, pooled.shape[-2:])  # O (B, c, p, p), Eq. 9
         size = (f_f.shape[-2], f_f.shape[-1])
         return torch.cat([resize(attended, size), f_f], dim=1), weights  # Eq. 10
 
@@ -192,8 +198,8 @@ class FFM(nn.Module):
 
     def forward(self, f_r: Tensor, f_d: Tensor) -> Tensor:
         """f^R_i and the decoder's f_d of the same stage, (B, c, h, w) each → (B, c, h, w)."""
-        a = torch.cat([self.align(f_r), f_d], dim=1)  # Eq. 11
-        b = self.merge(a)  # Eq. 12
+        a = torch.cat([self.align(f_r), f_d], dim=1)  # (B, 2c, h, w), Eq. 11
+        b = self.merge(a)  # (B, c, h, w), Eq. 12
         return self.project(torch.cat([b, f_d], dim=1))  # type: ignore[no-any-return]  # Eq. 13
 
 
