@@ -2,7 +2,7 @@
 
 import argparse
 
-from harness.commands import fuse, methods, new_baseline
+from harness.commands import fuse, methods, new_baseline, plan
 from harness.stages.common import run
 
 
@@ -10,7 +10,7 @@ def main() -> None:
     """Parse the command line and run one command."""
     parser = argparse.ArgumentParser(prog="python -m harness", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (fuse, methods, new_baseline):
+    for command in (fuse, methods, new_baseline, plan):
         command.add_parser(commands)
     arguments = parser.parse_args()
     arguments.run(arguments)

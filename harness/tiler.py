@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.base import BANDS, IGNORE, Dataset, Scene
+from harness.datasets.base import BANDS, IGNORE, Dataset, Extent, Layout, Scene
 from harness.errors import HarnessError
 from harness.files import atomic_path, write_json
 from harness.progress import progress
@@ -57,7 +57,7 @@ def offsets(length: int, size: int, stride: int) -> list[int]:
     return regular if regular[-1] == last else [*regular, last]
 
 
-def tile_shape(scenes: tuple[Scene, ...], tiling: Tiling) -> tuple[int, int]:
+def tile_shape(scenes: tuple[Extent, ...], tiling: Tiling) -> tuple[int, int]:
     """Return the common (height, width) of all tiles.
 
     Raises:
@@ -79,7 +79,7 @@ def tile_shape(scenes: tuple[Scene, ...], tiling: Tiling) -> tuple[int, int]:
     return height, width
 
 
-def plan(dataset: Dataset, tiling: Tiling) -> dict[str, list[TileRow]]:
+def plan(dataset: Dataset | Layout, tiling: Tiling) -> dict[str, list[TileRow]]:
     """List the tiles of every split without reading a pixel."""
     height, width = tile_shape(dataset.scenes, tiling)
     rows: dict[str, list[TileRow]] = {split: [] for split in SPLITS}

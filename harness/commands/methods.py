@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from harness.methods import MethodSpec, discover
+from harness.text_table import aligned
 from harness.weights import weight_entries
 
 
@@ -16,10 +17,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Print one line a method."""
     rows = [("name", "kind", "title", "weights", "options"), *map(_row, discover().values())]
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)]
-        print("  ".join(cells).rstrip())
+    print("\n".join(aligned(rows)))
 
 
 def _row(spec: MethodSpec) -> tuple[str, str, str, str, str]:

@@ -1,7 +1,8 @@
 """Data set adapters: one module each, found by its name.
 
 An adapter module has `check_options(options)`, which is quick and opens no picture, and
-`open_dataset(options) -> Dataset`.
+`open_dataset(options) -> Dataset`. One whose data have to be fetched also has
+`layout(options) -> Layout`, for plans made before that.
 """
 
 import importlib
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from harness.datasets.base import Dataset
+from harness.datasets.base import Dataset, Layout
 from harness.errors import HarnessError
 
 _SHARED = {"__init__", "base", "options"}
@@ -48,3 +49,16 @@ def find_adapter(name: str) -> Adapter:
     """Import the adapter module called `name`."""
     adapter_file(name)
     return cast(Adapter, importlib.import_module(f"harness.datasets.{name}"))
+
+
+def layout_of(name: str, options: Mapping[str, Any]) -> Layout:
+    """Sizes and classes of a data set, by the adapter's own knowledge or from its files.
+
+    Raises:
+        HarnessError: for an option that cannot work, or a file that cannot be read.
+    """
+    adapter = find_adapter(name)
+    if hasattr(adapter, "layout"):
+        return cast(Layout, adapter.layout(options))
+    dataset = adapter.open_dataset(options)
+    return Layout(dataset.scenes, dataset.classes)

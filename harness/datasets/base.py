@@ -19,8 +19,26 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True)
-class Scene:
-    """One registered picture.
+class Extent:
+    """Name, split (`train` or `test`) and size in pixels of one registered picture."""
+
+    name: str
+    split: str
+    height: int
+    width: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is known of a data set without its pictures: enough to count its tiles."""
+
+    scenes: tuple[Extent, ...]
+    classes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scene(Extent):
+    """One registered picture that can be read.
 
     `read(y, x, height, width)` returns uint8 of shape (5, height, width): red, green, blue,
     infrared on the 0-255 scale, and the class index (`IGNORE` where there is none). One
@@ -28,10 +46,6 @@ class Scene:
     what reading holds (files, unpacked copies); a later `read` opens it again.
     """
 
-    name: str
-    split: str
-    height: int
-    width: int
     read: ReadWindow
     close: Callable[[], None] = _nothing
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.base import Dataset, Scene
+from harness.datasets.base import Dataset, Extent, Layout, Scene
 from harness.datasets.options import parse_options
 from harness.datasets.potsdam_classes import CLASSES, PALETTE
 from harness.datasets.splits import choose_split, split_file
@@ -28,6 +28,8 @@ SOURCES = "potsdam"
 DATA_FILES = (split_file("potsdam"),)
 """Files beside the code that decide what the tiles look like."""
 
+SIDE = 6000
+"""Rows and columns of every picture."""
 BORDER = (0, 0, 0)
 PICTURES = "4_Ortho_RGBIR.zip"
 LABELS = ("5_Labels_for_participants.zip", "5_Labels_all.zip")
@@ -64,6 +66,13 @@ def check_options(options: Mapping[str, Any]) -> Options:
     if not 0 <= chosen.tolerance <= 100:
         raise HarnessError(f"potsdam: tolerance is {chosen.tolerance}, expected 0 to 100")
     return chosen
+
+
+def layout(options: Mapping[str, Any]) -> Layout:
+    """Sizes and classes, for plans made before the archives are there."""
+    chosen = check_options(options)
+    split = choose_split("potsdam", chosen.train, chosen.test)
+    return Layout(tuple(Extent(name, part, SIDE, SIDE) for name, part in split), CLASSES)
 
 
 def open_dataset(options: Mapping[str, Any]) -> Dataset:

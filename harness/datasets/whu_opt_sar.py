@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.base import Dataset, Scene
+from harness.datasets.base import Dataset, Extent, Layout, Scene
 from harness.datasets.options import parse_options
 from harness.datasets.splits import choose_split, split_file
 from harness.errors import HarnessError
@@ -27,6 +27,8 @@ SOURCES = "whu_opt_sar"
 DATA_FILES = (split_file("whu_opt_sar"),)
 """Files beside the code that decide what the tiles look like."""
 
+SIZE = (3704, 5556)
+"""Rows and columns of a sheet; the narrower ones give as many tiles."""
 BACKGROUND = "background"
 CLASSES = ("farmland", "city", "village", "water", "forest", "road", "others")
 PALETTE = (
@@ -61,6 +63,11 @@ class Options(PlaceOptions):
     percentiles: tuple[float, ...] = (2.0, 98.0)
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that labels are read as."""
+        return (BACKGROUND, *CLASSES) if self.background else CLASSES
+
+    @property
     def bands(self) -> tuple[int, ...]:
         """Red, green, blue and infrared, as bands of the file."""
         return (*self.rgb_bands, self.infrared_band)
@@ -86,6 +93,13 @@ def check_options(options: Mapping[str, Any]) -> Options:
     return chosen
 
 
+def layout(options: Mapping[str, Any]) -> Layout:
+    """Sizes and classes, for plans made before the archives are there."""
+    chosen = check_options(options)
+    split = choose_split("whu_opt_sar", chosen.train, chosen.test)
+    return Layout(tuple(Extent(name, part, *SIZE) for name, part in split), chosen.classes)
+
+
 def open_dataset(options: Mapping[str, Any]) -> Dataset:
     """Find pictures and labels, fetching the archives if need be, and check their headers.
 
@@ -102,7 +116,7 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
             _scene(name, part, pictures.files[f"{name}.tif"], labels.files[f"{name}.tif"], chosen)
             for name, part in progress(split, "reading headers", unit="scene")
         ),
-        classes=(BACKGROUND, *CLASSES) if chosen.background else CLASSES,
+        classes=chosen.classes,
         palette=((0, 0, 0), *PALETTE) if chosen.background else PALETTE,
         sources=(*pictures.records, *labels.records),
         notes=(

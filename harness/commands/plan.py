@@ -1,0 +1,65 @@
+"""What a configuration will take: `python -m harness plan --help`."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from harness.benchmark import Benchmark
+from harness.commands.fuse import assignment
+from harness.device import choose_device, make_deterministic
+from harness.errors import HarnessError
+from harness.planner.forecast import forecast
+from harness.planner.measuring import Setting
+from harness.planner.table import render
+from harness.schema import ROOT, read_yaml
+
+EPILOG = """\
+Times a few training steps and one call of fusing for every distinct method, recipe and tile
+size on noise, and multiplies. Data sets and weights need not be there. No file is written.
+
+examples:
+  python -m harness plan --configfile config/paper.yaml
+  python -m harness plan --configfile config/paper.yaml --device cuda --steps 20 --json
+  python -m harness plan --configfile config/tiles.yaml --config tiles_root=FOLDER
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add this command's parser."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        "plan",
+        help="measure what a configuration will take: hours, memory, disk",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--configfile", type=Path, default=ROOT / "config" / "config.yaml")
+    parser.add_argument(
+        "--config",
+        type=assignment,
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="over the file's top-level keys",
+    )
+    parser.add_argument("--device", help="auto, cpu, cuda, cuda:N; default the configuration's")
+    parser.add_argument("--threads", type=int, help="default the configuration's")
+    parser.add_argument("--steps", type=int, default=2, help="training steps to time; default 2")
+    parser.add_argument("--json", action="store_true", help="print JSON, every job by itself")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measure and print the plan."""
+    if arguments.steps < 1:
+        raise HarnessError(f"--steps is {arguments.steps}, expected at least 1")
+    config = read_yaml(arguments.configfile)
+    if not isinstance(config, dict):
+        raise HarnessError(f"{arguments.configfile}: not a configuration; see config/README.md")
+    config.update(arguments.config)
+    benchmark = Benchmark(config)
+    threads = arguments.threads or benchmark.config.get("threads", 1)
+    device = choose_device(arguments.device or benchmark.config.get("device", "auto"))
+    make_deterministic(0, threads)
+    plan = forecast(benchmark, Setting(device, threads, arguments.steps))
+    print(json.dumps(plan.as_json(), indent=2) if arguments.json else render(plan))

@@ -1,0 +1,145 @@
+"""From a configuration to its forecast: every job with hours, memory and disk."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from harness.benchmark import Benchmark
+from harness.planner.jobs import Job, Tiles, jobs_of, tiles_of
+from harness.planner.measuring import (
+    Cost,
+    Setting,
+    fusing_cost,
+    measured,
+    scoring_cost,
+    tiling_cost,
+    training_cost,
+)
+from harness.planner.schedule import Task, makespan
+from harness.progress import progress
+from harness.provenance import machine, package_versions
+
+BANDS = 5
+NAME_BYTES, NUMBER_BYTES = 40, 19
+"""Of a line in a table of scores: data set, method, seed and tile together; one number."""
+GPUS = (1, 4, 8)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One job with what it takes; hours are None where its cost could not be measured."""
+
+    job: Job
+    cost: Cost
+    disk: int
+
+    @property
+    def hours(self) -> float | None:
+        """Hours on the device measured on."""
+        seconds = self.cost.seconds
+        return None if seconds is None else seconds * self.job.amount / 3600
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All jobs of a configuration."""
+
+    title: str
+    setting: Setting
+    tiles: dict[str, Tiles]
+    forecasts: list[Forecast]
+
+    def makespans(self) -> dict[int, float]:
+        """Hours from the first job to the last, by the number of GPUs."""
+        tasks = [
+            Task(item.job.name, item.hours or 0.0, item.job.on_gpu, item.job.after)
+            for item in self.forecasts
+        ]
+        return {gpus: makespan(tasks, gpus) for gpus in GPUS}
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything, in units of seconds, hours, bytes and 10⁹ operations."""
+        return {
+            "title": self.title,
+            "device": str(self.setting.device),
+            "threads": self.setting.threads,
+            "timed_steps": self.setting.steps,
+            "machine": machine(),
+            "packages": package_versions(),
+            "memory_is_estimated": self.setting.device.type != "cuda",
+            "datasets": {name: asdict(tiles) for name, tiles in self.tiles.items()},
+            "jobs": [_job_json(item) for item in self.forecasts],
+            "hours": sum(item.hours or 0.0 for item in self.forecasts),
+            "disk": sum(item.disk for item in self.forecasts),
+            "makespan_hours": self.makespans(),
+        }
+
+
+def _job_json(item: Forecast) -> dict[str, Any]:
+    job = item.job
+    return {
+        "name": job.name,
+        "stage": job.stage,
+        "dataset": job.dataset,
+        "row": job.row,
+        "seed": job.seed,
+        "after": list(job.after),
+        "on_gpu": job.on_gpu,
+        "amount": job.amount,
+        "hours": item.hours,
+        "disk": item.disk,
+        **asdict(item.cost),
+    }
+
+
+def forecast(benchmark: Benchmark, setting: Setting) -> Plan:
+    """Count the jobs of a configuration and measure one of each kind.
+
+    Raises:
+        HarnessError: if a data set's options cannot work.
+    """
+    tiles = {name: tiles_of(benchmark, name) for name in benchmark.datasets}
+    jobs = jobs_of(benchmark, tiles)
+    kinds = {_kind(job, tiles[job.dataset]): job for job in reversed(jobs)}
+    costs = {
+        kind: _measure(job, tiles[job.dataset], benchmark, setting)
+        for kind, job in progress(list(reversed(kinds.items())), "measuring", unit="kind")
+    }
+    forecasts = []
+    for job in jobs:
+        cost = costs[_kind(job, tiles[job.dataset])]
+        disk = _disk(job, tiles[job.dataset], cost, len(benchmark.metrics))
+        forecasts.append(Forecast(job, cost, disk))
+    return Plan(benchmark.config["title"], setting, tiles, forecasts)
+
+
+def _kind(job: Job, tiles: Tiles) -> str:
+    """Jobs of one kind cost the same a step or tile."""
+    spec = job.spec
+    method: list[Any] = []
+    if spec is not None and job.on_gpu:
+        labels = tiles.classes if (spec.train or {}).get("labels") else 0
+        method = [spec.name, dict(spec.options), labels]
+        if job.stage == "train":
+            method += [dict(spec.train or {}), tiles.train > 0]
+    return json.dumps([job.stage, tiles.shape, *method], sort_keys=True)
+
+
+def _measure(job: Job, tiles: Tiles, benchmark: Benchmark, setting: Setting) -> Cost:
+    if job.stage == "prepare":
+        return measured(tiling_cost, tiles, setting)
+    if job.stage == "measure":
+        return measured(scoring_cost, tuple(benchmark.metrics), tiles, setting)
+    measure = training_cost if job.stage == "train" else fusing_cost
+    return measured(measure, job.spec, tiles, setting)
+
+
+def _disk(job: Job, tiles: Tiles, cost: Cost, numbers: int) -> int:
+    """Bytes that stay on the disk when the job is done."""
+    height, width = tiles.shape
+    return {
+        "prepare": job.amount * BANDS * height * width,
+        "train": cost.checkpoint,
+        "fuse": job.amount * height * width,
+        "measure": job.amount * (NAME_BYTES + NUMBER_BYTES * numbers),
+    }[job.stage]

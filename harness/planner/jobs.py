@@ -1,0 +1,95 @@
+"""The jobs of a configuration, with the tiles or steps of each."""
+
+from dataclasses import dataclass
+
+from harness.benchmark import Benchmark, Row
+from harness.datasets import layout_of
+from harness.methods import MethodSpec
+from harness.store import SPLITS
+from harness.tiler import Tiling, plan, tile_shape
+from harness.training import Recipe
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Tiles of one data set: numbers, (height, width) in pixels, and number of classes."""
+
+    train: int
+    test: int
+    shape: tuple[int, int]
+    classes: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of the workflow.
+
+    stage: `prepare`, `train`, `fuse` or `measure`. row: of the data set's tables, empty for
+    `prepare`. amount: steps of a training, else tiles. after: names of the jobs it needs.
+    """
+
+    stage: str
+    dataset: str
+    row: str
+    seed: int | None
+    amount: int
+    after: tuple[str, ...]
+    spec: MethodSpec | None = None
+
+    @property
+    def name(self) -> str:
+        """Unique name."""
+        parts = (self.stage, self.dataset, self.row, "" if self.seed is None else f"{self.seed}")
+        return ":".join(part for part in parts if part)
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the workflow asks for a GPU for it."""
+        return self.stage in ("train", "fuse")
+
+
+def tiles_of(benchmark: Benchmark, dataset: str) -> Tiles:
+    """Count the tiles of a data set; archives need not be there.
+
+    Raises:
+        HarnessError: naming the option or file that is wrong.
+    """
+    adapter = benchmark.datasets[dataset]["adapter"]
+    layout = layout_of(adapter, benchmark.dataset_options(dataset))
+    tiling = Tiling(**benchmark.tiling(dataset))
+    rows = plan(layout, tiling)
+    train, test = (len(rows[split]) for split in SPLITS)
+    return Tiles(train, test, tile_shape(layout.scenes, tiling), len(layout.classes))
+
+
+def recipe_of(spec: MethodSpec) -> Recipe:
+    """The recipe of a method that is trained here."""
+    return Recipe(**{key: value for key, value in (spec.train or {}).items() if key != "labels"})
+
+
+def jobs_of(benchmark: Benchmark, tiles: dict[str, Tiles]) -> list[Job]:
+    """List the jobs in an order in which they can run; the report is not among them."""
+    jobs: list[Job] = []
+    for dataset, counts in tiles.items():
+        prepare = Job("prepare", dataset, "", None, counts.train + counts.test, ())
+        jobs.append(prepare)
+        jobs += _trainings(benchmark, dataset, counts, prepare)
+        for name, seed in benchmark.runs(dataset):
+            spec = benchmark.methods[Row.parse(name).method]
+            before = [prepare.name]
+            if benchmark.is_trained(spec.name):
+                before.append(f"train:{dataset}:{spec.name}:{seed}")
+            fuse = Job("fuse", dataset, name, seed, counts.test, tuple(before), spec)
+            jobs += [fuse, Job("measure", dataset, name, seed, counts.test, (fuse.name,), spec)]
+    return jobs
+
+
+def _trainings(benchmark: Benchmark, dataset: str, counts: Tiles, prepare: Job) -> list[Job]:
+    trained = {row.method for row in benchmark.rows(dataset) if benchmark.is_trained(row.method)}
+    return [
+        Job("train", dataset, name, seed, steps, (prepare.name,), spec)
+        for name, spec in benchmark.methods.items()
+        if name in trained
+        for steps in [recipe_of(spec).total_steps(counts.train)]
+        for seed in benchmark.seeds(name)
+    ]

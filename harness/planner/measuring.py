@@ -1,0 +1,223 @@
+"""Short measurements of what one training step, one fused tile, one measured tile cost here."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.flop_counter import FlopCounterMode
+
+import metrics
+from harness.contract import MethodFailure
+from harness.cost import gflops, parameters
+from harness.datasets.base import BANDS, Dataset, Scene
+from harness.device import synchronise
+from harness.errors import HarnessError
+from harness.external import fuse_pictures
+from harness.inference import load_method
+from harness.methods import MethodSpec
+from harness.planner.jobs import Tiles, recipe_of
+from harness.store import INFRARED, LABEL, Pairs
+from harness.tiler import Tiling, write_store
+from harness.training import Batches, Training
+
+STATES = 4
+"""Copies of the parameters in training: values, gradients, the two moments of Adam."""
+WARM_UP_SECONDS = 2.0
+"""A first call shorter than this is taken for the warm-up of a second."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was measured of one kind of job.
+
+    seconds: a step or a tile; None if it could not be measured, for `failure`. memory: bytes
+    on the device, None if unknown. gflop: 10⁹ operations a step or a pair. checkpoint: bytes.
+    """
+
+    seconds: float | None = None
+    memory: int | None = None
+    parameters: int | None = None
+    gflop: float | None = None
+    checkpoint: int = 0
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where and how long to measure: device, threads, training steps that are timed."""
+
+    device: torch.device
+    threads: int
+    steps: int
+
+    def for_method(self, spec: MethodSpec) -> torch.device:
+        """The device that a method runs on."""
+        return torch.device("cpu") if spec.device == "cpu" else self.device
+
+
+def measured(measure: Callable[..., Cost], *arguments: Any) -> Cost:
+    """Call one of the functions below; what a method does wrong costs its own row alone."""
+    try:
+        return measure(*arguments)
+    except HarnessError as error:
+        return Cost(failure=str(error))
+    except Exception as error:
+        return Cost(failure=f"{type(error).__name__}: {error}")
+
+
+def training_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> Cost:
+    """Train a few steps on noise.
+
+    Memory is what CUDA allocated at most; on a processor it is estimated as four copies of
+    the parameters (values, gradients, Adam's two moments) and what autograd saves of one
+    forward pass, which leaves out gradients of activations and workspaces.
+
+    Raises:
+        HarnessError: if the method cannot be trained on such tiles.
+    """
+    if not tiles.train:
+        raise MethodFailure("the data set has no training tiles")
+    if (spec.train or {}).get("labels") and not tiles.classes:
+        raise MethodFailure("needs labels to train, and the data set has none")
+    device = setting.for_method(spec)
+    method: Any = load_method(spec, device, None, tiles.classes)
+    recipe = recipe_of(spec)
+    pixels = noise(min(recipe.batch, tiles.train), tiles)
+    method.train()
+    gflop, saved = _count(method, Batches(pixels, len(pixels), 0).load(0, device))
+    recipe = replace(recipe, steps=setting.steps, checkpoint_seconds=float("inf"))
+    names = [str(i) for i in range(len(pixels))]
+    training = Training(method, recipe, pixels, names, 0, device, fingerprint="")
+    with tempfile.TemporaryDirectory() as folder:
+        _forget_peak(device)
+        seconds = _seconds(lambda: training.run(Path(folder, "none.pt")), device)
+        peak = _peak(device)
+        path = Path(folder, "checkpoint.pt")
+        training.save(path)
+        checkpoint = path.stat().st_size
+    states = STATES * sum(p.numel() * p.element_size() for p in method.parameters())
+    memory = saved + states if peak is None else peak
+    return Cost(seconds / setting.steps, memory, parameters(method), gflop, checkpoint)
+
+
+def _count(method: Any, batch: Any) -> tuple[float, int]:
+    """10⁹ operations of one step, and bytes that autograd keeps between its two passes."""
+    sizes: dict[int, int] = {}
+    known = {parameter.untyped_storage().data_ptr() for parameter in method.parameters()}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in known:
+            sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor.detach()
+
+    with FlopCounterMode(display=False) as counter, saved_tensors_hooks(keep, lambda kept: kept):
+        loss: Any = torch.stack(list(method.training_loss(batch).values())).sum()
+        loss.backward()
+    return counter.get_total_flops() / 1e9, sum(sizes.values())
+
+
+def fusing_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> Cost:
+    """Fuse one batch of noise, with weights of any values; memory is known on CUDA alone.
+
+    Raises:
+        HarnessError: if the method cannot be loaded or run.
+    """
+    device = setting.for_method(spec)
+    pixels = noise(min(spec.batch, tiles.test), tiles)
+    pairs = Pairs(pixels)
+    every = slice(None)
+    sources = [
+        images.astype(np.float32) / np.float32(255)
+        for images in (pairs.infrared(every), pairs.visible(every))
+    ]
+    if spec.command:
+        listed = list(zip(*sources, strict=True))
+        names = [str(i) for i in range(len(listed))]
+        seconds = _seconds(
+            lambda: fuse_pictures(spec, listed, names, device, setting.threads), device
+        )
+        return Cost(seconds / len(listed))
+    method = load_method(spec, device, None, tiles.classes)
+    infrared, visible = (torch.from_numpy(images)[:, None].to(device) for images in sources)
+
+    def fuse() -> None:
+        with torch.no_grad():
+            method.fuse(infrared.clone(), visible.clone())
+
+    _forget_peak(device)
+    seconds = _settled(fuse, device)
+    peak, operations = _peak(device), gflops(method, tiles.shape, device)
+    return Cost(seconds / len(pixels), peak, parameters(method), operations)
+
+
+def scoring_cost(names: tuple[str, ...], tiles: Tiles, setting: Setting) -> Cost:
+    """Compute the metrics of a few tiles of noise."""
+    pixels = noise(8, tiles)
+    cpu = torch.device("cpu")
+
+    def score() -> None:
+        metrics.score(
+            pixels[:, 0], pixels[:, 1], pixels[:, 2], names=list(names), threads=setting.threads
+        )
+
+    score()
+    return Cost(_settled(score, cpu) / len(pixels))
+
+
+def tiling_cost(tiles: Tiles, setting: Setting) -> Cost:
+    """Cut and write a few tiles of noise; decoding the pictures comes on top."""
+    height, width = tiles.shape
+    count = 16
+    strip = np.concatenate(list(noise(count, tiles)), axis=-1)
+
+    def read(y: int, x: int, rows: int, columns: int) -> NDArray[np.uint8]:
+        return strip[:, y : y + rows, x : x + columns]
+
+    scene = Scene("noise", "train", height, count * width, read)
+    dataset = Dataset("noise", (scene,), tuple(str(i) for i in range(max(tiles.classes, 1))))
+    size = max(height, width)
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = _settled(
+            lambda: write_store(dataset, Tiling(size, width), Path(folder)), torch.device("cpu")
+        )
+    return Cost(seconds / count)
+
+
+def noise(count: int, tiles: Tiles) -> NDArray[np.uint8]:
+    """Make (count, 5, H, W) uint8 tiles that no method finds empty, with labels of all classes."""
+    rng = np.random.default_rng(0)
+    made = rng.integers(0, 256, (count, len(BANDS), *tiles.shape), dtype=np.uint8)
+    made[:, LABEL] %= max(tiles.classes, 1)
+    made[:, INFRARED] //= 2
+    return made
+
+
+def _seconds(call: Callable[[], object], device: torch.device) -> float:
+    synchronise(device)
+    began = time.perf_counter()
+    call()
+    synchronise(device)
+    return time.perf_counter() - began
+
+
+def _settled(call: Callable[[], object], device: torch.device) -> float:
+    """Seconds of a call; a short one is made again, because its first time is not typical."""
+    seconds = _seconds(call, device)
+    return seconds if seconds > WARM_UP_SECONDS else _seconds(call, device)
+
+
+def _forget_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def _peak(device: torch.device) -> int | None:
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None

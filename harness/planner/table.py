@@ -1,0 +1,147 @@
+"""A forecast as text for a terminal."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from harness.planner.forecast import Forecast, Plan
+from harness.provenance import machine
+from harness.text_table import aligned
+
+STAGES = ("prepare", "train", "fuse", "measure")
+UNKNOWN = "?"
+LEAST = 0.001
+
+
+def render(plan: Plan) -> str:
+    """Give the whole text: data sets, jobs (seeds taken together), totals, schedule, notes."""
+    return "\n".join(
+        [
+            plan.title,
+            _measured_on(plan),
+            "",
+            *_datasets(plan),
+            "",
+            *_jobs(plan.forecasts),
+            "",
+            *_totals(plan.forecasts),
+            "",
+            *_schedule(plan),
+            "",
+            *_notes(plan),
+        ]
+    )
+
+
+def number(value: float | None, scale: float = 1.0) -> str:
+    """Three significant digits; what would round to nothing is said to be less."""
+    if value is None:
+        return UNKNOWN
+    value /= scale
+    if 0 < value < LEAST:
+        return f"<{LEAST}"
+    digits = next((d for bound, d in ((100, 0), (10, 1), (1, 2)) if abs(value) >= bound), 3)
+    return f"{value:,.{digits}f}"
+
+
+def _measured_on(plan: Plan) -> str:
+    setting = plan.setting
+    return (
+        f"measured on {machine()['cpu']}, device {setting.device}, {setting.threads} threads, "
+        f"{setting.steps} training steps and one call of fuse each"
+    )
+
+
+def _datasets(plan: Plan) -> list[str]:
+    rows = [("data set", "tiles to train", "to test", "size", "classes")]
+    for name, tiles in plan.tiles.items():
+        height, width = tiles.shape
+        size = f"{height}×{width}"
+        rows.append((name, f"{tiles.train:,}", f"{tiles.test:,}", size, str(tiles.classes)))
+    return aligned(rows, numeric=(1, 2, 4))
+
+
+def _jobs(forecasts: Sequence[Forecast]) -> list[str]:
+    heading = (
+        "data set", "stage", "row", "runs", "steps or tiles", "parameters", "GFLOP each",
+        "s each", "hours a run", "hours", "memory GB", "disk GB",
+    )  # fmt: skip
+    rows = [heading]
+    ordered = sorted(forecasts, key=lambda item: STAGES.index(item.job.stage))
+    for (dataset, stage, row), group in groupby(ordered, key=_place):
+        runs = list(group)
+        cost, hours = runs[0].cost, runs[0].hours
+        parameters = "" if cost.parameters is None else f"{cost.parameters:,}"
+        rows.append(
+            (
+                dataset,
+                stage,
+                row,
+                str(len(runs)),
+                f"{runs[0].job.amount:,}",
+                parameters,
+                "" if cost.gflop is None else number(cost.gflop),
+                number(cost.seconds),
+                number(hours),
+                number(None if hours is None else hours * len(runs)),
+                "" if cost.memory is None else number(cost.memory, 1e9),
+                number(sum(item.disk for item in runs), 1e9),
+            )
+        )
+    return aligned(rows, numeric=range(3, len(heading)))
+
+
+def _place(item: Forecast) -> tuple[str, str, str]:
+    return item.job.dataset, item.job.stage, item.job.row
+
+
+def _totals(forecasts: Sequence[Forecast]) -> list[str]:
+    heading = ("total", "jobs", "steps or tiles", "PFLOP", "hours", "largest GB", "disk GB")
+    rows: list[tuple[str, ...]] = [heading]
+    for stage in STAGES:
+        rows.append(_total(stage, [item for item in forecasts if item.job.stage == stage]))
+    rows.append(_total("all", forecasts))
+    return aligned(rows, numeric=range(1, len(heading)))
+
+
+def _total(name: str, items: Sequence[Forecast]) -> tuple[str, ...]:
+    amount = f"{sum(item.job.amount for item in items):,}" if name in STAGES else ""
+    work = sum((item.cost.gflop or 0) * item.job.amount for item in items)
+    memory = max((item.cost.memory or 0 for item in items), default=0)
+    return (
+        name,
+        str(len(items)),
+        amount,
+        number(work, 1e6) if work else "",
+        number(sum(item.hours or 0 for item in items)),
+        number(memory, 1e9) if memory else "",
+        number(sum(item.disk for item in items), 1e9),
+    )
+
+
+def _schedule(plan: Plan) -> list[str]:
+    device = "GPU" if plan.setting.device.type == "cuda" else "machine"
+    rows = [("in parallel", "hours until all is done", "days")]
+    for count, hours in plan.makespans().items():
+        name = f"{count} {device}{'' if count == 1 else 's'} like this one"
+        rows.append((name, number(hours), number(hours, 24)))
+    return aligned(rows, numeric=(1, 2))
+
+
+def _notes(plan: Plan) -> Iterable[str]:
+    yield "Hours hold for the machine measured on. `s each` and `GFLOP each` are of one training"
+    yield "step, one fused pair, one tile; operations are those of convolutions and matrix products."
+    yield "prepare: cutting and writing alone; fetching and decoding the archives come on top."
+    yield "disk: what stays; a training holds a second checkpoint until it ends. Not counted:"
+    yield "downloads, the report, and the start of each job (a few seconds)."
+    if plan.setting.device.type != "cuda":
+        yield "memory: estimated for training (parameters, gradients, Adam's moments, what autograd"
+        yield "saves; no workspaces). On a GPU it is measured, for fusing too."
+    failures = {
+        f"{item.job.stage} {item.job.row or item.job.dataset}: {item.cost.failure}": None
+        for item in plan.forecasts
+        if item.cost.failure
+    }
+    if failures:
+        yield ""
+        yield "Not measured, and missing in all sums:"
+        yield from (f"  {failure}" for failure in failures)
