@@ -14,7 +14,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 import metrics
-from harness.contract import MethodFailure
+from harness.contract import Batch, MethodFailure
 from harness.cost import gflops, parameters
 from harness.datasets.base import BANDS, Dataset, Scene
 from harness.device import synchronise
@@ -91,7 +91,7 @@ def training_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> Cost:
     recipe = recipe_of(spec)
     pixels = noise(min(recipe.batch, tiles.train), tiles)
     method.train()
-    gflop, saved = _count(method, Batches(pixels, len(pixels), 0).load(0, device))
+    gflop, saved = step_footprint(method, Batches(pixels, len(pixels), 0).load(0, device))
     recipe = replace(recipe, steps=setting.steps, checkpoint_seconds=float("inf"))
     names = [str(i) for i in range(len(pixels))]
     training = Training(method, recipe, pixels, names, 0, device, fingerprint="")
@@ -107,8 +107,13 @@ def training_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> Cost:
     return Cost(seconds / setting.steps, memory, parameters(method), gflop, checkpoint)
 
 
-def _count(method: Any, batch: Any) -> tuple[float, int]:
-    """10⁹ operations of one step, and bytes that autograd keeps between its two passes."""
+def step_footprint(method: Any, batch: Batch) -> tuple[float, int]:
+    """10⁹ operations of one training step, and bytes that autograd keeps for its way back.
+
+    Args:
+        method: a torch module with `training_loss`; its gradients are overwritten.
+        batch: on the method's device.
+    """
     sizes: dict[int, int] = {}
     known = {parameter.untyped_storage().data_ptr() for parameter in method.parameters()}
 

@@ -128,8 +128,8 @@ def _schedule(plan: Plan) -> list[str]:
 
 
 def _notes(plan: Plan) -> Iterable[str]:
-    yield "Hours hold for the machine measured on. `s each` and `GFLOP each` are of one training"
-    yield "step, one fused pair, one tile; operations are those of convolutions and matrix products."
+    yield "Hours hold for the machine measured on. `s each`, `GFLOP each`: one training step, one"
+    yield "fused pair, one tile; operations are those of convolutions and matrix products."
     yield "prepare: cutting and writing alone; fetching and decoding the archives come on top."
     yield "disk: what stays; a training holds a second checkpoint until it ends. Not counted:"
     yield "downloads, the report, and the start of each job (a few seconds)."
