@@ -1,6 +1,7 @@
 """The planner: counts without data, measured costs, and a schedule that can be kept."""
 
 import json
+import math
 from argparse import Namespace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from harness.planner.schedule import Task, makespan
 from harness.planner.table import number
 from harness.schema import ROOT, read_yaml
 from harness.tiler import Tiling, write_store
+from harness.training.precision import Precision
 from segfanet.method import SegFANetMethod
 
 TOWN = {"train_scenes": 2, "test_scenes": 1, "size": 96}
@@ -132,11 +134,23 @@ def test_memory_that_autograd_keeps_by_hand():
 
     pair = torch.rand(2, 3, 1, 16, 20)
     batch = Batch(pair[0].clone(), pair[1].clone(), torch.zeros(3, 16, 20, dtype=torch.int64))
-    gflop, kept = step_footprint(Method(), batch)
+    single = Precision("fp32", torch.device("cpu"))
+    gflop, kept = step_footprint(Method(), batch, single)
     pixels = 3 * 16 * 20
     assert kept == 4 * pixels * (1 + 5), "the convolution's input and the result of ReLU"
     forward = 2 * 9 * 5 * pixels
     assert gflop == pytest.approx(2 * forward / 1e9), "forward, and gradients of the weights"
+
+
+def test_processes_share_a_step_and_take_a_gpu_each():
+    recipe = {"epochs": 3, "batch": 4, "processes": 2, "accumulate": 2}
+    two = forecast(Benchmark({**TINY, "methods": ["segfanet"], "train": recipe}), SETTING)
+    training = {item.job.name: item for item in two.forecasts}["train:town:segfanet:0"]
+    fusing = {item.job.name: item for item in two.forecasts}["fuse:town:segfanet:0"]
+    assert training.job.gpus == 2
+    assert training.cost.gflop == pytest.approx(4 * 3 * fusing.cost.gflop, rel=0.1)
+    assert two.makespans()[1] == math.inf
+    assert 0 < two.makespans()[4] < math.inf
 
 
 def test_what_cannot_be_measured_costs_its_own_row_alone(capsys, tmp_path):
@@ -181,27 +195,30 @@ def test_bad_arguments_are_named(changes, message):
 
 
 def test_longest_jobs_go_first_and_needs_are_kept():
-    tasks = [Task(name, hours, True) for name, hours in zip("abcde", (3, 3, 2, 2, 2), strict=True)]
+    tasks = [Task(name, hours, 1) for name, hours in zip("abcde", (3, 3, 2, 2, 2), strict=True)]
     assert makespan(tasks, 1) == 12
     assert makespan(tasks, 2) == 7, "3 + 2 + 2 beside 3 + 2: the rule, not the best order"
-    chain = [Task("p", 1, False), Task("t", 5, True, ("p",)), Task("f", 2, True, ("t", "p"))]
+    chain = [Task("p", 1, 0), Task("t", 5, 1, ("p",)), Task("f", 2, 1, ("t", "p"))]
     assert makespan(chain, 8) == 8
-    assert makespan([*chain, Task("other", 2, True)], 1) == 9
+    assert makespan([*chain, Task("other", 2, 1)], 1) == 9
+    wide = [Task("wide", 2, 2), Task("a", 3, 1), Task("b", 1, 1)]
+    assert makespan(wide, 2) == 5, "the longest starts, the wide one waits for both"
+    assert makespan(wide, 1) == math.inf
     assert makespan([], 4) == 0
 
 
 @given(
-    st.lists(st.tuples(st.floats(0, 10), st.booleans(), st.integers(0, 50)), max_size=12),
+    st.lists(st.tuples(st.floats(0, 10), st.integers(0, 1), st.integers(0, 50)), max_size=12),
     st.integers(1, 9),
 )
 def test_a_schedule_lies_between_its_bounds(drawn, gpus):
     tasks, path = [], {}
-    for i, (hours, on_gpu, link) in enumerate(drawn):
+    for i, (hours, needed, link) in enumerate(drawn):
         after = (str(link % i),) if i and link % 3 else ()
-        tasks.append(Task(str(i), hours, on_gpu, after))
+        tasks.append(Task(str(i), hours, needed, after))
         path[str(i)] = hours + max((path[name] for name in after), default=0)
     total = makespan(tasks, gpus)
-    work = sum(task.hours for task in tasks if task.on_gpu)
+    work = sum(task.hours for task in tasks if task.gpus)
     assert total >= max([work / gpus, *path.values()]) - 1e-9
     assert total <= sum(task.hours for task in tasks) + 1e-9
 

@@ -11,7 +11,14 @@ from test_segfanet import images
 
 from harness.datasets.base import IGNORE
 from harness.ssim import SourceMoments, ssim, ssim_many
-from segfanet.losses import dice_loss, reconstruction_loss, segmentation_loss, similarity_loss
+from segfanet.losses import (
+    Sources,
+    dice_loss,
+    one_hot,
+    reconstruction_loss,
+    segmentation_loss,
+    similarity_loss,
+)
 
 
 @settings(max_examples=20, deadline=None)
@@ -50,11 +57,10 @@ def test_ssim_of_constant_images_by_hand():
 
 def test_fusion_loss_is_equation_15():
     fused, infrared, visible = (images(i, 2, 1, 20, 23) for i in range(3))
-    moments = SourceMoments(infrared), SourceMoments(visible)
     expected = reference.fusion_loss(*(x.numpy() for x in (fused, infrared, visible)))
-    assert similarity_loss(fused, moments).item() == pytest.approx(expected, abs=1e-5)
-    same = SourceMoments(fused), SourceMoments(fused)
-    assert similarity_loss(fused, same).item() == pytest.approx(0, abs=1e-9)
+    found = similarity_loss(fused, Sources(infrared, visible)).item()
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert similarity_loss(fused, Sources(fused, fused)).item() == pytest.approx(0, abs=1e-9)
 
 
 def test_reconstruction_loss_is_equations_16_and_17():
@@ -63,9 +69,8 @@ def test_reconstruction_loss_is_equations_16_and_17():
     expected = reference.reconstruction_loss(
         [x.numpy() for x in rebuilt], infrared.numpy(), visible.numpy()
     )
-    assert reconstruction_loss(rebuilt, infrared, visible).item() == pytest.approx(
-        expected, abs=1e-5
-    )
+    found = reconstruction_loss(rebuilt, Sources(infrared, visible)).item()
+    assert found == pytest.approx(expected, abs=1e-5)
 
 
 def test_segmentation_loss_is_equation_18_and_skips_what_has_no_label():
@@ -83,8 +88,7 @@ def test_segmentation_loss_is_equation_18_and_skips_what_has_no_label():
 
 def test_dice_of_a_perfect_and_of_a_wrong_segmentation():
     label = torch.arange(16).reshape(1, 4, 4) % 2
-    perfect = torch.nn.functional.one_hot(label, 2).movedim(-1, 1).double()
-    known = torch.ones_like(label, dtype=torch.bool)
-    assert dice_loss(perfect, label, known).item() == pytest.approx(0)
+    perfect = one_hot(label, 2)
+    assert dice_loss(perfect, perfect).item() == pytest.approx(0)
     wrong = 1 - 0.05 / (8 + 8 + 0.05)
-    assert dice_loss(1 - perfect, label, known).item() == pytest.approx(wrong)
+    assert dice_loss(1 - perfect, perfect).item() == pytest.approx(wrong)

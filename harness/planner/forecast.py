@@ -1,6 +1,7 @@
 """From a configuration to its forecast: every job with hours, memory and disk."""
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -52,7 +53,7 @@ class Plan:
     def makespans(self) -> dict[int, float]:
         """Hours from the first job to the last, by the number of GPUs."""
         tasks = [
-            Task(item.job.name, item.hours or 0.0, item.job.on_gpu, item.job.after)
+            Task(item.job.name, item.hours or 0.0, item.job.gpus, item.job.after)
             for item in self.forecasts
         ]
         return {gpus: makespan(tasks, gpus) for gpus in GPUS}
@@ -71,7 +72,10 @@ class Plan:
             "jobs": [_job_json(item) for item in self.forecasts],
             "hours": sum(item.hours or 0.0 for item in self.forecasts),
             "disk": sum(item.disk for item in self.forecasts),
-            "makespan_hours": self.makespans(),
+            "makespan_hours": {
+                gpus: None if math.isinf(hours) else hours
+                for gpus, hours in self.makespans().items()
+            },
         }
 
 
@@ -84,7 +88,7 @@ def _job_json(item: Forecast) -> dict[str, Any]:
         "row": job.row,
         "seed": job.seed,
         "after": list(job.after),
-        "on_gpu": job.on_gpu,
+        "gpus": job.gpus,
         "amount": job.amount,
         "hours": item.hours,
         "disk": item.disk,
@@ -117,7 +121,7 @@ def _kind(job: Job, tiles: Tiles) -> str:
     """Jobs of one kind cost the same a step or tile."""
     spec = job.spec
     method: list[Any] = []
-    if spec is not None and job.on_gpu:
+    if spec is not None and job.stage in ("train", "fuse"):
         labels = tiles.classes if (spec.train or {}).get("labels") else 0
         method = [spec.name, dict(spec.options), labels]
         if job.stage == "train":

@@ -7,7 +7,7 @@ from harness.datasets import layout_of
 from harness.methods import MethodSpec
 from harness.store import SPLITS
 from harness.tiler import Tiling, plan, tile_shape
-from harness.training import Recipe
+from harness.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,11 @@ class Job:
         return ":".join(part for part in parts if part)
 
     @property
-    def on_gpu(self) -> bool:
-        """Whether the workflow asks for a GPU for it."""
-        return self.stage in ("train", "fuse")
+    def gpus(self) -> int:
+        """GPUs that it occupies where there are any."""
+        if self.stage == "train" and self.spec is not None:
+            return recipe_of(self.spec).processes
+        return int(self.stage == "fuse")
 
 
 def tiles_of(benchmark: Benchmark, dataset: str) -> Tiles:

@@ -25,7 +25,10 @@ from harness.methods import MethodSpec
 from harness.planner.jobs import Tiles, recipe_of
 from harness.store import INFRARED, LABEL, Pairs
 from harness.tiler import Tiling, write_store
-from harness.training import Batches, Training
+from harness.training.batches import to_batch
+from harness.training.engine import Training
+from harness.training.precision import Precision
+from harness.training.recipe import Recipe
 
 STATES = 4
 """Copies of the parameters in training: values, gradients, the two moments of Adam."""
@@ -88,31 +91,45 @@ def training_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> Cost:
         raise MethodFailure("needs labels to train, and the data set has none")
     device = setting.for_method(spec)
     method: Any = load_method(spec, device, None, tiles.classes)
-    recipe = recipe_of(spec)
+    recipe = _alone(recipe_of(spec))
     pixels = noise(min(recipe.batch, tiles.train), tiles)
-    method.train()
-    gflop, saved = step_footprint(method, Batches(pixels, len(pixels), 0).load(0, device))
-    recipe = replace(recipe, steps=setting.steps, checkpoint_seconds=float("inf"))
     names = [str(i) for i in range(len(pixels))]
     training = Training(method, recipe, pixels, names, 0, device, fingerprint="")
+    part = torch.from_numpy(pixels[: -(-len(pixels) // recipe.accumulate)]).to(device)
+    gflop, saved = step_footprint(method, to_batch(part), Precision(recipe.precision, device))
+    training.advance()
+    _forget_peak(device)
+    seconds = _seconds(lambda: [training.advance() for _ in range(setting.steps)], device)
+    peak = _peak(device)
+    states = STATES * sum(p.numel() * p.element_size() for p in method.parameters())
+    return Cost(
+        seconds=seconds / setting.steps,
+        memory=saved + states if peak is None else peak,
+        parameters=parameters(method),
+        gflop=gflop * recipe_of(spec).parts,
+        checkpoint=_checkpoint_size(training),
+    )
+
+
+def _alone(recipe: Recipe) -> Recipe:
+    """What one of the recipe's processes does; exchanging gradients comes on top."""
+    return replace(recipe, batch=recipe.batch // recipe.processes, processes=1)
+
+
+def _checkpoint_size(training: Training) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        _forget_peak(device)
-        seconds = _seconds(lambda: training.run(Path(folder, "none.pt")), device)
-        peak = _peak(device)
         path = Path(folder, "checkpoint.pt")
         training.save(path)
-        checkpoint = path.stat().st_size
-    states = STATES * sum(p.numel() * p.element_size() for p in method.parameters())
-    memory = saved + states if peak is None else peak
-    return Cost(seconds / setting.steps, memory, parameters(method), gflop, checkpoint)
+        return path.stat().st_size
 
 
-def step_footprint(method: Any, batch: Batch) -> tuple[float, int]:
-    """10⁹ operations of one training step, and bytes that autograd keeps for its way back.
+def step_footprint(method: Any, batch: Batch, precision: Precision) -> tuple[float, int]:
+    """10⁹ operations of one forward and backward pass, and bytes that autograd keeps for it.
 
     Args:
-        method: a torch module with `training_loss`; its gradients are overwritten.
+        method: a torch module with `training_loss`; gradients are added to its own.
         batch: on the method's device.
+        precision: of the forward pass.
     """
     sizes: dict[int, int] = {}
     known = {parameter.untyped_storage().data_ptr() for parameter in method.parameters()}
@@ -124,8 +141,9 @@ def step_footprint(method: Any, batch: Batch) -> tuple[float, int]:
         return tensor.detach()
 
     with FlopCounterMode(display=False) as counter, saved_tensors_hooks(keep, lambda kept: kept):
-        loss: Any = torch.stack(list(method.training_loss(batch).values())).sum()
-        loss.backward()
+        with precision.forward():
+            terms = method.training_loss(batch)
+        precision.backward(torch.stack(list(terms.values())).sum())
     return counter.get_total_flops() / 1e9, sum(sizes.values())
 
 

@@ -1,5 +1,6 @@
 """A forecast as text for a terminal."""
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
@@ -34,7 +35,7 @@ def render(plan: Plan) -> str:
 
 def number(value: float | None, scale: float = 1.0) -> str:
     """Three significant digits; what would round to nothing is said to be less."""
-    if value is None:
+    if value is None or math.isinf(value):
         return UNKNOWN
     value /= scale
     if 0 < value < LEAST:
@@ -132,7 +133,7 @@ def _notes(plan: Plan) -> Iterable[str]:
     yield "fused pair, one tile; operations are those of convolutions and matrix products."
     yield "prepare: cutting and writing alone; fetching and decoding the archives come on top."
     yield "disk: what stays; a training holds a second checkpoint until it ends. Not counted:"
-    yield "downloads, the report, and the start of each job (a few seconds)."
+    yield "downloads, the report, validation while training, the start of each job (seconds)."
     if plan.setting.device.type != "cuda":
         yield "memory: estimated for training (parameters, gradients, Adam's moments, what autograd"
         yield "saves; no workspaces). On a GPU it is measured, for fusing too."
