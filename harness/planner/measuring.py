@@ -32,6 +32,9 @@ from harness.training.recipe import Recipe
 
 STATES = 4
 """Copies of the parameters in training: values, gradients, the two moments of Adam."""
+FEW = 2
+"""Tiles that operations and memory of a training pass are counted on, or that are fused on a
+processor: both grow with the number of tiles alone."""
 WARM_UP_SECONDS = 2.0
 """A first call shorter than this is taken for the warm-up of a second."""
 
@@ -95,18 +98,21 @@ def training_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> Cost:
     pixels = noise(min(recipe.batch, tiles.train), tiles)
     names = [str(i) for i in range(len(pixels))]
     training = Training(method, recipe, pixels, names, 0, device, fingerprint="")
-    part = torch.from_numpy(pixels[: -(-len(pixels) // recipe.accumulate)]).to(device)
-    gflop, saved = step_footprint(method, to_batch(part), Precision(recipe.precision, device))
-    training.advance()
+    part = -(-len(pixels) // recipe.accumulate)
+    few = to_batch(torch.from_numpy(pixels[: min(part, FEW)]).to(device))
+    gflop, saved = step_footprint(method, few, Precision(recipe.precision, device))
+    share = len(few.label) / part
+    if device.type == "cuda" or recipe.compile:
+        training.advance()
     _forget_peak(device)
     seconds = _seconds(lambda: [training.advance() for _ in range(setting.steps)], device)
     peak = _peak(device)
     states = STATES * sum(p.numel() * p.element_size() for p in method.parameters())
     return Cost(
         seconds=seconds / setting.steps,
-        memory=saved + states if peak is None else peak,
+        memory=round(saved / share) + states if peak is None else peak,
         parameters=parameters(method),
-        gflop=gflop * recipe_of(spec).parts,
+        gflop=gflop / share * recipe_of(spec).parts,
         checkpoint=_checkpoint_size(training),
     )
 
@@ -154,7 +160,8 @@ def fusing_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> Cost:
         HarnessError: if the method cannot be loaded or run.
     """
     device = setting.for_method(spec)
-    pixels = noise(min(spec.batch, tiles.test), tiles)
+    most = FEW if device.type == "cpu" else spec.batch
+    pixels = noise(min(spec.batch, most, tiles.test), tiles)
     pairs = Pairs(pixels)
     every = slice(None)
     sources = [
