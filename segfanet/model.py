@@ -83,6 +83,15 @@ def resize(features: Tensor, size: tuple[int, int]) -> Tensor:
     return resized
 
 
+def average_pool(features: Tensor, side: int) -> Tensor:
+    """AAP of Eqs. 6–8: adaptive average pooling to side × side tokens."""
+    height, width = features.shape[-2:]
+    if height % side or width % side:
+        return F.adaptive_avg_pool2d(features, side)
+    # The same means; on a GPU only this form has a gradient that repeats bit by bit.
+    return F.avg_pool2d(features, (height // side, width // side))
+
+
 def pad(images: Tensor) -> Tensor:
     """Repeat the lower and right border until both sides divide by `STRIDE`."""
     height, width = images.shape[-2:]
@@ -166,16 +175,16 @@ class CAM(nn.Module):
 
     def __init__(self, channels: int, pool: int) -> None:
         super().__init__()
-        self.pool = nn.AdaptiveAvgPool2d(pool)
+        self.side = pool
         self.norm_q = nn.BatchNorm2d(channels)
         self.norm_k = nn.BatchNorm2d(channels)
         self.norm_v = nn.BatchNorm2d(channels)
 
     def forward(self, f_f: Tensor, f_r: Tensor) -> tuple[Tensor, Tensor]:
         """f^F_i, f^R_i (B, c, h, w) → concat(O, f^F_i) (B, 2c, h, w), weights (B, p², p²)."""
-        pooled = self.pool(f_f)  # (B, c, p, p)
+        pooled = average_pool(f_f, self.side)  # (B, c, p, p)
         query = self.norm_q(pooled).flatten(2).mT  # Q (B, p², c), Eqs. 6–8
-        key = self.norm_k(self.pool(f_r)).flatten(2).mT  # K (B, p², c)
+        key = self.norm_k(average_pool(f_r, self.side)).flatten(2).mT  # K (B, p², c)
         value = self.norm_v(pooled).flatten(2).mT  # V (B, p², c)
         weights = torch.softmax(query @ key.mT / query.shape[-1] ** 0.5, dim=-1)  # (B, p², p²)
         attended = (weights @ value).mT.unflatten(2, pooled.shape[-2:])  # O (B, c, p, p), Eq. 9
