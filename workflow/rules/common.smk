@@ -35,6 +35,22 @@ def method_code(wildcards):
     return relative(BENCHMARK.method_code(spec_of(wildcards).name))
 
 
+def growing(amount):
+    """A resource of which every further attempt asks for `amount` more."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def gpu_of(wildcards):
+    """GPUs that training or running a method asks for."""
+    device = "cpu" if spec_of(wildcards).device == "cpu" else DEVICE
+    return gpus(device, elsewhere=workflow.non_local_exec)
+
+
+def group_of(wildcards):
+    """Runs that wait for no training may share a cluster job (profiles/slurm)."""
+    return "trained" if BENCHMARK.is_trained(spec_of(wildcards).name) else "untrained"
+
+
 def trained(wildcards, file):
     """A file of the training that a run needs: none unless its method is trained here."""
     method = spec_of(wildcards).name

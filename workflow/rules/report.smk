@@ -14,8 +14,13 @@ rule tables:
         ),
     log:
         "logs/tables.log",
+    group:
+        "report"
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         outline=OUTLINE,
         folder=subpath(output.index, parent=True),
@@ -37,8 +42,13 @@ rule examples:
         ),
     log:
         "logs/examples.log",
+    group:
+        "report"
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         outline=OUTLINE,
     shell:
@@ -62,11 +72,15 @@ rule features:
         ),
     log:
         "logs/features/{dataset}.{row}.seed{seed}.log",
+    group:
+        "report"
     conda:
         "../../environment.yml"
     threads: THREADS
     resources:
-        gpu=gpus(DEVICE),
+        gpu=gpu_of,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         folder=subpath(input.tiles, parent=True),
         options=lambda wildcards: as_json(spec_of(wildcards).options),
@@ -91,8 +105,13 @@ rule audit:
         ),
     log:
         "logs/audit.log",
+    group:
+        "report"
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         outline=OUTLINE,
     shell:
@@ -124,8 +143,13 @@ rule report:
         tiles=directory("results/report/tiles"),
     log:
         "logs/report.log",
+    group:
+        "report"
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         outline=OUTLINE,
     shell:
@@ -147,8 +171,13 @@ rule complete:
         ),
     log:
         "logs/complete.log",
+    group:
+        "report"
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(5),
     params:
         outline=OUTLINE,
     shell:
