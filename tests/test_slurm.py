@@ -17,7 +17,7 @@ QUICK = [
     "--slurm-status-command=squeue",
     "--slurm-init-seconds-before-status-checks=2",
     "--seconds-between-status-checks=2",
-    "--slurm-keep-successful-logs",
+    "--retries=0",
 ]
 """No accounting database, and jobs of seconds."""
 

@@ -1,4 +1,5 @@
 import shlex
+from functools import cache
 
 from harness.benchmark import Row
 from harness.workflow import (
@@ -30,9 +31,15 @@ def spec_of(wildcards):
     return BENCHMARK.methods[Row.parse(wildcards.row).method]
 
 
-def method_code(wildcards):
+@cache
+def code_of_method(name):
     """Files of ours that a method runs."""
-    return relative(BENCHMARK.method_code(spec_of(wildcards).name))
+    return relative(BENCHMARK.method_code(name))
+
+
+def method_code(wildcards):
+    """Files of ours that the method behind a row runs."""
+    return code_of_method(spec_of(wildcards).name)
 
 
 def growing(amount):

@@ -14,8 +14,6 @@ rule tables:
         ),
     log:
         "logs/tables.log",
-    group:
-        "report"
     conda:
         "../../environment.yml"
     resources:
@@ -42,8 +40,6 @@ rule examples:
         ),
     log:
         "logs/examples.log",
-    group:
-        "report"
     conda:
         "../../environment.yml"
     resources:
@@ -72,8 +68,6 @@ rule features:
         ),
     log:
         "logs/features/{dataset}.{row}.seed{seed}.log",
-    group:
-        "report"
     conda:
         "../../environment.yml"
     threads: THREADS
@@ -105,8 +99,6 @@ rule audit:
         ),
     log:
         "logs/audit.log",
-    group:
-        "report"
     conda:
         "../../environment.yml"
     resources:
@@ -143,8 +135,6 @@ rule report:
         tiles=directory("results/report/tiles"),
     log:
         "logs/report.log",
-    group:
-        "report"
     conda:
         "../../environment.yml"
     resources:
@@ -171,8 +161,6 @@ rule complete:
         ),
     log:
         "logs/complete.log",
-    group:
-        "report"
     conda:
         "../../environment.yml"
     resources:
