@@ -53,6 +53,11 @@ def gpu_of(wildcards):
     return gpus(device, elsewhere=workflow.non_local_exec)
 
 
+def gpus_of_training(wildcards):
+    """One for every process that a method is trained in."""
+    return gpu_of(wildcards) * spec_of(wildcards).train.get("processes", 1)
+
+
 def group_of(wildcards):
     """Runs that wait for no training may share a cluster job (profiles/slurm)."""
     return "trained" if BENCHMARK.is_trained(spec_of(wildcards).name) else "untrained"

@@ -17,7 +17,7 @@ rule train:
         "../../environment.yml"
     threads: THREADS
     resources:
-        gpu=gpu_of,
+        gpu=gpus_of_training,
         mem_mb=growing(8000),
         runtime=growing(1440),
     params:
