@@ -17,15 +17,19 @@ PACKAGES = ("harness", "segfanet", "metrics", "reports", "baselines")
 def source_files(modules: Iterable[str]) -> list[Path]:
     """Return the files of `modules` and of everything of ours that they import, sorted."""
     found: set[Path] = set()
-    waiting = list(modules)
+    seen = set(modules)
+    waiting = list(seen)
     while waiting:
         path = module_file(waiting.pop())
         if path is not None and path not in found:
             found.add(path)
-            waiting.extend(_imports(path))
+            new = _imports(path) - seen
+            seen |= new
+            waiting.extend(new)
     return sorted(found)
 
 
+@cache
 def module_file(name: str) -> Path | None:
     """Return the file of one of our modules, or None for anything else."""
     if name.split(".")[0] not in PACKAGES:
@@ -42,9 +46,17 @@ def module_name(path: Path) -> str:
 
 
 @cache
-def _imports(path: Path) -> tuple[str, ...]:
+def _imports(path: Path) -> frozenset[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    return tuple(name for node in ast.walk(tree) for name in _names(node, path))
+    return frozenset(name for node in _statements(tree) for name in _names(node, path))
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all statements below a node; expressions, most of a tree, hold no import."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for child in getattr(node, field, ()):
+            yield child
+            yield from _statements(child)
 
 
 def _names(node: ast.AST, path: Path) -> Iterator[str]:

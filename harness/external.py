@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.contract import MethodFailure, check_fused
+from harness.device import thread_limits
 from harness.files import atomic_path
 from harness.inference import CHUNK
 from harness.methods import MethodSpec
@@ -118,7 +119,7 @@ def run_command(
     values = {**{key: str(folder) for key, folder in folders.items()}, "device": str(device)}
     prefix = ["conda", "run", "--no-capture-output", "-n", spec.conda] if spec.conda else []
     arguments = [*prefix, *(word.format(**values) for word in spec.command)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    environment = {**os.environ, **thread_limits(threads)}
     try:
         subprocess.run(
             arguments, check=True, cwd=spec.folder, env=environment, capture_output=True, text=True

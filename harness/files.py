@@ -2,11 +2,14 @@
 
 import hashlib
 import json
+import mmap
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from numpy.typing import NDArray
 
 
 @contextmanager
@@ -45,3 +48,15 @@ def sha256(path: Path) -> str:
 def sha256_json(value: Any) -> str:
     """Return the SHA-256 of a JSON value, independent of the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def release_pages(*arrays: NDArray[Any]) -> None:
+    """Take memory-mapped arrays out of the process's memory; what was written to them stays.
+
+    Every page that is touched counts as memory of the process until something else wants the
+    room: a whole data set in the end, which no job asked for. The files lose nothing.
+    """
+    for array in arrays:
+        mapping = getattr(array, "_mmap", None)
+        if mapping is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapping.madvise(mmap.MADV_DONTNEED)

@@ -14,7 +14,7 @@ from harness.allocator import keep_freed_memory
 from harness.contract import Method, MethodFailure, check_fused
 from harness.device import synchronise
 from harness.errors import HarnessError
-from harness.files import atomic_path
+from harness.files import atomic_path, release_pages
 from harness.methods import MethodSpec
 from harness.progress import progress
 from harness.store import Pairs
@@ -122,6 +122,7 @@ def write_fused_stack(
                 spec, method, pairs.infrared(part), pairs.visible(part), names[part], device, timer
             )
             stack[part] = STRETCHES[stretch](fused, pairs.rgb(part))
+            release_pages(pairs.tiles, stack)
         stack.flush()
     return timer
 

@@ -18,13 +18,15 @@ def export_environment() -> None:
         os.environ[name] = os.pathsep.join([str(folder), *([before] if before else [])])
 
 
-def gpus(device: str) -> int:
+def gpus(device: str, *, elsewhere: bool) -> int:
     """GPUs that one job asks for.
 
-    `auto` asks for one only where a driver is loaded, so that other machines run jobs side
-    by side; torch itself is too slow to import at every parse.
+    `auto` asks for one where a driver is loaded, so that other machines run jobs side by side;
+    torch itself is too slow to import at every parse. Of machines elsewhere nothing is known
+    here: there `auto` asks as well, since waiting for a GPU is better than training without.
     """
-    return int(device.startswith("cuda") or (device == "auto" and Path("/dev/nvidiactl").exists()))
+    here = Path("/dev/nvidiactl").exists()
+    return int(device.startswith("cuda") or (device == "auto" and (elsewhere or here)))
 
 
 def as_json(value: Mapping[str, Any]) -> str:

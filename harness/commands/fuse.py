@@ -79,8 +79,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Fuse everything that the arguments name."""
     spec = find_method(arguments.method, {})
     files = pair_files(arguments.infrared, arguments.visible, arguments.output)
-    device = choose_device("cpu" if spec.device == "cpu" else arguments.device)
     make_deterministic(0, arguments.threads)
+    device = choose_device("cpu" if spec.device == "cpu" else arguments.device)
     try:
         if spec.command:
             _fuse_outside(spec, files, device, arguments.threads)

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from harness.datasets.base import Dataset, Scene
 from harness.datasets.options import parse_options
 from harness.datasets.potsdam_classes import CLASSES, PALETTE
-from harness.datasets.urban_scene import LABELS, Canvas, majority, photograph, radiance
-from harness.datasets.urban_town import build_town
 from harness.errors import HarnessError
 
 SPLITS = ("train", "test")
@@ -95,6 +93,10 @@ def render(seed: int, split: str, index: int, size: int) -> NDArray[np.uint8]:
 
     It depends on the arguments alone, so scenes may be read in any order and number.
     """
+    # SciPy is slow to load, and the workflow imports adapters only to check their options.
+    from harness.datasets.urban_scene import LABELS, Canvas, majority, photograph, radiance
+    from harness.datasets.urban_town import build_town
+
     rng = np.random.default_rng(np.random.SeedSequence((seed, SPLITS.index(split), index)))
     sample = max(GROUND_SAMPLE, SMALLEST_SIDE / size)
     factor = max(2, round(sample / CELL))

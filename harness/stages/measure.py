@@ -10,7 +10,7 @@ import pandas as pd
 
 import metrics
 from harness.errors import HarnessError
-from harness.files import write_text
+from harness.files import release_pages, write_text
 from harness.progress import progress
 from harness.provenance import Record, check_artefact
 from harness.stages.common import run
@@ -62,6 +62,7 @@ def _measure(arguments: Any, *, failed: bool) -> pd.DataFrame:
             threads=arguments.threads,
         )
         parts.append(pd.DataFrame(scores))
+        release_pages(pairs.tiles, fused)
     columns = (
         pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=arguments.metrics)
     )

@@ -1,4 +1,5 @@
 import shlex
+from functools import cache
 
 from harness.benchmark import Row
 from harness.workflow import (
@@ -30,9 +31,36 @@ def spec_of(wildcards):
     return BENCHMARK.methods[Row.parse(wildcards.row).method]
 
 
-def method_code(wildcards):
+@cache
+def code_of_method(name):
     """Files of ours that a method runs."""
-    return relative(BENCHMARK.method_code(spec_of(wildcards).name))
+    return relative(BENCHMARK.method_code(name))
+
+
+def method_code(wildcards):
+    """Files of ours that the method behind a row runs."""
+    return code_of_method(spec_of(wildcards).name)
+
+
+def growing(amount):
+    """A resource of which every further attempt asks for `amount` more."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+def gpu_of(wildcards):
+    """GPUs that training or running a method asks for."""
+    device = "cpu" if spec_of(wildcards).device == "cpu" else DEVICE
+    return gpus(device, elsewhere=workflow.non_local_exec)
+
+
+def gpus_of_training(wildcards):
+    """One for every process that a method is trained in."""
+    return gpu_of(wildcards) * spec_of(wildcards).train.get("processes", 1)
+
+
+def group_of(wildcards):
+    """Runs that wait for no training may share a cluster job (profiles/slurm)."""
+    return "trained" if BENCHMARK.is_trained(spec_of(wildcards).name) else "untrained"
 
 
 def trained(wildcards, file):

@@ -19,6 +19,8 @@ rule prepare:
     threads: THREADS
     resources:
         mirrors=MIRRORS,
+        mem_mb=growing(4000),
+        runtime=growing(240),
     params:
         adapter=lambda wildcards: BENCHMARK.datasets[wildcards.dataset]["adapter"],
         options=lambda wildcards: as_json(BENCHMARK.dataset_options(wildcards.dataset)),

@@ -14,12 +14,16 @@ rule fuse:
         ),
     log:
         "logs/fuse/{dataset}.{row}.seed{seed}.log",
+    group:
+        group_of
     conda:
         "../../environment.yml"
     threads: THREADS
     resources:
-        gpu=gpus(DEVICE),
+        gpu=gpu_of,
         mirrors=MIRRORS,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         folder=subpath(input.tiles, parent=True),
         method=lambda wildcards: spec_of(wildcards).name,

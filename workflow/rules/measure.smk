@@ -13,9 +13,14 @@ rule measure:
         record="results/{dataset}/{row}/seed{seed}/scores.json",
     log:
         "logs/measure/{dataset}.{row}.seed{seed}.log",
+    group:
+        group_of
     conda:
         "../../environment.yml"
     threads: THREADS
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         folder=subpath(input.tiles, parent=True),
         metrics=BENCHMARK.metrics,

@@ -16,6 +16,9 @@ rule tables:
         "logs/tables.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         outline=OUTLINE,
         folder=subpath(output.index, parent=True),
@@ -39,6 +42,9 @@ rule examples:
         "logs/examples.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         outline=OUTLINE,
     shell:
@@ -66,7 +72,9 @@ rule features:
         "../../environment.yml"
     threads: THREADS
     resources:
-        gpu=gpus(DEVICE),
+        gpu=gpu_of,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         folder=subpath(input.tiles, parent=True),
         options=lambda wildcards: as_json(spec_of(wildcards).options),
@@ -93,6 +101,9 @@ rule audit:
         "logs/audit.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         outline=OUTLINE,
     shell:
@@ -126,6 +137,9 @@ rule report:
         "logs/report.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         outline=OUTLINE,
     shell:
@@ -149,6 +163,9 @@ rule complete:
         "logs/complete.log",
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(5),
     params:
         outline=OUTLINE,
     shell:

@@ -17,7 +17,9 @@ rule train:
         "../../environment.yml"
     threads: THREADS
     resources:
-        gpu=gpus(DEVICE),
+        gpu=gpus_of_training,
+        mem_mb=growing(8000),
+        runtime=growing(1440),
     params:
         folder=subpath(input.tiles, parent=True),
         options=lambda wildcards: as_json(spec_of(wildcards).options),

@@ -1,0 +1,219 @@
+"""What a benchmark of full size costs: `python -m benchmarks.scale`.
+
+Three parts, each in a copy of the repository below a temporary folder (10 GB for the last one):
+
+paper   parse, dry run and rerun without work of config/paper.yaml. Parsing is the
+        processor time from the first line of the Snakefile to its last, less what Snakemake's
+        own parser takes of it.
+many    dry run of 200 trained methods on 4 data sets with 5 seeds.
+full    the paper's test tiles (20 scenes of 216 and 7 of 361, 320×320 px, made-up), controls
+        that cost little, the real stages and the real report, one stage after another on 2
+        cores; then a rerun without work.
+
+Seconds are on the clock; processor seconds mean something on a busy machine too. Memory is that
+of the largest process. Snakemake is in all of them.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tests.project import ROOT, add_method, copy_project
+
+LIMITS = {
+    "jobs of the paper": 200,
+    "dry run of the paper, s": 5,
+    "parse of the paper, s": 0.3,
+    "no-op rerun of the paper, s": 15,
+    "measuring one method, s": 40,
+    "report, s": 60,
+    "memory, MiB": 3072,
+}
+
+PARSE = """\
+import sys, time
+import snakemake.cli
+import snakemake.workflow as workflow
+
+spent = {"include": 0.0, "parse": 0.0}
+def timed(name, function):
+    depth = 0
+    def call(*arguments, **options):
+        nonlocal depth
+        depth, start = depth + 1, time.process_time()
+        try:
+            return function(*arguments, **options)
+        finally:
+            depth -= 1
+            if not depth:
+                spent[name] += time.process_time() - start
+    return call
+workflow.Workflow.include = timed("include", workflow.Workflow.include)
+workflow.parse = timed("parse", workflow.parse)
+try:
+    snakemake.cli.main(sys.argv[1:])
+except SystemExit:
+    pass
+print("PARSE", spent["include"] - spent["parse"])
+"""
+
+METHODS = ["average", "infrared", "visible"]
+FULL = {
+    "title": "Simulated run of full size",
+    "demonstration": True,
+    "device": "cpu",
+    "threads": 2,
+    "methods": METHODS,
+    "stretched": {"average": ["minmax", "minmax_rgb", "minmax_rgb_batch2"]},
+    "datasets": {
+        name: {
+            "adapter": "simulated",
+            "stands_for": name,
+            "options": {"scenes": scenes, "height": height, "width": width},
+        }
+        for name, scenes, height, width in (("whu", 20, 3704, 5556), ("potsdam", 7, 6000, 6000))
+    },
+}
+TILES = {"whu": 4320, "potsdam": 2527}
+STAGES = {
+    "prepare": "results/{dataset}/tiles/prepare.json",
+    "fuse": "results/{dataset}/{row}/seed0/fused.json",
+    "measure": "results/{dataset}/{row}/seed0/scores.json",
+    "audit": "results/{dataset}/audit.csv",
+    "tables": "results/tables/index.csv",
+    "examples": "results/{dataset}/examples.json",
+    "report": "results/report/index.html",
+    "complete": "results/report/complete.txt",
+}
+"""Results of every stage, in order."""
+NAMES = {"fuse": "fusing with one method, s", "measure": "measuring one method, s"}
+
+
+@dataclass
+class Run:
+    """A finished Snakemake: its output, and what it and its jobs took."""
+
+    text: str
+    seconds: float
+    processor: float
+    memory: float
+
+
+def snakemake(folder, *arguments, program=("-m", "snakemake")):
+    """Run Snakemake on two cores; end with its output if it fails."""
+    command = [sys.executable, *program, *arguments, "--cores", "2"]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    start = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        output.seek(0)
+        text = output.read()
+    if status:
+        sys.exit(f"{' '.join(command)}: failed\n{text[-3000:]}")
+    return Run(text, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def show(name, value):
+    """Print one figure, with its limit where it has one."""
+    limit = f"  (limit {LIMITS[name]:g})" if name in LIMITS else ""
+    print(f"{name:<40}{value:>10.2f}{limit}", flush=True)
+
+
+def paper(folder):
+    """Figures of the paper's configuration, with empty files in the place of results."""
+    dry = ["--dry-run", "--configfile", "config/paper.yaml"]
+    plan = snakemake(folder, *dry, "--quiet", "rules")
+    show("jobs of the paper", int(re.search(r"^total +(\d+)$", plan.text, re.MULTILINE)[1]))
+    show("dry run of the paper, s", plan.seconds)
+    show("its processor s", plan.processor)
+    text = snakemake(folder, *dry, "--quiet", program=("-c", PARSE)).text
+    show("parse of the paper, s", float(re.search(r"PARSE (\S+)", text)[1]))
+    summary = snakemake(folder, "--summary", "--configfile", "config/paper.yaml")
+    for line in summary.text.splitlines():
+        if not line.startswith("results/"):
+            continue
+        path = folder / line.split("\t")[0]
+        if path.suffix:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        else:
+            path.mkdir(parents=True, exist_ok=True)
+    snakemake(folder, "--touch", "--configfile", "config/paper.yaml")
+    show("no-op rerun of the paper, s", rerun(folder, "config/paper.yaml").seconds)
+
+
+def rerun(folder, config):
+    """Run again, and see that nothing is done."""
+    run = snakemake(folder, "--configfile", config)
+    if "Nothing to be done" not in run.text:
+        sys.exit(f"the rerun found something to do:\n{run.text[-3000:]}")
+    return run
+
+
+def many(folder):
+    """Dry run with 200 methods, made up where they are missing."""
+    shutil.rmtree(folder / "baselines")
+    for index in range(199):
+        add_method(folder, f"method{index:03d}", "return visible", train="{epochs: 1}")
+    datasets = {
+        f"town{index}": {"adapter": "synthetic_urban", "stands_for": "whu"} for index in range(4)
+    }
+    config = {"title": "many", "weights": "train", "seeds": list(range(5)), "datasets": datasets}
+    (folder / "many.yaml").write_text(yaml.safe_dump(config))
+    run = snakemake(folder, "--dry-run", "--quiet", "rules", "--configfile", "many.yaml")
+    show("jobs of 200 methods, 4 sets, 5 seeds", int(re.search(r"total +(\d+)", run.text)[1]))
+    show("their dry run, s", run.seconds)
+    show("its processor s", run.processor)
+    show("its memory, MiB", run.memory)
+
+
+def full(folder):
+    """The simulated run, stage by stage."""
+    shutil.copy2(ROOT / "benchmarks" / "simulated.py", folder / "harness" / "datasets")
+    (folder / "full.yaml").write_text(yaml.safe_dump(FULL))
+    rows = [*METHODS, *(f"average+{name}" for name in FULL["stretched"]["average"])]
+    largest = 0.0
+    for stage, pattern in STAGES.items():
+        targets = sorted(
+            {pattern.format(dataset=dataset, row=row) for dataset in TILES for row in rows}
+        )
+        run = snakemake(folder, *targets, "--configfile", "full.yaml")
+        largest = max(largest, run.memory)
+        of_each = len(rows) if stage in ("fuse", "measure") else 1
+        show(NAMES.get(stage, f"{stage}, s"), run.seconds / of_each)
+        show(f"{stage}, processor s", run.processor / of_each)
+        show(f"{stage}, MiB", run.memory)
+    show("memory, MiB", largest)
+    show("no-op rerun, s", rerun(folder, "full.yaml").seconds)
+
+
+PARTS = {"paper": paper, "many": many, "full": full}
+
+
+def main():
+    """Run the parts asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "parts", nargs="*", default=list(PARTS), choices=list(PARTS), metavar="PART"
+    )
+    parser.add_argument("--scratch", type=Path, help="where the copies go; default: $TMPDIR")
+    for part in parser.parse_args().parts:
+        with tempfile.TemporaryDirectory(dir=parser.parse_args().scratch) as scratch:
+            PARTS[part](copy_project(Path(scratch, part)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Adapter of made-up data sets of full size; `benchmarks/scale.py` puts it into a copy.
+
+Every scene is the embedded Landsat-7 picture, mirrored to the size of the real scenes, shifted
+and with a gain of its own, so that tiles and scenes differ as real ones do.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from harness.datasets import landsat7
+from harness.datasets.base import Dataset, Scene
+from harness.datasets.options import parse_options
+
+
+@dataclass(frozen=True)
+class Options:
+    """How many test scenes of which size, pixels."""
+
+    scenes: int
+    height: int
+    width: int
+
+
+def check_options(options):
+    """Check the options."""
+    return parse_options(Options, options, "simulated")
+
+
+def open_dataset(options):
+    """Describe the scenes."""
+    wanted = check_options(options)
+    source = landsat7.open_dataset({})
+    parts = [part.read(0, 0, part.height, part.width) for part in source.scenes]
+    picture = np.concatenate(parts, axis=1)
+    scenes = tuple(_scene(picture, wanted, index) for index in range(wanted.scenes))
+    return Dataset("simulated", scenes, source.classes, source.palette)
+
+
+def _scene(picture, wanted, index):
+    rng = np.random.default_rng(index)
+    gain = rng.uniform(0.6, 1.4, 4)
+    shift = rng.integers(0, 10_000, 2)
+
+    def read(y, x, height, width):
+        rows, columns = (
+            _mirrored(np.arange(start, start + length) + move, size)
+            for start, length, move, size in zip(
+                (y, x), (height, width), shift, picture.shape[1:], strict=True
+            )
+        )
+        window = picture[:, rows][:, :, columns]
+        bands = np.clip(window[:4] * gain[:, None, None], 0, 255).astype(np.uint8)
+        return np.concatenate([bands, window[4:]])
+
+    return Scene(f"scene{index:02d}", "test", wanted.height, wanted.width, read)
+
+
+def _mirrored(places, size):
+    """Fold places beyond the border back into it."""
+    return size - 1 - np.abs(places % (2 * size) - (size - 0.5)).astype(int)
