@@ -4,7 +4,7 @@ PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
 
-.PHONY: demo report test test-fast lint format clean
+.PHONY: demo report test test-fast coverage lint format clean
 
 demo: .venv/runtime ## run the whole benchmark on the embedded data
 	@$(BIN)/snakemake --cores $(CORES); status=$$?; \
@@ -19,10 +19,14 @@ test: .venv/dev ## all tests
 test-fast: .venv/dev ## tests without the slow ones
 	$(BIN)/python -m pytest -m "not slow"
 
+coverage: .venv/dev ## all tests, and the lines of our packages that none of them ran
+	$(BIN)/python -m pytest --cov --cov-report=term
+
 lint: .venv/dev ## formatting, style, types, workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/deptry .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
