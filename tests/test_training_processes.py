@@ -67,6 +67,13 @@ def test_two_processes_follow_the_loss_curve_of_one_with_the_whole_batch(store, 
     np.testing.assert_allclose(two, one, rtol=1e-3)
 
 
+def test_more_processes_than_gpus_are_refused(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    wanted = Job(**{**job(store, tmp_path, processes=2).__dict__, "device": "auto"})
+    with pytest.raises(HarnessError, match="`processes` is 2, but this job sees 1 GPU"):
+        train(wanted)
+
+
 def test_killing_one_process_ends_both_with_a_message_and_the_next_run_continues(
     store, tmp_path, capfd
 ):

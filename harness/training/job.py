@@ -22,6 +22,7 @@ from harness.device import choose_device, make_deterministic
 from harness.errors import HarnessError
 from harness.files import sha256_json
 from harness.methods import MethodSpec
+from harness.slots import visible_gpus
 from harness.store import TileStore
 from harness.training.engine import Training
 from harness.training.recipe import Recipe
@@ -81,6 +82,11 @@ def train(job: Job) -> dict[str, Any]:
     count = _recipe(job).processes
     if count == 1:
         return _train_here(job, choose_device(job.device))
+    if job.device != "cpu" and 0 < len(visible_gpus()) < count:
+        raise HarnessError(
+            f"train: `processes` is {count}, but this job sees {len(visible_gpus())} GPU; ask for "
+            f"more (`--resources gpu={count}`, CUDA_VISIBLE_DEVICES) or lower `processes`"
+        )
     context = torch.multiprocessing.get_context("spawn")
     answers: Any = context.SimpleQueue()
     with tempfile.TemporaryDirectory() as folder:
