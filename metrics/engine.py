@@ -1,14 +1,13 @@
 """The compiled path: one pair of sources at a time, any number of fused images."""
 
 import math
-from itertools import pairwise
 
 import numpy as np
 
 from metrics import kernels
 from metrics.arrays import Batch, Image
 from metrics.filters import gaussian
-from metrics.kernels import BLOCK, LANES, PLANES, STRIPS, TILE
+from metrics.kernels import BLOCK, KEPT, PLANES, SIDE
 from metrics.moments import WINDOWS
 from metrics.scd import difference_correlations
 
@@ -23,42 +22,48 @@ def aligned(*shape: int) -> Image:
     return memory[start : start + count].reshape(shape)
 
 
+def scratch() -> kernels.Scratch:
+    """Allocate what a thread needs to compare images of any size."""
+    return kernels.Scratch(
+        pixels=aligned(2 * BLOCK),
+        filtered=aligned(BLOCK),
+        columns=aligned(2 * PLANES * KEPT * BLOCK),
+        means=aligned(2 * PLANES * BLOCK),
+        factors=aligned(6 * BLOCK),
+    )
+
+
 class Scale:
-    """Images, source maps and scratch memory of one scale of the VIF."""
+    """Images, in strips, and source maps of one scale of the VIF."""
 
     def __init__(self, level: int, height: int, width: int, reuse: bool) -> None:
         """Allocate for images of (height, width) at this scale, 0 being the finest."""
         size = WINDOWS[level]
-        self.fused, self.infrared, self.visible = (aligned(height, width) for _ in range(3))
-        self._taps, self._half = gaussian(size, size / 5), (0,) * (size // 2)
-        self._strip = (0,) * STRIPS[level]
-        self._column = aligned(2 * width + size)
-        strips = math.ceil((width - size + 1) / (LANES * STRIPS[level]))
-        windows = height - size + 1
-        self._maps = aligned(strips, windows if reuse else BLOCK, PLANES * TILE)
-        ring = PLANES * 2 * (size - 1 + BLOCK) * TILE
-        self._scratch = kernels.Scratch(
-            rows=aligned(PLANES * (TILE + size - 1)),
-            source_ring=aligned(ring),
-            fused_ring=aligned(ring),
-            means=aligned(PLANES * BLOCK * TILE),
-            factors=aligned(6 * TILE),
+        self._size = height, width
+        strips = math.ceil(width / SIDE) + 1
+        self.fused, self.infrared, self.visible = (
+            aligned(strips, (height + SIDE) * SIDE) for _ in range(3)
         )
+        self._taps, self._half = gaussian(size, size / 5), (0,) * (size // 2)
+        # An image of the scale above is twice as wide, and a window.
+        self._lines = aligned(3, 2 * (strips + 1) * SIDE)
+        rows, columns = (math.ceil((side - size + 1) / SIDE) for side in (height, width))
+        self._maps = aligned(rows * columns if reuse else 1, PLANES * BLOCK)
 
     def halve(self, finer: Image, image: Image) -> None:
         """Fill an image of this scale from its counterpart at the scale above."""
-        kernels.halve(finer, self._taps, self._half, self._column, image)
+        kernels.halve(finer, self._taps, self._half, self._lines, image, self._size[0])
 
-    def compare(self, fresh: bool) -> Image:
+    def compare(self, memory: kernels.Scratch, fresh: bool) -> Image:
         """Compare the fused image with the sources; see `kernels.compare`."""
         return kernels.compare(
             self.fused,
             self.infrared,
             self.visible,
+            *self._size,
             self._taps,
             self._half,
-            self._strip,
-            self._scratch,
+            memory,
             self._maps,
             fresh,
         )
@@ -82,20 +87,17 @@ class PairScorer:
             reuse: whether more than one fused image will be measured against a pair.
         """
         self._names, self._reuse = names, reuse
+        self._scratch = scratch()
+        self._fused, self._infrared, self._visible = (aligned(height, width) for _ in range(3))
         self._scales: list[Scale] = []
         if "vif" in names:
             for level, size in enumerate(WINDOWS):
                 if level:
                     height, width = (height - size) // 2 + 1, (width - size) // 2 + 1
                 self._scales.append(Scale(level, height, width, reuse))
-            finest = self._scales[0]
-            self._fused, self._infrared = finest.fused, finest.infrared
-            self._visible = finest.visible
-        else:
-            self._fused, self._infrared, self._visible = (aligned(height, width) for _ in range(3))
         self._held = np.zeros(2)
         self._fresh = self._exact = False
-        self._infrared_sums = self._visible_sums = (0.0, 0.0, 0.0)
+        self._infrared_sums = self._visible_sums = (0.0, 0.0, 0.0, 0.0)
 
     def load(self, infrared: Batch, visible: Batch) -> None:
         """Take the next pair of sources, each (H, W) uint8 or float64."""
@@ -104,11 +106,22 @@ class PairScorer:
         self._exact = infrared.dtype == visible.dtype == np.uint8
         self._fresh = True
         if "scd" in self._names:
-            self._infrared_sums = kernels.products(self._infrared, self._visible)
-            self._visible_sums = kernels.products(self._visible, self._infrared)
-        for finer, scale in pairwise(self._scales):
-            scale.halve(finer.infrared, scale.infrared)
-            scale.halve(finer.visible, scale.visible)
+            a, b = self._infrared, self._visible
+            self._infrared_sums = kernels.products(a, b, b)
+            self._visible_sums = kernels.products(b, a, a)
+        self._descend("infrared", self._infrared)
+        self._descend("visible", self._visible)
+
+    def _descend(self, role: str, image: Image) -> None:
+        """Bring an image to all scales."""
+        finer = None
+        for scale in self._scales:
+            strips = getattr(scale, role)
+            if finer is None:
+                kernels.lay_out(image, strips)
+            else:
+                scale.halve(finer, strips)
+            finer = strips
 
     def measure(self, fused: Batch) -> dict[str, float]:
         """Measure one fused image (H, W) uint8 or float64 against the loaded pair."""
@@ -134,10 +147,10 @@ class PairScorer:
 
     def _exact_scd(self) -> float:
         """Correlate from sums of whole numbers, in which a flat difference is exactly 0."""
-        f_, ff, fa = map(int, kernels.products(self._fused, self._infrared))
-        fb = int(kernels.products(self._fused, self._visible)[2])
-        a_, aa, ab = map(int, self._infrared_sums)
-        b_, bb, _ = map(int, self._visible_sums)
+        sums = kernels.products(self._fused, self._infrared, self._visible)
+        f_, ff, fa, fb = map(int, sums)
+        a_, aa, ab, _ = map(int, self._infrared_sums)
+        b_, bb, *_ = map(int, self._visible_sums)
         n = self._fused.size
         ff, aa, bb = n * ff - f_ * f_, n * aa - a_ * a_, n * bb - b_ * b_
         fa, fb, ab = n * fa - f_ * a_, n * fb - f_ * b_, n * ab - a_ * b_
@@ -149,9 +162,8 @@ class PairScorer:
         return infrared + visible
 
     def _vif(self) -> float:
-        for finer, scale in pairwise(self._scales):
-            scale.halve(finer.fused, scale.fused)
-        sums = sum(scale.compare(self._fresh) for scale in self._scales)
+        self._descend("fused", self._fused)
+        sums = sum(scale.compare(self._scratch, self._fresh) for scale in self._scales)
         kept, held = np.split(np.asarray(sums), 2)
         if self._fresh:
             self._held, self._fresh = held, not self._reuse
