@@ -34,6 +34,9 @@ BLOCK = SIDE * SIDE
 # Planes filtered for the sources: two means and two squares; and for the fused image: its mean, its
 # square and two products.
 PLANES = 4
+# The factors of each plane, 0 being infrared, 1 visible and 2 fused; a mean has but one. One loop
+# over planes instead of a call a plane: the code stays small enough for the processor's cache.
+FACTORS = ((0, -1), (1, -1), (0, 0), (1, 1), (2, -1), (2, 2), (2, 0), (2, 1))
 # Blocks of one row of blocks kept between the two passes; the 20 of a 320 px image fit.
 KEPT = 20
 # Blocks between two extractions of exponents: each factor is below 2^15, so 60 stay below 2^901.
@@ -44,7 +47,22 @@ _FAST = {"contract", "reassoc", "nsz"}
 Buffer = NDArray[np.float64]
 Bits = NDArray[np.int64]
 Constant = tuple[int, ...]
+# Of four scales, the finest first.
+Windows = tuple["Window", ...]
+Scales = tuple[Image, ...]
 Function = TypeVar("Function", bound=Callable[..., object])
+
+
+class Window(NamedTuple):
+    """A symmetric window.
+
+    Attributes:
+        taps: its values, (2·len(half) + 1,).
+        half: one item per tap left of the centre, at most SIDE / 2.
+    """
+
+    taps: Buffer
+    half: Constant
 
 
 class Scratch(NamedTuple):
@@ -57,6 +75,7 @@ class Scratch(NamedTuple):
             (2·PLANES·KEPT·BLOCK,).
         means: one block of each plane, filtered both ways, (2·PLANES·BLOCK,).
         factors: products of factors, (6·BLOCK,).
+        lines: lines of an image, (3, at least SIDE·strips).
     """
 
     pixels: Buffer
@@ -64,6 +83,7 @@ class Scratch(NamedTuple):
     columns: Buffer
     means: Buffer
     factors: Buffer
+    lines: Image
 
 
 _MANTISSA = np.int64(0x000FFFFFFFFFFFFF)
@@ -76,16 +96,7 @@ def _compiled(function: Function) -> Function:
 
 
 @_compiled
-def centre(image: Batch, out: Image) -> None:
-    """Copy an image (H, W) of any dtype to float64 with mid-grey at 0."""
-    for i in range(image.shape[0]):
-        row, target = image[i], out[i]
-        for j in range(image.shape[1]):
-            target[j] = row[j] - MID_GREY
-
-
-@_compiled
-def texture(image: Image) -> tuple[float, float, float]:
+def texture(image: Batch) -> tuple[float, float, float]:
     """Sum the squared row and column differences and the gradient magnitudes of (H, W)."""
     height, width = image.shape
     across = down = slope = 0.0
@@ -94,61 +105,55 @@ def texture(image: Image) -> tuple[float, float, float]:
         above, below = image[max(i - 1, 0)], image[min(i + 1, height - 1)]
         step = 0.5 if 0 < i < height - 1 else 1.0
         for j in range(width - 1):
-            across += (row[j + 1] - row[j]) ** 2
+            across += (np.float64(row[j + 1]) - row[j]) ** 2
         for j in range(width):
-            down += (below[j] - row[j]) ** 2
+            down += (np.float64(below[j]) - row[j]) ** 2
         for j in range(1, width - 1):
-            gx, gy = 0.5 * (row[j + 1] - row[j - 1]), step * (below[j] - above[j])
+            gx = 0.5 * (np.float64(row[j + 1]) - row[j - 1])
+            gy = step * (np.float64(below[j]) - above[j])
             slope += np.sqrt(0.5 * (gx * gx + gy * gy))
         for edge, left, right in ((0, 0, 1), (width - 1, width - 2, width - 1)):
-            gx, gy = row[right] - row[left], step * (below[edge] - above[edge])
+            gx = np.float64(row[right]) - row[left]
+            gy = step * (np.float64(below[edge]) - above[edge])
             slope += np.sqrt(0.5 * (gx * gx + gy * gy))
     return across, down, slope
 
 
 @_compiled
-def products(x: Image, y: Image, z: Image) -> tuple[float, float, float, float]:
-    """Sum x, x², x·y and x·z over three images (H, W)."""
+def products(x: Batch, y: Batch, z: Batch) -> tuple[float, float, float, float]:
+    """Sum x, x², x·y and x·z over three images (H, W), mid-grey being 0."""
     plain = square = first = second = 0.0
     for i in range(x.shape[0]):
         u, v, w = x[i], y[i], z[i]
         for j in range(x.shape[1]):
-            plain += u[j]
-            square += u[j] * u[j]
-            first += u[j] * v[j]
-            second += u[j] * w[j]
+            value = u[j] - MID_GREY
+            plain += value
+            square += value * value
+            first += value * (v[j] - MID_GREY)
+            second += value * (w[j] - MID_GREY)
     return plain, square, first, second
 
 
 @_compiled
-def lay_out(image: Image, out: Image) -> None:
-    """Copy an image (H, W) into strips of SIDE columns, (strips, at least H·SIDE)."""
-    whole = image.shape[1] // SIDE
+def _lay_out(image: Batch, lines: Image, out: Image) -> None:
+    """Copy an image (H, W) of any dtype into strips, with mid-grey at 0."""
+    line = lines[0]
     for i in range(image.shape[0]):
         row = image[i]
-        for strip in range(whole):
-            source, target = row[strip * SIDE :], out[strip, i * SIDE :]
+        for j in range(image.shape[1]):
+            line[j] = row[j] - MID_GREY
+        for strip in range(out.shape[0] - 1):
+            source, target = line[strip * SIDE :], out[strip, i * SIDE :]
             for j in range(SIDE):
                 target[j] = source[j]
-        for j in range(whole * SIDE, image.shape[1]):
-            out[whole, i * SIDE + j - whole * SIDE] = row[j]
 
 
 @_compiled
-def halve(image: Image, taps: Buffer, half: Constant, lines: Image, out: Image, rows: int) -> None:
-    """Filter an image where the window fits and keep every other row and column.
-
-    Args:
-        image: as `lay_out` leaves it.
-        taps: the window, (2·len(half) + 1,).
-        half: one item per tap left of the centre.
-        lines: memory to work in, (3, at least SIDE·strips of the image).
-        out: the result likewise; what lies beyond its last column is arbitrary.
-        rows: rows of the result.
-    """
-    reach = len(half)
+def _halve(image: Image, window: Window, lines: Image, out: Image) -> None:
+    """Filter strips where the window fits and keep every other row and column."""
+    taps, reach = window.taps, len(window.half)
     line, even, odd = lines[0], lines[1], lines[2]
-    for i in range(rows):
+    for i in range(_rows(out)):
         for strip in range(image.shape[0]):
             x, y = image[strip, 2 * i * SIDE :], line[strip * SIDE :]
             for j in range(SIDE):
@@ -156,7 +161,7 @@ def halve(image: Image, taps: Buffer, half: Constant, lines: Image, out: Image, 
                 for t in range(reach):
                     total += taps[t] * (x[j + t * SIDE] + x[j + (2 * reach - t) * SIDE])
                 y[j] = total
-        for j in range(line.size // 2):
+        for j in range((image.shape[0] * SIDE) // 2):
             even[j] = line[2 * j]
             odd[j] = line[2 * j + 1]
         for strip in range(out.shape[0] - 1):
@@ -174,9 +179,31 @@ def halve(image: Image, taps: Buffer, half: Constant, lines: Image, out: Image, 
 
 
 @_compiled
-def _filter(lines: Buffer, taps: Buffer, half: Constant, out: Buffer) -> None:
+def _rows(strips: Image) -> int:
+    return int(strips.shape[1] // SIDE - SIDE)
+
+
+@_compiled
+def prepare(image: Batch, windows: Windows, lines: Image, scales: Scales) -> None:
+    """Bring an image to all scales.
+
+    Args:
+        image: (H, W) of any dtype, 0 to 255.
+        windows: one a scale.
+        lines: as in `Scratch`.
+        scales: the result: at each scale strips of SIDE columns, one of them beyond the image,
+            (strips, (H + SIDE)·SIDE), with mid-grey at 0. What lies beyond the image is arbitrary.
+    """
+    _lay_out(image, lines, scales[0])
+    _halve(scales[0], windows[1], lines, scales[1])
+    _halve(scales[1], windows[2], lines, scales[2])
+    _halve(scales[2], windows[3], lines, scales[3])
+
+
+@_compiled
+def _filter(lines: Buffer, window: Window, out: Buffer) -> None:
     """Filter 2·SIDE lines of SIDE numbers, lying one after another, to the SIDE first windows."""
-    reach = len(half)
+    taps, reach = window.taps, len(window.half)
     for first in range(0, SIDE, 4):
         x, y = lines[first * SIDE :], out[first * SIDE :]
         for j in range(SIDE):
@@ -203,11 +230,9 @@ def _multiply(x: Buffer, y: Buffer, out: Buffer) -> None:
 
 
 @_compiled
-def _down(
-    pixels: Buffer, scratch: Scratch, taps: Buffer, half: Constant, plane: int, slot: int
-) -> None:
+def _down(pixels: Buffer, scratch: Scratch, window: Window, plane: int, slot: int) -> None:
     """Filter pixels down their columns into a plane's columns, transposed."""
-    _filter(pixels, taps, half, scratch.filtered)
+    _filter(pixels, window, scratch.filtered)
     begin = (plane * KEPT + slot) * BLOCK
     for row in range(0, SIDE, LANES):
         for column in range(0, SIDE, LANES):
@@ -216,10 +241,10 @@ def _down(
 
 
 @_compiled
-def _across(scratch: Scratch, taps: Buffer, half: Constant, plane: int, slot: int) -> None:
+def _across(scratch: Scratch, window: Window, plane: int, slot: int) -> None:
     """Filter a block of columns, with the next, into the means of their plane."""
     columns = scratch.columns[(plane * KEPT + slot) * BLOCK :]
-    _filter(columns, taps, half, scratch.means[plane * BLOCK :])
+    _filter(columns, window, scratch.means[plane * BLOCK :])
 
 
 @_compiled
@@ -246,25 +271,35 @@ def _keep_source(means: Buffer, maps: Buffer, held: Buffer) -> None:
 
 
 @_compiled
+def _kept(fused: float, source: float, shared: float, gain: float) -> tuple[float, float]:
+    """Give numerator and denominator of one window from variances, covariance and gain."""
+    residual = fused - gain * shared
+    lost = (source == 0.0) | (gain < 0.0)
+    blank = fused < FLAT
+    gain = 0.0 if lost | blank else gain
+    residual = fused if lost else residual
+    residual = FLAT if blank | (residual < FLAT) else residual
+    noise = residual + NOISE
+    return noise + gain * gain * source, noise
+
+
+@_compiled
 def _keep_fused(means: Buffer, maps: Buffer, kept: Buffer) -> None:
     """Multiply up, for one block of windows, both parts of 1 + g²σ²ᵣ/(σ²ᵥ + 2)."""
-    for source in range(0, 2 * BLOCK, BLOCK):
-        products, local, factors = means[source + 2 * BLOCK :], maps[source:], kept[source:]
-        for j in range(BLOCK):
-            mean = means[j]
-            fused = means[j + BLOCK] - mean * mean
-            shared = products[j] - local[j] * mean
-            variance = local[j + 2 * BLOCK]
-            gain = shared / (variance + FLAT)
-            residual = fused - gain * shared
-            lost = (variance == 0.0) | (gain < 0.0)
-            blank = fused < FLAT
-            gain = 0.0 if lost | blank else gain
-            residual = fused if lost else residual
-            residual = FLAT if blank | (residual < FLAT) else residual
-            noise = residual + NOISE
-            factors[j] *= noise + gain * gain * variance
-            factors[j + 2 * BLOCK] *= noise
+    for j in range(BLOCK):
+        mean = means[j]
+        fused = means[j + BLOCK] - mean * mean
+        first, second = maps[j + 2 * BLOCK], maps[j + 3 * BLOCK]
+        # One division for two gains.
+        inverse = 1.0 / ((first + FLAT) * (second + FLAT))
+        shared = means[j + 2 * BLOCK] - maps[j] * mean
+        above, below = _kept(fused, first, shared, shared * (second + FLAT) * inverse)
+        kept[j] *= above
+        kept[j + 2 * BLOCK] *= below
+        shared = means[j + 3 * BLOCK] - maps[j + BLOCK] * mean
+        above, below = _kept(fused, second, shared, shared * (first + FLAT) * inverse)
+        kept[j + BLOCK] *= above
+        kept[j + 3 * BLOCK] *= below
 
 
 @_compiled
@@ -297,39 +332,18 @@ def _carry(columns: Buffer) -> None:
 
 
 @_compiled
-def compare(
+def _compare(
     f: Image,
     a: Image,
     b: Image,
-    height: int,
     width: int,
-    taps: Buffer,
-    half: Constant,
+    window: Window,
     scratch: Scratch,
     maps: Image,
     fresh: bool,
 ) -> Buffer:
-    """Compare a fused image with its sources at one scale.
-
-    Args:
-        f: fused, as `lay_out` leaves it, (strips(width), (height + SIDE)·SIDE).
-        a: infrared, likewise.
-        b: visible, likewise.
-        height: rows of the images.
-        width: columns of the images.
-        taps: the window, (2·len(half) + 1,).
-        half: one item per tap left of the centre, at most SIDE / 2.
-        scratch: memory to work in.
-        maps: means and variances of the sources, (blocks, PLANES·BLOCK). With as many rows as there
-            are blocks they serve the next fused image; one is enough for one.
-        fresh: the sources are new: compute their maps rather than read them.
-
-    Returns:
-        (4,): Σ log(1 + g²σ²ᵣ / (σ²ᵥ + 2)) for infrared and for visible, then Σ log(1 + σ²ᵣ / 2) for
-        both, which is 0 unless fresh.
-    """
-    reach = len(half)
-    rows, columns = height - 2 * reach, width - 2 * reach
+    reach, images = len(window.half), (a, b, f)
+    rows, columns = _rows(f) - 2 * reach, width - 2 * reach
     blocks = (columns + SIDE - 1) // SIDE
     pixels, means, factors = scratch.pixels, scratch.means, scratch.factors
     bits = factors.view(np.int64)
@@ -342,27 +356,17 @@ def compare(
             if slot == KEPT:
                 _carry(scratch.columns)
                 slot = 1
-            start = top * SIDE
-            fused, infrared, visible = f[block, start:], a[block, start:], b[block, start:]
-            if fresh:
-                _down(infrared, scratch, taps, half, 0, slot)
-                _down(visible, scratch, taps, half, 1, slot)
-                _multiply(infrared, infrared, pixels)
-                _down(pixels, scratch, taps, half, 2, slot)
-                _multiply(visible, visible, pixels)
-                _down(pixels, scratch, taps, half, 3, slot)
-            _down(fused, scratch, taps, half, 4, slot)
-            _multiply(fused, fused, pixels)
-            _down(pixels, scratch, taps, half, 5, slot)
-            _multiply(fused, infrared, pixels)
-            _down(pixels, scratch, taps, half, 6, slot)
-            _multiply(fused, visible, pixels)
-            _down(pixels, scratch, taps, half, 7, slot)
+            for plane in range(0 if fresh else PLANES, 2 * PLANES):
+                x = images[FACTORS[plane][0]][block, top * SIDE :]
+                if FACTORS[plane][1] >= 0:
+                    _multiply(x, images[FACTORS[plane][1]][block, top * SIDE :], pixels)
+                    x = pixels
+                _down(x, scratch, window, plane, slot)
             slot += 1
             if block == 0:
                 continue
             for plane in range(0 if fresh else PLANES, 2 * PLANES):
-                _across(scratch, taps, half, plane, slot - 2)
+                _across(scratch, window, plane, slot - 2)
             below, beyond = rows - top, columns - (block - 1) * SIDE
             if below < SIDE or beyond < SIDE:
                 _blank(means, below, beyond)
@@ -385,3 +389,39 @@ def compare(
         sums[k] = (exponents[above] - exponents[below]) * ln2 + (logs[above] - logs[below])
         sums[2 + k] = exponents[4 + k] * ln2 + logs[4 + k]
     return sums
+
+
+@_compiled
+def compare(
+    f: Scales,
+    a: Scales,
+    b: Scales,
+    widths: Constant,
+    windows: Windows,
+    scratch: Scratch,
+    maps: Scales,
+    fresh: bool,
+) -> Buffer:
+    """Compare a fused image with its sources at all scales.
+
+    Args:
+        f: fused, as `prepare` leaves it.
+        a: infrared, likewise.
+        b: visible, likewise.
+        widths: columns of the images.
+        windows: one a scale.
+        scratch: memory to work in.
+        maps: means and variances of the sources, (blocks, PLANES·BLOCK). With as many rows as there
+            are blocks they serve the next fused image; one is enough for one.
+        fresh: the sources are new: compute their maps rather than read them.
+
+    Returns:
+        (4,): Σ log(1 + g²σ²ᵣ / (σ²ᵥ + 2)) for infrared and for visible, then Σ log(1 + σ²ᵣ / 2) for
+        both, which is 0 unless fresh.
+    """
+    return (
+        _compare(f[0], a[0], b[0], widths[0], windows[0], scratch, maps[0], fresh)
+        + _compare(f[1], a[1], b[1], widths[1], windows[1], scratch, maps[1], fresh)
+        + _compare(f[2], a[2], b[2], widths[2], windows[2], scratch, maps[2], fresh)
+        + _compare(f[3], a[3], b[3], widths[3], windows[3], scratch, maps[3], fresh)
+    )
