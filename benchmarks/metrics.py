@@ -93,7 +93,8 @@ def best_of(candidates: Mapping[str, Callable[[], object]], rounds: int) -> dict
 
 def ratio(over: Best, under: Best) -> str:
     """Word the ratio of two times."""
-    return f"{over.wall / under.wall:.2f} × elapsed, {over.processor / under.processor:.2f} × processor"
+    wall, processor = over.wall / under.wall, over.processor / under.processor
+    return f"{wall:.2f} × elapsed, {processor:.2f} × processor"
 
 
 def sewar_and_numpy(fused: np.ndarray, infrared: np.ndarray, visible: np.ndarray) -> None:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from metrics import kernels
+from metrics import kernels, sums
 from metrics.arrays import Batch, Image
 from metrics.filters import gaussian
 from metrics.kernels import BLOCK, KEPT, PLANES, SIDE, Scratch, Window
@@ -84,8 +84,8 @@ class PairScorer:
         self._exact = a.dtype == b.dtype == np.uint8
         self._fresh = True
         if "scd" in self._names and self._exact:
-            self._infrared_sums = kernels.products(a, b, b)
-            self._visible_sums = kernels.products(b, a, a)
+            self._infrared_sums = sums.products(a, b, b)
+            self._visible_sums = sums.products(b, a, a)
         if "vif" in self._names:
             kernels.prepare(a, self._windows, self._scratch.lines, self._infrared_scales)
             kernels.prepare(b, self._windows, self._scratch.lines, self._visible_scales)
@@ -109,8 +109,8 @@ class PairScorer:
 
     def _exact_scd(self, fused: Batch) -> float:
         """Correlate from sums of whole numbers, in which a flat difference is exactly 0."""
-        sums = kernels.products(fused, *self._sources)
-        f_, ff, fa, fb = map(int, sums)
+        found = sums.products(fused, *self._sources)
+        f_, ff, fa, fb = map(int, found)
         a_, aa, ab, _ = map(int, self._infrared_sums)
         b_, bb, *_ = map(int, self._visible_sums)
         n = fused.size
@@ -125,7 +125,7 @@ class PairScorer:
 
     def _vif(self, fused: Batch) -> float:
         kernels.prepare(fused, self._windows, self._scratch.lines, self._fused_scales)
-        sums = kernels.compare(
+        found = kernels.compare(
             self._fused_scales,
             self._infrared_scales,
             self._visible_scales,
@@ -135,7 +135,7 @@ class PairScorer:
             self._maps,
             self._fresh,
         )
-        kept, held = np.split(sums, 2)
+        kept, held = np.split(found, 2)
         if self._fresh:
             self._held, self._fresh = held, not self._reuse
         return float((kept / self._held).sum()) if self._held.all() else math.nan
@@ -143,6 +143,6 @@ class PairScorer:
 
 def _texture(fused: Batch) -> dict[str, float]:
     height, width = fused.shape
-    across, down, slope = kernels.texture(fused)
+    across, down, slope = sums.texture(fused)
     frequency = across / (height * (width - 1)) + down / ((height - 1) * width)
     return {"sf": math.sqrt(frequency), "ag": slope / (height * width)}

@@ -1,8 +1,7 @@
-"""Compiled loops of the four paper metrics; the arithmetic is that of their definitions.
+"""Compiled loops of the VIF; the arithmetic is that of its definition.
 
-Every image is float64 with mid-grey at 0, which leaves all values as they are and keeps sums over
-8-bit images exact. Its rows are padded with zeros to `padded(width)` columns. The loops release the
-interpreter lock and are cached on disk.
+Images lie in strips of `SIDE` columns, float64 with mid-grey at 0, which leaves all values as they
+are. The loops release the interpreter lock and are cached on disk.
 
 Why they are written as they are: windows are worked on in blocks of `SIDE` rows and columns. A
 block is filtered down its columns, transposed, and filtered again, so that both passes read whole
@@ -90,51 +89,13 @@ _MANTISSA = np.int64(0x000FFFFFFFFFFFFF)
 _ONE = np.int64(0x3FF0000000000000)
 
 
-def _compiled(function: Function) -> Function:
-    compiled = njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")(function)
-    return cast(Function, compiled)
+def compiled(function: Function) -> Function:
+    """Compile a function without the interpreter's lock, cached on disk."""
+    made = njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")(function)
+    return cast(Function, made)
 
 
-@_compiled
-def texture(image: Batch) -> tuple[float, float, float]:
-    """Sum the squared row and column differences and the gradient magnitudes of (H, W)."""
-    height, width = image.shape
-    across = down = slope = 0.0
-    for i in range(height):
-        row = image[i]
-        above, below = image[max(i - 1, 0)], image[min(i + 1, height - 1)]
-        step = 0.5 if 0 < i < height - 1 else 1.0
-        for j in range(width - 1):
-            across += (np.float64(row[j + 1]) - row[j]) ** 2
-        for j in range(width):
-            down += (np.float64(below[j]) - row[j]) ** 2
-        for j in range(1, width - 1):
-            gx = 0.5 * (np.float64(row[j + 1]) - row[j - 1])
-            gy = step * (np.float64(below[j]) - above[j])
-            slope += np.sqrt(0.5 * (gx * gx + gy * gy))
-        for edge, left, right in ((0, 0, 1), (width - 1, width - 2, width - 1)):
-            gx = np.float64(row[right]) - row[left]
-            gy = step * (np.float64(below[edge]) - above[edge])
-            slope += np.sqrt(0.5 * (gx * gx + gy * gy))
-    return across, down, slope
-
-
-@_compiled
-def products(x: Batch, y: Batch, z: Batch) -> tuple[float, float, float, float]:
-    """Sum x, x², x·y and x·z over three images (H, W), mid-grey being 0."""
-    plain = square = first = second = 0.0
-    for i in range(x.shape[0]):
-        u, v, w = x[i], y[i], z[i]
-        for j in range(x.shape[1]):
-            value = u[j] - MID_GREY
-            plain += value
-            square += value * value
-            first += value * (v[j] - MID_GREY)
-            second += value * (w[j] - MID_GREY)
-    return plain, square, first, second
-
-
-@_compiled
+@compiled
 def _lay_out(image: Batch, lines: Image, out: Image) -> None:
     """Copy an image (H, W) of any dtype into strips, with mid-grey at 0."""
     line = lines[0]
@@ -148,7 +109,7 @@ def _lay_out(image: Batch, lines: Image, out: Image) -> None:
                 target[j] = source[j]
 
 
-@_compiled
+@compiled
 def _halve(image: Image, window: Window, lines: Image, out: Image) -> None:
     """Filter strips where the window fits and keep every other row and column."""
     taps, reach = window.taps, len(window.half)
@@ -178,12 +139,12 @@ def _halve(image: Image, window: Window, lines: Image, out: Image) -> None:
                 y[j] = total
 
 
-@_compiled
+@compiled
 def _rows(strips: Image) -> int:
     return int(strips.shape[1] // SIDE - SIDE)
 
 
-@_compiled
+@compiled
 def prepare(image: Batch, windows: Windows, lines: Image, scales: Scales) -> None:
     """Bring an image to all scales.
 
@@ -200,7 +161,7 @@ def prepare(image: Batch, windows: Windows, lines: Image, scales: Scales) -> Non
     _halve(scales[2], windows[3], lines, scales[3])
 
 
-@_compiled
+@compiled
 def _filter(lines: Buffer, window: Window, out: Buffer) -> None:
     """Filter 2·SIDE lines of SIDE numbers, lying one after another, to the SIDE first windows."""
     taps, reach = window.taps, len(window.half)
@@ -223,13 +184,13 @@ def _filter(lines: Buffer, window: Window, out: Buffer) -> None:
             y[j + 3 * SIDE] = total3
 
 
-@_compiled
+@compiled
 def _multiply(x: Buffer, y: Buffer, out: Buffer) -> None:
     for j in range(2 * BLOCK):
         out[j] = x[j] * y[j]
 
 
-@_compiled
+@compiled
 def _down(pixels: Buffer, scratch: Scratch, window: Window, plane: int, slot: int) -> None:
     """Filter pixels down their columns into a plane's columns, transposed."""
     _filter(pixels, window, scratch.filtered)
@@ -240,14 +201,14 @@ def _down(pixels: Buffer, scratch: Scratch, window: Window, plane: int, slot: in
             transpose_lanes(scratch.filtered, start, scratch.columns, target, SIDE)
 
 
-@_compiled
+@compiled
 def _across(scratch: Scratch, window: Window, plane: int, slot: int) -> None:
     """Filter a block of columns, with the next, into the means of their plane."""
     columns = scratch.columns[(plane * KEPT + slot) * BLOCK :]
     _filter(columns, window, scratch.means[plane * BLOCK :])
 
 
-@_compiled
+@compiled
 def _blank(means: Buffer, rows: int, columns: int) -> None:
     """Make windows beyond the image flat, which counts for nothing."""
     for plane in range(2 * PLANES):
@@ -258,7 +219,7 @@ def _blank(means: Buffer, rows: int, columns: int) -> None:
                     block[column * SIDE + row] = 0.0
 
 
-@_compiled
+@compiled
 def _keep_source(means: Buffer, maps: Buffer, held: Buffer) -> None:
     """Store means and variances of one block of windows and multiply up what the sources hold."""
     for j in range(2 * BLOCK):
@@ -270,7 +231,7 @@ def _keep_source(means: Buffer, maps: Buffer, held: Buffer) -> None:
         held[j] *= 1.0 + variance / NOISE
 
 
-@_compiled
+@compiled
 def _kept(fused: float, source: float, shared: float, gain: float) -> tuple[float, float]:
     """Give numerator and denominator of one window from variances, covariance and gain."""
     residual = fused - gain * shared
@@ -283,7 +244,7 @@ def _kept(fused: float, source: float, shared: float, gain: float) -> tuple[floa
     return noise + gain * gain * source, noise
 
 
-@_compiled
+@compiled
 def _keep_fused(means: Buffer, maps: Buffer, kept: Buffer) -> None:
     """Multiply up, for one block of windows, both parts of 1 + g²σ²ᵣ/(σ²ᵥ + 2)."""
     for j in range(BLOCK):
@@ -302,7 +263,7 @@ def _keep_fused(means: Buffer, maps: Buffer, kept: Buffer) -> None:
         kept[j + 3 * BLOCK] *= below
 
 
-@_compiled
+@compiled
 def _normalise(bits: Bits) -> int:
     """Take the exponents out of BLOCK positive float64 numbers, given by their bits; sum them."""
     exponents = 0
@@ -312,7 +273,7 @@ def _normalise(bits: Bits) -> int:
     return exponents
 
 
-@_compiled
+@compiled
 def _log(factors: Buffer) -> float:
     """Sum the logarithms of BLOCK numbers in [1, 2)."""
     product = 1.0
@@ -321,7 +282,7 @@ def _log(factors: Buffer) -> float:
     return float(np.log(product))
 
 
-@_compiled
+@compiled
 def _carry(columns: Buffer) -> None:
     """Move the last kept block of each plane to the first place."""
     for plane in range(2 * PLANES):
@@ -331,7 +292,7 @@ def _carry(columns: Buffer) -> None:
             first[j] = last[j]
 
 
-@_compiled
+@compiled
 def _compare(
     f: Image,
     a: Image,
@@ -391,7 +352,7 @@ def _compare(
     return sums
 
 
-@_compiled
+@compiled
 def compare(
     f: Scales,
     a: Scales,
