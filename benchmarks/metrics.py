@@ -3,7 +3,8 @@
 Run from the repository's root: `python benchmarks/metrics.py [--pairs 24] [--files 300]`. The
 reference for the four paper metrics is sewar's vifp, once a source, plus plain numpy for the rest;
 without sewar that row is left out. Every figure is the best of several rounds, in which the
-candidates take turns, so that a busy machine slows them alike.
+candidates take turns. Ratios of processor seconds stand beside those of elapsed time: they mean
+something on a busy machine too.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -70,15 +72,29 @@ def scenes(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return fused, infrared, visible
 
 
-def best_of(candidates: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Run the candidates in turn and give the shortest time of each, in seconds."""
-    times = dict.fromkeys(candidates, float("inf"))
+class Best(NamedTuple):
+    """Shortest elapsed time and processor time of a candidate, in seconds."""
+
+    wall: float
+    processor: float
+
+
+def best_of(candidates: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Best]:
+    """Run the candidates in turn and give the shortest times of each."""
+    times: dict[str, list[Best]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, candidate in candidates.items():
-            start = time.perf_counter()
+            wall, processor = time.perf_counter(), time.process_time()
             candidate()
-            times[name] = min(times[name], time.perf_counter() - start)
-    return times
+            spent = Best(time.perf_counter() - wall, time.process_time() - processor)
+            times[name].append(spent)
+    return {name: Best(*map(min, zip(*taken, strict=True))) for name, taken in times.items()}
+
+
+def ratio(over: Best, under: Best) -> str:
+    """Word the ratio of two times."""
+    wall, processor = over.wall / under.wall, over.processor / under.processor
+    return f"{wall:.2f} × elapsed, {processor:.2f} × processor"
 
 
 def sewar_and_numpy(fused: np.ndarray, infrared: np.ndarray, visible: np.ndarray) -> None:
@@ -108,15 +124,18 @@ def compare_implementations(triple: tuple[np.ndarray, ...], rounds: int) -> None
     except ImportError:
         print("sewar is not installed: no reference row\n")
     times = best_of(candidates, rounds)
-    gigaflops = 2 * PRODUCT**3 / times.pop("matrix product") / 1e9
-    reference = times.pop("sewar + numpy", float("nan"))
-    print(f"four paper metrics, {SIDE}×{SIDE} px     ms a triple    × sewar + numpy")
-    print(f"{'sewar + numpy':<34}{reference * 1e3:10.2f}{1:19.0f}")
-    for name, seconds in times.items():
-        each = seconds / count
-        print(f"{name:<34}{each * 1e3:10.2f}{reference / each:19.0f}")
+    gigaflops = 2 * PRODUCT**3 / times.pop("matrix product").wall / 1e9
+    reference = times.pop("sewar + numpy", Best(float("nan"), float("nan")))
+    print(f"four paper metrics, {SIDE}×{SIDE} px   ms a triple   × sewar + numpy   × a core")
+    print(f"{'sewar + numpy':<32}{reference.wall * 1e3:10.2f}{1:16.0f}{1:15.0f}")
+    for name, best in times.items():
+        wall, processor = best.wall / count, best.processor / count
+        print(
+            f"{name:<32}{wall * 1e3:10.2f}{reference.wall / wall:16.0f}"
+            f"{reference.processor / processor:15.0f}"
+        )
     bound = operations() / (gigaflops * 1e9)
-    share = bound / (times[f"compiled, {THREADS} threads"] / count)
+    share = bound / (times[f"compiled, {THREADS} threads"].wall / count)
     print(
         f"\narithmetic bound: {operations() / 1e6:.0f} MFLOP at {gigaflops:.0f} GFLOP/s "
         f"(float64 matrix product, all cores) = {bound * 1e3:.2f} ms; reached {share:.0%} of it\n"
@@ -154,7 +173,7 @@ def compare_method_counts(triple: tuple[np.ndarray, ...], rounds: int) -> None:
         },
         rounds,
     )
-    print(f"{METHODS} methods on one pair set: {times['many'] / times['one']:.2f} × one method\n")
+    print(f"{METHODS} methods on one pair set, over one: {ratio(times['many'], times['one'])}\n")
 
 
 def compare_with_decoding(count: int, rounds: int) -> None:
@@ -173,9 +192,9 @@ def compare_with_decoding(count: int, rounds: int) -> None:
             )
         print(
             f"{count} PNG triples, {layout}, {THREADS} threads: decoding "
-            f"{times['decode'] / count * 1e3:.2f} ms, "
-            f"scoring {times['score'] / count * 1e3:.2f} ms "
-            f"a triple, ratio {times['score'] / times['decode']:.2f}"
+            f"{times['decode'].wall / count * 1e3:.2f} ms, "
+            f"scoring {times['score'].wall / count * 1e3:.2f} ms "
+            f"a triple, ratio {ratio(times['score'], times['decode'])}"
         )
 
 

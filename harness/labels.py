@@ -89,15 +89,23 @@ class Coding:
         bands = bands[: self.channels]
         _, height, width = bands.shape
         labels = np.empty((height, width), np.uint8) if out is None else out
-        # A few rows at a time, so that the keys stay in the processor's cache.
+        # A few rows at a time, so that what lies between stays in the processor's cache.
         step = max(1, CHUNK // max(width, 1))
         for row in range(0, height, step):
             rows = slice(row, row + step)
-            self._table.take(_keys(bands[:, rows]), out=labels[rows], mode="clip")
+            self._look_up(bands[:, rows], labels[rows])
         unknown = labels == _UNKNOWN
         if unknown.any():
             raise HarnessError(f"{place}: {_describe(bands, unknown)}; {self.hint}")
         return labels
+
+    def _look_up(self, bands: Bytes, labels: Bytes) -> None:
+        if self.channels == 1:
+            # Bytes need no keys: a third faster than numpy's look-up.
+            found = bands.tobytes().translate(self._table.tobytes())
+            labels[:] = np.frombuffer(found, np.uint8).reshape(labels.shape)
+        else:
+            self._table.take(_keys(bands), out=labels, mode="clip")
 
 
 def _keys(bands: Bytes) -> NDArray[np.intp]:

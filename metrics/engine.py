@@ -1,14 +1,13 @@
 """The compiled path: one pair of sources at a time, any number of fused images."""
 
 import math
-from itertools import pairwise
 
 import numpy as np
 
-from metrics import kernels
+from metrics import kernels, sums
 from metrics.arrays import Batch, Image
 from metrics.filters import gaussian
-from metrics.kernels import BLOCK, LANES, PLANES, STRIPS, TILE
+from metrics.kernels import BLOCK, KEPT, PLANES, SIDE, Scratch, Window
 from metrics.moments import WINDOWS
 from metrics.scd import difference_correlations
 
@@ -23,45 +22,16 @@ def aligned(*shape: int) -> Image:
     return memory[start : start + count].reshape(shape)
 
 
-class Scale:
-    """Images, source maps and scratch memory of one scale of the VIF."""
-
-    def __init__(self, level: int, height: int, width: int, reuse: bool) -> None:
-        """Allocate for images of (height, width) at this scale, 0 being the finest."""
-        size = WINDOWS[level]
-        self.fused, self.infrared, self.visible = (aligned(height, width) for _ in range(3))
-        self._taps, self._half = gaussian(size, size / 5), (0,) * (size // 2)
-        self._strip = (0,) * STRIPS[level]
-        self._column = aligned(2 * width + size)
-        strips = math.ceil((width - size + 1) / (LANES * STRIPS[level]))
-        windows = height - size + 1
-        self._maps = aligned(strips, windows if reuse else BLOCK, PLANES * TILE)
-        ring = PLANES * 2 * (size - 1 + BLOCK) * TILE
-        self._scratch = kernels.Scratch(
-            rows=aligned(PLANES * (TILE + size - 1)),
-            source_ring=aligned(ring),
-            fused_ring=aligned(ring),
-            means=aligned(PLANES * BLOCK * TILE),
-            factors=aligned(6 * TILE),
-        )
-
-    def halve(self, finer: Image, image: Image) -> None:
-        """Fill an image of this scale from its counterpart at the scale above."""
-        kernels.halve(finer, self._taps, self._half, self._column, image)
-
-    def compare(self, fresh: bool) -> Image:
-        """Compare the fused image with the sources; see `kernels.compare`."""
-        return kernels.compare(
-            self.fused,
-            self.infrared,
-            self.visible,
-            self._taps,
-            self._half,
-            self._strip,
-            self._scratch,
-            self._maps,
-            fresh,
-        )
+def scratch(width: int) -> Scratch:
+    """Allocate what a thread needs to compare images of a width."""
+    return Scratch(
+        pixels=aligned(2 * BLOCK),
+        filtered=aligned(BLOCK),
+        columns=aligned(2 * PLANES * KEPT * BLOCK),
+        means=aligned(2 * PLANES * BLOCK),
+        factors=aligned(6 * BLOCK),
+        lines=aligned(3, (math.ceil(width / SIDE) + 1) * SIDE),
+    )
 
 
 class PairScorer:
@@ -82,63 +52,68 @@ class PairScorer:
             reuse: whether more than one fused image will be measured against a pair.
         """
         self._names, self._reuse = names, reuse
-        self._scales: list[Scale] = []
-        if "vif" in names:
-            for level, size in enumerate(WINDOWS):
-                if level:
-                    height, width = (height - size) // 2 + 1, (width - size) // 2 + 1
-                self._scales.append(Scale(level, height, width, reuse))
-            finest = self._scales[0]
-            self._fused, self._infrared = finest.fused, finest.infrared
-            self._visible = finest.visible
-        else:
-            self._fused, self._infrared, self._visible = (aligned(height, width) for _ in range(3))
         self._held = np.zeros(2)
         self._fresh = self._exact = False
-        self._infrared_sums = self._visible_sums = (0.0, 0.0, 0.0)
+        self._infrared_sums = self._visible_sums = (0.0, 0.0, 0.0, 0.0)
+        if "vif" not in names:
+            return
+        self._scratch = scratch(width)
+        self._windows = tuple(
+            Window(gaussian(size, size / 5), (0,) * (size // 2)) for size in WINDOWS
+        )
+        sizes = [(height, width)]
+        for size in WINDOWS[1:]:
+            sizes.append(((sizes[-1][0] - size) // 2 + 1, (sizes[-1][1] - size) // 2 + 1))
+        self._widths = tuple(columns for _, columns in sizes)
+        self._fused_scales, self._infrared_scales, self._visible_scales = (
+            tuple(
+                aligned(math.ceil(columns / SIDE) + 1, (rows + SIDE) * SIDE)
+                for rows, columns in sizes
+            )
+            for _ in range(3)
+        )
+        blocks = (
+            math.prod(math.ceil((side - window + 1) / SIDE) for side in size)
+            for size, window in zip(sizes, WINDOWS, strict=True)
+        )
+        self._maps = tuple(aligned(count if reuse else 1, PLANES * BLOCK) for count in blocks)
 
     def load(self, infrared: Batch, visible: Batch) -> None:
         """Take the next pair of sources, each (H, W) uint8 or float64."""
-        kernels.centre(np.ascontiguousarray(infrared), self._infrared)
-        kernels.centre(np.ascontiguousarray(visible), self._visible)
-        self._exact = infrared.dtype == visible.dtype == np.uint8
+        a, b = self._sources = np.ascontiguousarray(infrared), np.ascontiguousarray(visible)
+        self._exact = a.dtype == b.dtype == np.uint8
         self._fresh = True
-        if "scd" in self._names:
-            self._infrared_sums = kernels.products(self._infrared, self._visible)
-            self._visible_sums = kernels.products(self._visible, self._infrared)
-        for finer, scale in pairwise(self._scales):
-            scale.halve(finer.infrared, scale.infrared)
-            scale.halve(finer.visible, scale.visible)
+        if "scd" in self._names and self._exact:
+            self._infrared_sums = sums.products(a, b, b)
+            self._visible_sums = sums.products(b, a, a)
+        if "vif" in self._names:
+            kernels.prepare(a, self._windows, self._scratch.lines, self._infrared_scales)
+            kernels.prepare(b, self._windows, self._scratch.lines, self._visible_scales)
 
     def measure(self, fused: Batch) -> dict[str, float]:
         """Measure one fused image (H, W) uint8 or float64 against the loaded pair."""
-        kernels.centre(np.ascontiguousarray(fused), self._fused)
+        fused = np.ascontiguousarray(fused)
         values = {}
         if "sf" in self._names or "ag" in self._names:
-            values.update(self._texture())
+            values.update(_texture(fused))
         if "scd" in self._names:
             exact = self._exact and fused.dtype == np.uint8
-            values["scd"] = self._exact_scd() if exact else self._real_scd()
+            values["scd"] = self._exact_scd(fused) if exact else self._real_scd(fused)
         if "vif" in self._names:
-            values["vif"] = self._vif()
+            values["vif"] = self._vif(fused)
         return values
 
-    def _texture(self) -> dict[str, float]:
-        height, width = self._fused.shape
-        across, down, slope = kernels.texture(self._fused)
-        frequency = across / (height * (width - 1)) + down / ((height - 1) * width)
-        return {"sf": math.sqrt(frequency), "ag": slope / (height * width)}
+    def _real_scd(self, fused: Batch) -> float:
+        images = (np.asarray(image, np.float64) for image in (fused, *self._sources))
+        return difference_correlations(*images)
 
-    def _real_scd(self) -> float:
-        return difference_correlations(self._fused, self._infrared, self._visible)
-
-    def _exact_scd(self) -> float:
+    def _exact_scd(self, fused: Batch) -> float:
         """Correlate from sums of whole numbers, in which a flat difference is exactly 0."""
-        f_, ff, fa = map(int, kernels.products(self._fused, self._infrared))
-        fb = int(kernels.products(self._fused, self._visible)[2])
-        a_, aa, ab = map(int, self._infrared_sums)
-        b_, bb, _ = map(int, self._visible_sums)
-        n = self._fused.size
+        found = sums.products(fused, *self._sources)
+        f_, ff, fa, fb = map(int, found)
+        a_, aa, ab, _ = map(int, self._infrared_sums)
+        b_, bb, *_ = map(int, self._visible_sums)
+        n = fused.size
         ff, aa, bb = n * ff - f_ * f_, n * aa - a_ * a_, n * bb - b_ * b_
         fa, fb, ab = n * fa - f_ * a_, n * fb - f_ * b_, n * ab - a_ * b_
         beyond_visible, beyond_infrared = ff + bb - 2 * fb, ff + aa - 2 * fa
@@ -148,11 +123,26 @@ class PairScorer:
         visible = (fb - ab) / math.sqrt(bb * beyond_infrared)
         return infrared + visible
 
-    def _vif(self) -> float:
-        for finer, scale in pairwise(self._scales):
-            scale.halve(finer.fused, scale.fused)
-        sums = sum(scale.compare(self._fresh) for scale in self._scales)
-        kept, held = np.split(np.asarray(sums), 2)
+    def _vif(self, fused: Batch) -> float:
+        kernels.prepare(fused, self._windows, self._scratch.lines, self._fused_scales)
+        found = kernels.compare(
+            self._fused_scales,
+            self._infrared_scales,
+            self._visible_scales,
+            self._widths,
+            self._windows,
+            self._scratch,
+            self._maps,
+            self._fresh,
+        )
+        kept, held = np.split(found, 2)
         if self._fresh:
             self._held, self._fresh = held, not self._reuse
         return float((kept / self._held).sum()) if self._held.all() else math.nan
+
+
+def _texture(fused: Batch) -> dict[str, float]:
+    height, width = fused.shape
+    across, down, slope = sums.texture(fused)
+    frequency = across / (height * (width - 1)) + down / ((height - 1) * width)
+    return {"sf": math.sqrt(frequency), "ag": slope / (height * width)}

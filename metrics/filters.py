@@ -1,6 +1,7 @@
 """Separable windows that the local-statistics metrics share."""
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from metrics.arrays import Image, Values
 
@@ -23,30 +24,41 @@ def uniform(size: int) -> Values:
     return np.full(size, 1 / size)
 
 
-def filter_valid(image: Image, taps: Values, step: int = 1) -> Image:
-    """Filter (H, W) with a window along both axes, where it fits entirely.
+def filter_valid(images: Image, taps: Values, step: int = 1) -> Image:
+    """Filter images with a window along both axes, where it fits entirely.
 
     Args:
-        image: (H, W) float64.
+        images: (..., H, W) float64.
         taps: (n,), symmetric.
         step: keep every step-th row and column of the result.
 
     Returns:
-        (ceil((H - n + 1) / step), ceil((W - n + 1) / step)) float64.
+        (..., ceil((H - n + 1) / step), ceil((W - n + 1) / step)) float64.
     """
-    return _filter_rows(_filter_rows(image, taps, step).T, taps, step).T
+    rows = _filter_rows(images, taps, step)
+    return _filter_rows(rows.swapaxes(-1, -2), taps, step).swapaxes(-1, -2)
 
 
-def _filter_rows(image: Image, taps: Values, step: int) -> Image:
-    # Products with narrow band matrices: twice as fast as scipy.ndimage.correlate1d at 17 taps.
-    count = (len(image) - len(taps)) // step + 1
+def _filter_rows(images: Image, taps: Values, step: int) -> Image:
+    # Products with a narrow band matrix, all in one call: twice as fast as
+    # scipy.ndimage.correlate1d at 17 taps, and threads seldom wait for the interpreter's lock.
+    *stack, height, width = images.shape
+    count = (height - len(taps)) // step + 1
+    whole = count - count % BLOCK
     band = np.zeros((BLOCK, (BLOCK - 1) * step + len(taps)))
     for row in range(BLOCK):
         band[row, row * step : row * step + len(taps)] = taps
-    filtered = np.empty((count, image.shape[1]))
-    for top in range(0, count, BLOCK):
-        rows = min(BLOCK, count - top)
-        span = (rows - 1) * step + len(taps)
-        window = image[top * step : top * step + span]
-        np.matmul(band[:rows, :span], window, out=filtered[top : top + rows])
+    filtered = np.empty((*stack, count, width))
+    *strides, down, across = images.strides
+    windows = as_strided(
+        images,
+        (*stack, whole // BLOCK, band.shape[1], width),
+        (*strides, BLOCK * step * down, down, across),
+    )
+    blocks = filtered[..., :whole, :].reshape(*stack, whole // BLOCK, BLOCK, width)
+    np.matmul(band, windows, out=blocks)
+    if whole < count:
+        rest = images[..., whole * step :, :]
+        span = (count - whole - 1) * step + len(taps)
+        np.matmul(band[: count - whole, :span], rest[..., :span, :], out=filtered[..., whole:, :])
     return filtered

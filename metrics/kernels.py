@@ -1,14 +1,14 @@
-"""Compiled loops of the four paper metrics; the arithmetic is that of their definitions.
+"""Compiled loops of the VIF; the arithmetic is that of its definition.
 
-Every image is float64 with mid-grey at 0, which leaves all values as they are and keeps sums over
-8-bit images exact. The loops release the interpreter lock and are cached on disk.
+Images lie in strips of `SIDE` columns, float64 with mid-grey at 0, which leaves all values as they
+are. The loops release the interpreter lock and are cached on disk.
 
-Why they are written as they are: images are worked on in strips of columns, in flat buffers whose
-row length `TILE` is a constant, so that the rows under a window lie at constant distances. `half`
-and `strip` are tuples whose length alone counts: it is part of a function's type, hence a constant
-to the compiler, which then unrolls the loop over taps and vectorises the loop over columns (four
-times faster than with lengths known at run time). Products of many factors, their exponents taken
-out from time to time, replace one logarithm a pixel by a few hundred an image.
+Why they are written as they are: windows are worked on in blocks of `SIDE` rows and columns. A
+block is filtered down its columns, transposed, and filtered again, so that both passes read whole
+aligned vectors at constant distances and load each of them once for four outputs. `half` is a tuple
+whose length alone counts: it is part of a function's type, hence a constant to the compiler, which
+then unrolls the loop over taps. Products of many factors, their exponents taken out from time to
+time, replace one logarithm a pixel by a few a scale.
 
 The cache on disk watches this file alone: after a change to a constant it imports, delete the cache
 (`metrics/__pycache__`).
@@ -23,339 +23,366 @@ from numpy.typing import NDArray
 
 from metrics.arrays import Batch, Image
 from metrics.moments import FLAT, MID_GREY
+from metrics.transposing import LANES, transpose_lanes
 from metrics.vif import NOISE
 
-# Row length of the buffers; its odd number of cache lines avoids set conflicts.
-TILE = 328
-# Columns of a vector, and vectors of a strip at each scale: one strip spans a 320 px image.
-LANES = 8
-STRIPS = (38, 19, 9, 5)
-# Rows produced at once by a vertical window, which then loads each input row once for all of them.
-BLOCK = 4
-# Planes filtered together: two means and two squares, or one mean, one square and two products.
+# Rows and columns of windows in a block, and numbers in one. The widest window has SIDE + 1 taps:
+# what a block of windows covers lies in two blocks of pixels.
+SIDE = 16
+BLOCK = SIDE * SIDE
+# Planes filtered for the sources: two means and two squares; and for the fused image: its mean, its
+# square and two products.
 PLANES = 4
-# Rows between two extractions of exponents: each factor is below 2^15, so 32 stay below 2^480.
-RESCALE = 32
+# The factors of each plane, 0 being infrared, 1 visible and 2 fused; a mean has but one. One loop
+# over planes instead of a call a plane: the code stays small enough for the processor's cache.
+FACTORS = ((0, -1), (1, -1), (0, 0), (1, 1), (2, -1), (2, 2), (2, 0), (2, 1))
+# Blocks of one row of blocks kept between the two passes; the 20 of a 320 px image fit.
+KEPT = 20
+# Blocks between two extractions of exponents: each factor is below 2^15, so 60 stay below 2^901.
+RESCALE = 60
 
 _FAST = {"contract", "reassoc", "nsz"}
 
 Buffer = NDArray[np.float64]
 Bits = NDArray[np.int64]
 Constant = tuple[int, ...]
+# Of four scales, the finest first.
+Windows = tuple["Window", ...]
+Scales = tuple[Image, ...]
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-class Scratch(NamedTuple):
-    """Memory that one scale works in, for windows of n taps.
+class Window(NamedTuple):
+    """A symmetric window.
 
     Attributes:
-        rows: one row of each plane, (4·(TILE + n − 1),).
-        source_ring: filtered rows of the sources under `BLOCK` windows, twice,
-            (4·2·(n − 1 + BLOCK)·TILE,).
-        fused_ring: those of the fused image, likewise.
-        means: one block of filtered rows, (4·BLOCK·TILE,).
-        factors: products of factors a column, (6·TILE,).
+        taps: its values, (2·len(half) + 1,).
+        half: one item per tap left of the centre, at most SIDE / 2.
     """
 
-    rows: Buffer
-    source_ring: Buffer
-    fused_ring: Buffer
+    taps: Buffer
+    half: Constant
+
+
+class Scratch(NamedTuple):
+    """Memory to work in.
+
+    Attributes:
+        pixels: two blocks of one plane, one below the other, (2·BLOCK,).
+        filtered: a block filtered down its columns, (BLOCK,).
+        columns: for each plane `KEPT` blocks side by side, filtered and transposed,
+            (2·PLANES·KEPT·BLOCK,).
+        means: one block of each plane, filtered both ways, (2·PLANES·BLOCK,).
+        factors: products of factors, (6·BLOCK,).
+        lines: lines of an image, (3, at least SIDE·strips).
+    """
+
+    pixels: Buffer
+    filtered: Buffer
+    columns: Buffer
     means: Buffer
     factors: Buffer
+    lines: Image
 
 
 _MANTISSA = np.int64(0x000FFFFFFFFFFFFF)
 _ONE = np.int64(0x3FF0000000000000)
 
 
-def _compiled(function: Function) -> Function:
-    compiled = njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")(function)
-    return cast(Function, compiled)
+def compiled(function: Function) -> Function:
+    """Compile a function without the interpreter's lock, cached on disk."""
+    made = njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")(function)
+    return cast(Function, made)
 
 
-@_compiled
-def centre(image: Batch, out: Image) -> None:
-    """Copy an image (H, W) of any dtype to float64 with mid-grey at 0."""
+@compiled
+def _lay_out(image: Batch, lines: Image, out: Image) -> None:
+    """Copy an image (H, W) of any dtype into strips, with mid-grey at 0."""
+    line = lines[0]
     for i in range(image.shape[0]):
-        row, target = image[i], out[i]
-        for j in range(image.shape[1]):
-            target[j] = row[j] - MID_GREY
-
-
-@_compiled
-def texture(image: Image) -> tuple[float, float, float]:
-    """Sum the squared row and column differences and the gradient magnitudes of (H, W)."""
-    height, width = image.shape
-    across = down = slope = 0.0
-    for i in range(height):
         row = image[i]
-        above, below = image[max(i - 1, 0)], image[min(i + 1, height - 1)]
-        step = 0.5 if 0 < i < height - 1 else 1.0
-        for j in range(width - 1):
-            across += (row[j + 1] - row[j]) ** 2
-        for j in range(width):
-            down += (below[j] - row[j]) ** 2
-        for j in range(1, width - 1):
-            gx, gy = 0.5 * (row[j + 1] - row[j - 1]), step * (below[j] - above[j])
-            slope += np.sqrt(0.5 * (gx * gx + gy * gy))
-        for edge, left, right in ((0, 0, 1), (width - 1, width - 2, width - 1)):
-            gx, gy = row[right] - row[left], step * (below[edge] - above[edge])
-            slope += np.sqrt(0.5 * (gx * gx + gy * gy))
-    return across, down, slope
+        for j in range(image.shape[1]):
+            line[j] = row[j] - MID_GREY
+        for strip in range(out.shape[0] - 1):
+            source, target = line[strip * SIDE :], out[strip, i * SIDE :]
+            for j in range(SIDE):
+                target[j] = source[j]
 
 
-@_compiled
-def products(x: Image, y: Image) -> tuple[float, float, float]:
-    """Sum x, x² and x·y over two images (H, W)."""
-    plain = square = mixed = 0.0
-    for i in range(x.shape[0]):
-        u, v = x[i], y[i]
-        for j in range(x.shape[1]):
-            plain += u[j]
-            square += u[j] * u[j]
-            mixed += u[j] * v[j]
-    return plain, square, mixed
+@compiled
+def _halve(image: Image, window: Window, lines: Image, out: Image) -> None:
+    """Filter strips where the window fits and keep every other row and column."""
+    taps, reach = window.taps, len(window.half)
+    line, even, odd = lines[0], lines[1], lines[2]
+    for i in range(_rows(out)):
+        for strip in range(image.shape[0]):
+            x, y = image[strip, 2 * i * SIDE :], line[strip * SIDE :]
+            for j in range(SIDE):
+                total = taps[reach] * x[j + reach * SIDE]
+                for t in range(reach):
+                    total += taps[t] * (x[j + t * SIDE] + x[j + (2 * reach - t) * SIDE])
+                y[j] = total
+        for j in range((image.shape[0] * SIDE) // 2):
+            even[j] = line[2 * j]
+            odd[j] = line[2 * j + 1]
+        for strip in range(out.shape[0] - 1):
+            e, o, y = even[strip * SIDE :], odd[strip * SIDE :], out[strip, i * SIDE :]
+            for j in range(SIDE):
+                centre = e[j + reach // 2] if reach % 2 == 0 else o[j + reach // 2]
+                total = taps[reach] * centre
+                for t in range(reach):
+                    u = reach - (t + 1) // 2
+                    if t % 2 == 0:
+                        total += taps[t] * (e[j + t // 2] + e[j + u])
+                    else:
+                        total += taps[t] * (o[j + t // 2] + o[j + u])
+                y[j] = total
 
 
-@_compiled
-def halve(image: Image, taps: Buffer, half: Constant, column: Buffer, out: Image) -> None:
-    """Filter (H, W) where the window fits and keep every other row and column."""
-    reach = len(half)
-    width = image.shape[1]
-    for i in range(out.shape[0]):
-        middle = image[2 * i + reach]
-        for j in range(width):
-            column[j] = taps[reach] * middle[j]
-        for t in range(reach):
-            above, below = image[2 * i + t], image[2 * i + 2 * reach - t]
-            for j in range(width):
-                column[j] += taps[t] * (above[j] + below[j])
-        target = out[i]
-        for j in range(out.shape[1]):
-            total = taps[reach] * column[2 * j + reach]
+@compiled
+def _rows(strips: Image) -> int:
+    return int(strips.shape[1] // SIDE - SIDE)
+
+
+@compiled
+def prepare(image: Batch, windows: Windows, lines: Image, scales: Scales) -> None:
+    """Bring an image to all scales.
+
+    Args:
+        image: (H, W) of any dtype, 0 to 255.
+        windows: one a scale.
+        lines: as in `Scratch`.
+        scales: the result: at each scale strips of SIDE columns, one of them beyond the image,
+            (strips, (H + SIDE)·SIDE), with mid-grey at 0. What lies beyond the image is arbitrary.
+    """
+    _lay_out(image, lines, scales[0])
+    _halve(scales[0], windows[1], lines, scales[1])
+    _halve(scales[1], windows[2], lines, scales[2])
+    _halve(scales[2], windows[3], lines, scales[3])
+
+
+@compiled
+def _filter(lines: Buffer, window: Window, out: Buffer) -> None:
+    """Filter 2·SIDE lines of SIDE numbers, lying one after another, to the SIDE first windows."""
+    taps, reach = window.taps, len(window.half)
+    for first in range(0, SIDE, 4):
+        x, y = lines[first * SIDE :], out[first * SIDE :]
+        for j in range(SIDE):
+            total0 = taps[reach] * x[j + reach * SIDE]
+            total1 = taps[reach] * x[j + (reach + 1) * SIDE]
+            total2 = taps[reach] * x[j + (reach + 2) * SIDE]
+            total3 = taps[reach] * x[j + (reach + 3) * SIDE]
             for t in range(reach):
-                total += taps[t] * (column[2 * j + t] + column[2 * j + 2 * reach - t])
-            target[j] = total
+                u = 2 * reach - t
+                total0 += taps[t] * (x[j + t * SIDE] + x[j + u * SIDE])
+                total1 += taps[t] * (x[j + (t + 1) * SIDE] + x[j + (u + 1) * SIDE])
+                total2 += taps[t] * (x[j + (t + 2) * SIDE] + x[j + (u + 2) * SIDE])
+                total3 += taps[t] * (x[j + (t + 3) * SIDE] + x[j + (u + 3) * SIDE])
+            y[j] = total0
+            y[j + SIDE] = total1
+            y[j + 2 * SIDE] = total2
+            y[j + 3 * SIDE] = total3
 
 
-@_compiled
-def _horizontal(
-    row: Buffer, taps: Buffer, half: Constant, first: Buffer, second: Buffer, strip: Constant
-) -> None:
-    """Filter one row and write it to both halves of a ring."""
-    reach = len(half)
-    for j in range(LANES * len(strip)):
-        total = taps[reach] * row[j + reach]
-        for t in range(reach):
-            total += taps[t] * (row[j + t] + row[j + 2 * reach - t])
-        first[j] = total
-        second[j] = total
+@compiled
+def _multiply(x: Buffer, y: Buffer, out: Buffer) -> None:
+    for j in range(2 * BLOCK):
+        out[j] = x[j] * y[j]
 
 
-@_compiled
-def _vertical(ring: Buffer, taps: Buffer, half: Constant, out: Buffer, strip: Constant) -> None:
-    """Filter the first rows of `ring` down to `BLOCK` rows of `out`, both of row length TILE."""
-    reach = len(half)
-    out1, out2, out3 = out[TILE:], out[2 * TILE :], out[3 * TILE :]
-    for j in range(LANES * len(strip)):
-        total0 = taps[reach] * ring[j + reach * TILE]
-        total1 = taps[reach] * ring[j + (reach + 1) * TILE]
-        total2 = taps[reach] * ring[j + (reach + 2) * TILE]
-        total3 = taps[reach] * ring[j + (reach + 3) * TILE]
-        for t in range(reach):
-            u = 2 * reach - t
-            total0 += taps[t] * (ring[j + t * TILE] + ring[j + u * TILE])
-            total1 += taps[t] * (ring[j + (t + 1) * TILE] + ring[j + (u + 1) * TILE])
-            total2 += taps[t] * (ring[j + (t + 2) * TILE] + ring[j + (u + 2) * TILE])
-            total3 += taps[t] * (ring[j + (t + 3) * TILE] + ring[j + (u + 3) * TILE])
-        out[j] = total0
-        out1[j] = total1
-        out2[j] = total2
-        out3[j] = total3
+@compiled
+def _down(pixels: Buffer, scratch: Scratch, window: Window, plane: int, slot: int) -> None:
+    """Filter pixels down their columns into a plane's columns, transposed."""
+    _filter(pixels, window, scratch.filtered)
+    begin = (plane * KEPT + slot) * BLOCK
+    for row in range(0, SIDE, LANES):
+        for column in range(0, SIDE, LANES):
+            start, target = row * SIDE + column, begin + column * SIDE + row
+            transpose_lanes(scratch.filtered, start, scratch.columns, target, SIDE)
 
 
-@_compiled
-def _normalise(bits: Bits, count: int) -> int:
-    """Take the exponents out of positive float64 numbers, given by their bits, and sum them."""
+@compiled
+def _across(scratch: Scratch, window: Window, plane: int, slot: int) -> None:
+    """Filter a block of columns, with the next, into the means of their plane."""
+    columns = scratch.columns[(plane * KEPT + slot) * BLOCK :]
+    _filter(columns, window, scratch.means[plane * BLOCK :])
+
+
+@compiled
+def _blank(means: Buffer, rows: int, columns: int) -> None:
+    """Make windows beyond the image flat, which counts for nothing."""
+    for plane in range(2 * PLANES):
+        block = means[plane * BLOCK :]
+        for column in range(SIDE):
+            for row in range(SIDE):
+                if column >= columns or row >= rows:
+                    block[column * SIDE + row] = 0.0
+
+
+@compiled
+def _keep_source(means: Buffer, maps: Buffer, held: Buffer) -> None:
+    """Store means and variances of one block of windows and multiply up what the sources hold."""
+    for j in range(2 * BLOCK):
+        mean = means[j]
+        variance = means[j + 2 * BLOCK] - mean * mean
+        variance = 0.0 if variance < FLAT else variance
+        maps[j] = mean
+        maps[j + 2 * BLOCK] = variance
+        held[j] *= 1.0 + variance / NOISE
+
+
+@compiled
+def _kept(fused: float, source: float, shared: float, gain: float) -> tuple[float, float]:
+    """Give numerator and denominator of one window from variances, covariance and gain."""
+    residual = fused - gain * shared
+    lost = (source == 0.0) | (gain < 0.0)
+    blank = fused < FLAT
+    gain = 0.0 if lost | blank else gain
+    residual = fused if lost else residual
+    residual = FLAT if blank | (residual < FLAT) else residual
+    noise = residual + NOISE
+    return noise + gain * gain * source, noise
+
+
+@compiled
+def _keep_fused(means: Buffer, maps: Buffer, kept: Buffer) -> None:
+    """Multiply up, for one block of windows, both parts of 1 + g²σ²ᵣ/(σ²ᵥ + 2)."""
+    for j in range(BLOCK):
+        mean = means[j]
+        fused = means[j + BLOCK] - mean * mean
+        first, second = maps[j + 2 * BLOCK], maps[j + 3 * BLOCK]
+        # One division for two gains.
+        inverse = 1.0 / ((first + FLAT) * (second + FLAT))
+        shared = means[j + 2 * BLOCK] - maps[j] * mean
+        above, below = _kept(fused, first, shared, shared * (second + FLAT) * inverse)
+        kept[j] *= above
+        kept[j + 2 * BLOCK] *= below
+        shared = means[j + 3 * BLOCK] - maps[j + BLOCK] * mean
+        above, below = _kept(fused, second, shared, shared * (first + FLAT) * inverse)
+        kept[j + BLOCK] *= above
+        kept[j + 3 * BLOCK] *= below
+
+
+@compiled
+def _normalise(bits: Bits) -> int:
+    """Take the exponents out of BLOCK positive float64 numbers, given by their bits; sum them."""
     exponents = 0
-    for j in range(count):
+    for j in range(BLOCK):
         exponents += (bits[j] >> 52) - 1023
         bits[j] = (bits[j] & _MANTISSA) | _ONE
     return exponents
 
 
-@_compiled
-def _log(factors: Buffer, count: int) -> float:
-    total = 0.0
-    for j in range(count):
-        total += np.log(factors[j])
-    return total
+@compiled
+def _log(factors: Buffer) -> float:
+    """Sum the logarithms of BLOCK numbers in [1, 2)."""
+    product = 1.0
+    for j in range(BLOCK):
+        product *= factors[j]
+    return float(np.log(product))
 
 
-@_compiled
-def _source_rows(a: Image, b: Image, start: int, count: int, rows: Buffer) -> None:
-    """Lay out the strips of infrared, visible and their squares that one row needs."""
-    x, y = a[start:], b[start:]
-    span = rows.size // PLANES
-    r1, r2, r3 = rows[span:], rows[2 * span :], rows[3 * span :]
-    for j in range(count):
-        rows[j] = x[j]
-        r1[j] = y[j]
-        r2[j] = x[j] * x[j]
-        r3[j] = y[j] * y[j]
+@compiled
+def _carry(columns: Buffer) -> None:
+    """Move the last kept block of each plane to the first place."""
+    for plane in range(2 * PLANES):
+        first = columns[plane * KEPT * BLOCK :]
+        last = first[(KEPT - 1) * BLOCK :]
+        for j in range(BLOCK):
+            first[j] = last[j]
 
 
-@_compiled
-def _fused_rows(f: Image, a: Image, b: Image, start: int, count: int, rows: Buffer) -> None:
-    """Lay out the strips of fused, its square and its products with the sources."""
-    x, y, z = f[start:], a[start:], b[start:]
-    span = rows.size // PLANES
-    r1, r2, r3 = rows[span:], rows[2 * span :], rows[3 * span :]
-    for j in range(count):
-        rows[j] = x[j]
-        r1[j] = x[j] * x[j]
-        r2[j] = x[j] * y[j]
-        r3[j] = x[j] * z[j]
-
-
-@_compiled
-def _filter_row(
-    rows: Buffer,
-    taps: Buffer,
-    half: Constant,
-    ring: Buffer,
-    slot: int,
-    period: int,
-    strip: Constant,
-) -> None:
-    span, plane = rows.size // PLANES, ring.size // PLANES
-    for p in range(PLANES):
-        target = ring[p * plane + slot * TILE :]
-        _horizontal(rows[p * span :], taps, half, target, target[period * TILE :], strip)
-
-
-@_compiled
-def _filter_block(
-    ring: Buffer, slot: int, taps: Buffer, half: Constant, means: Buffer, strip: Constant
-) -> None:
-    plane = ring.size // PLANES
-    for p in range(PLANES):
-        window = ring[p * plane + slot * TILE : (p + 1) * plane]
-        _vertical(window, taps, half, means[p * BLOCK * TILE :], strip)
-
-
-@_compiled
-def _keep_source(means: Buffer, maps: Buffer, held: Buffer, strip: Constant) -> None:
-    """Store means and variances of one row of windows and multiply up what the sources hold."""
-    for source in range(2):
-        mean_row, square_row = means[source * BLOCK * TILE :], means[(2 + source) * BLOCK * TILE :]
-        mean_map, variance_map = maps[source * TILE :], maps[(2 + source) * TILE :]
-        factors = held[source * TILE :]
-        for j in range(LANES * len(strip)):
-            mean = mean_row[j]
-            variance = square_row[j] - mean * mean
-            variance = 0.0 if variance < FLAT else variance
-            mean_map[j] = mean
-            variance_map[j] = variance
-            factors[j] *= 1.0 + variance / NOISE
-
-
-@_compiled
-def _keep_fused(means: Buffer, maps: Buffer, kept: Buffer, strip: Constant) -> None:
-    """Multiply up, for one row of windows, numerators and denominators of 1 + g²σ²ᵣ/(σ²ᵥ + 2)."""
-    square_row = means[BLOCK * TILE :]
-    for source in range(2):
-        shared_row = means[(2 + source) * BLOCK * TILE :]
-        mean_map, variance_map = maps[source * TILE :], maps[(2 + source) * TILE :]
-        above, below = kept[2 * source * TILE :], kept[(2 * source + 1) * TILE :]
-        for j in range(LANES * len(strip)):
-            mean = means[j]
-            fused = square_row[j] - mean * mean
-            shared = shared_row[j] - mean_map[j] * mean
-            variance = variance_map[j]
-            gain = shared / (variance + FLAT)
-            residual = fused - gain * shared
-            lost = (variance == 0.0) | (gain < 0.0)
-            blank = fused < FLAT
-            gain = 0.0 if lost | blank else gain
-            residual = fused if lost else residual
-            residual = FLAT if blank | (residual < FLAT) else residual
-            noise = residual + NOISE
-            above[j] *= noise + gain * gain * variance
-            below[j] *= noise
-
-
-@_compiled
-def compare(
+@compiled
+def _compare(
     f: Image,
     a: Image,
     b: Image,
-    taps: Buffer,
-    half: Constant,
-    strip: Constant,
+    width: int,
+    window: Window,
     scratch: Scratch,
-    maps: Buffer,
+    maps: Image,
     fresh: bool,
 ) -> Buffer:
-    """Compare a fused image with its sources at one scale.
+    reach, images = len(window.half), (a, b, f)
+    rows, columns = _rows(f) - 2 * reach, width - 2 * reach
+    blocks = (columns + SIDE - 1) // SIDE
+    pixels, means, factors = scratch.pixels, scratch.means, scratch.factors
+    bits = factors.view(np.int64)
+    exponents = np.zeros(6, np.int64)
+    factors[:] = 1.0
+    done = 0
+    for top in range(0, rows, SIDE):
+        slot = 0
+        for block in range(blocks + 1):
+            if slot == KEPT:
+                _carry(scratch.columns)
+                slot = 1
+            for plane in range(0 if fresh else PLANES, 2 * PLANES):
+                x = images[FACTORS[plane][0]][block, top * SIDE :]
+                if FACTORS[plane][1] >= 0:
+                    _multiply(x, images[FACTORS[plane][1]][block, top * SIDE :], pixels)
+                    x = pixels
+                _down(x, scratch, window, plane, slot)
+            slot += 1
+            if block == 0:
+                continue
+            for plane in range(0 if fresh else PLANES, 2 * PLANES):
+                _across(scratch, window, plane, slot - 2)
+            below, beyond = rows - top, columns - (block - 1) * SIDE
+            if below < SIDE or beyond < SIDE:
+                _blank(means, below, beyond)
+            kept = maps[done % maps.shape[0]]
+            if fresh:
+                _keep_source(means, kept, factors[4 * BLOCK :])
+            _keep_fused(means[PLANES * BLOCK :], kept, factors)
+            done += 1
+            if done % RESCALE == 0:
+                for k in range(6):
+                    exponents[k] += _normalise(bits[k * BLOCK :])
+    logs = np.zeros(6)
+    for k in range(6):
+        exponents[k] += _normalise(bits[k * BLOCK :])
+        logs[k] = _log(factors[k * BLOCK :])
+    ln2 = np.log(2.0)
+    sums = np.empty(4)
+    for k in range(2):
+        above, below = k, 2 + k
+        sums[k] = (exponents[above] - exponents[below]) * ln2 + (logs[above] - logs[below])
+        sums[2 + k] = exponents[4 + k] * ln2 + logs[4 + k]
+    return sums
+
+
+@compiled
+def compare(
+    f: Scales,
+    a: Scales,
+    b: Scales,
+    widths: Constant,
+    windows: Windows,
+    scratch: Scratch,
+    maps: Scales,
+    fresh: bool,
+) -> Buffer:
+    """Compare a fused image with its sources at all scales.
 
     Args:
-        f: fused, (H, W) float64 with mid-grey at 0.
+        f: fused, as `prepare` leaves it.
         a: infrared, likewise.
         b: visible, likewise.
-        taps: the window, (2·len(half) + 1,).
-        half: one item per tap left of the centre.
-        strip: one item per vector of a strip's columns.
+        widths: columns of the images.
+        windows: one a scale.
         scratch: memory to work in.
-        maps: means and variances of the sources, (strips, rows, 4·TILE). With a row for each row
-            of windows they serve the next fused image; `BLOCK` rows are enough for one.
+        maps: means and variances of the sources, (blocks, PLANES·BLOCK). With as many rows as there
+            are blocks they serve the next fused image; one is enough for one.
         fresh: the sources are new: compute their maps rather than read them.
 
     Returns:
         (4,): Σ log(1 + g²σ²ᵣ / (σ²ᵥ + 2)) for infrared and for visible, then Σ log(1 + σ²ᵣ / 2) for
         both, which is 0 unless fresh.
     """
-    reach, width, depth = len(half), LANES * len(strip), maps.shape[1]
-    period = 2 * reach + BLOCK
-    height, windows, columns = a.shape[0], a.shape[0] - 2 * reach, a.shape[1] - 2 * reach
-    rows, means, factors = scratch.rows, scratch.means, scratch.factors
-    source_ring, fused_ring = scratch.source_ring, scratch.fused_ring
-    bits = factors.view(np.int64)
-    exponents = np.zeros(6, np.int64)
-    logs = np.zeros(6)
-    for tile in range(maps.shape[0]):
-        start = tile * width
-        count = min(width, columns - start)
-        span = count + 2 * reach
-        factors[:] = 1.0
-        filled = 0
-        for top in range(0, windows, BLOCK):
-            while filled < min(top + period, height):
-                slot = filled % period
-                if fresh:
-                    _source_rows(a[filled], b[filled], start, span, rows)
-                    _filter_row(rows, taps, half, source_ring, slot, period, strip)
-                _fused_rows(f[filled], a[filled], b[filled], start, span, rows)
-                _filter_row(rows, taps, half, fused_ring, slot, period, strip)
-                filled += 1
-            valid = min(BLOCK, windows - top)
-            if fresh:
-                _filter_block(source_ring, top % period, taps, half, means, strip)
-                for r in range(valid):
-                    row = maps[tile, (top + r) % depth]
-                    _keep_source(means[r * TILE :], row, factors[4 * TILE :], strip)
-            _filter_block(fused_ring, top % period, taps, half, means, strip)
-            for r in range(valid):
-                _keep_fused(means[r * TILE :], maps[tile, (top + r) % depth], factors, strip)
-            if top % RESCALE == RESCALE - BLOCK or top + BLOCK >= windows:
-                for k in range(6):
-                    exponents[k] += _normalise(bits[k * TILE :], count)
-        for k in range(6):
-            logs[k] += _log(factors[k * TILE :], count)
-    ln2 = np.log(2.0)
-    sums = np.empty(4)
-    for k in range(2):
-        above, below = 2 * k, 2 * k + 1
-        sums[k] = (exponents[above] - exponents[below]) * ln2 + (logs[above] - logs[below])
-        sums[2 + k] = exponents[4 + k] * ln2 + logs[4 + k]
-    return sums
+    return (
+        _compare(f[0], a[0], b[0], widths[0], windows[0], scratch, maps[0], fresh)
+        + _compare(f[1], a[1], b[1], widths[1], windows[1], scratch, maps[1], fresh)
+        + _compare(f[2], a[2], b[2], widths[2], windows[2], scratch, maps[2], fresh)
+        + _compare(f[3], a[3], b[3], widths[3], windows[3], scratch, maps[3], fresh)
+    )

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from metrics.arrays import Image, Values
 from metrics.filters import filter_valid, gaussian
 
@@ -12,7 +14,7 @@ WINDOWS = (17, 9, 5, 3)
 MIN_SIZE = 41
 
 # Rows of windows worked on at once: arrays this small stay in the cache and in reused memory.
-STRIP = 32
+STRIP = 48
 
 # Grey levels around mid-grey make E[x²] − E[x]² lose two bits less to rounding.
 MID_GREY = 128.0
@@ -61,18 +63,20 @@ def moments(fused: Image, infrared: Image, visible: Image) -> Iterator[tuple[int
 
 
 def _moments(f: Image, a: Image, b: Image, taps: Values) -> Moments:
-    mean_f, mean_a, mean_b = (filter_valid(image, taps) for image in (f, a, b))
+    planes = np.empty((8, *f.shape))
+    planes[:3] = f, a, b
+    pairs = ((f, f), (a, a), (b, b), (a, f), (b, f))
+    for plane, (x, y) in zip(planes[3:], pairs, strict=True):
+        np.multiply(x, y, out=plane)
+    mean_f, mean_a, mean_b, ff, aa, bb, af, bf = filter_valid(planes, taps)
     return Moments(
-        fused=_variance(f, mean_f, taps),
-        sources=(_variance(a, mean_a, taps), _variance(b, mean_b, taps)),
-        shared=(
-            filter_valid(a * f, taps) - mean_a * mean_f,
-            filter_valid(b * f, taps) - mean_b * mean_f,
-        ),
+        fused=_variance(ff, mean_f),
+        sources=(_variance(aa, mean_a), _variance(bb, mean_b)),
+        shared=(af - mean_a * mean_f, bf - mean_b * mean_f),
     )
 
 
-def _variance(image: Image, mean: Image, taps: Values) -> Image:
-    variance = filter_valid(image * image, taps) - mean * mean
+def _variance(square: Image, mean: Image) -> Image:
+    variance = square - mean * mean
     variance[variance < FLAT] = 0
     return variance

@@ -1,9 +1,10 @@
 """Several metrics of one batch, or of many methods on the same pairs, in one call."""
 
 import os
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -28,14 +29,16 @@ from metrics.resize import bilinear
 if TYPE_CHECKING:
     from metrics.engine import PairScorer
 
+# Height, width, metrics, and whether several fused images meet one pair.
+ScorerKey = tuple[int, int, tuple[str, ...], bool]
 Triple = tuple[Batch, Batch, Batch]
 Table = dict[str, dict[str, Values]]
 
 # The compiled path, by metric: the smallest image side each takes.
 COMPILED = {"sf": 2, "ag": 2, "scd": 1, "vif": MIN_SIZE}
 
-# Each thread's last scorer: its memory is dear to allocate, and calls of one size come in rows.
-_kept = threading.local()
+# Scorers not at work: their memory is dear to allocate, and calls of one size come in rows.
+_idle: "deque[tuple[ScorerKey, PairScorer]]" = deque(maxlen=os.cpu_count())
 
 # Set to "0" to measure by the definitions even where the compiled path could.
 COMPILED_SWITCH = "FUSION_METRICS_COMPILED"
@@ -161,15 +164,19 @@ def uses_compiler(wanted: bool | None) -> bool:
     return installed
 
 
-def _scorer(height: int, width: int, names: tuple[str, ...], reuse: bool) -> "PairScorer":
+@contextmanager
+def _scorer(*key: *ScorerKey) -> "Iterator[PairScorer]":
     # Numba takes most of a second to import: only now is it certain to be needed.
     from metrics.engine import PairScorer
 
-    key = height, width, names, reuse
-    if getattr(_kept, "key", None) != key:
-        _kept.key, _kept.scorer = key, PairScorer(*key)
-    scorer: PairScorer = _kept.scorer
-    return scorer
+    try:
+        found, scorer = _idle.pop()
+    except IndexError:
+        found = None
+    if found != key:
+        scorer = PairScorer(*key)
+    yield scorer
+    _idle.append((key, scorer))
 
 
 def _compiled_task(
@@ -178,18 +185,18 @@ def _compiled_task(
     _, height, width = next(iter(triples.values()))[0].shape
 
     def measure(index: int) -> None:
-        scorer = _scorer(height, width, names, len(triples) > 1)
-        loaded = False
-        for method, triple in triples.items():
-            images = [batch[index] for batch in triple]
-            if not finite_images(*(image[None] for image in images)).all():
-                continue
-            if not loaded:
-                scorer.load(images[1], images[2])
-                loaded = True
-            for name, value in scorer.measure(images[0]).items():
-                if name in names:
-                    table[method][name][index] = value
+        with _scorer(height, width, names, len(triples) > 1) as scorer:
+            loaded = False
+            for method, triple in triples.items():
+                images = [batch[index] for batch in triple]
+                if not finite_images(*(image[None] for image in images)).all():
+                    continue
+                if not loaded:
+                    scorer.load(images[1], images[2])
+                    loaded = True
+                for name, value in scorer.measure(images[0]).items():
+                    if name in names:
+                        table[method][name][index] = value
 
     return measure
 

@@ -76,7 +76,8 @@ class Analysis:
         """Interval of `mean` over tiles."""
         if row not in self.values:
             return UNKNOWN
-        return self.resampling.interval(self._replicates[row][:, self.metrics.index(metric)])
+        replicates = self._replicates[row][:, self.metrics.index(metric)]
+        return self.resampling.interval(self.mean(row, metric), replicates)
 
     def seed_spread(self, row: str, metric: str) -> float:
         """Standard deviation of the mean over seeds; NaN with fewer than two."""

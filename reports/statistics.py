@@ -7,6 +7,7 @@ there are enough of them. Arrays are float64; NaN marks a tile on which a metric
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ LEVEL = 0.95
 REPLICATES = 4000
 MIN_SCENES = 5
 """With fewer scenes tiles are the units: so few wholes say nothing about their own spread."""
+EXACT_UNITS = 16
+"""Up to so many units the test counts all 2^(n − 1) ways of turning their signs."""
 
 
 @dataclass(frozen=True)
@@ -82,22 +85,19 @@ class Resampling:
         np.add.at(total, self.units, values)
         return total
 
-    def interval(self, replicates: Values) -> Interval:
-        """Expanded percentile interval of one statistic's replicates (R,).
+    def interval(self, estimate: float, replicates: Values) -> Interval:
+        """Student's interval around an estimate, with its standard error from replicates (R,).
 
-        The percentiles are moved outwards as Student's t and the n − 1 divisor ask for
-        (Hesterberg, The American Statistician 69(4), 2015, section 5.3): with few units plain
-        percentiles are too narrow.
+        The resamples of n units spread as if there were n − 1 of them too few, which the factor
+        √(n / (n − 1)) mends; percentiles of few units' resamples are too narrow (Hesterberg, The
+        American Statistician 69(4), 2015, sections 4 and 5).
         """
-        if self.count < 2:
+        finite = replicates[np.isfinite(replicates)]
+        if self.count < 2 or not len(finite) or not math.isfinite(estimate):
             return UNKNOWN
-        reach = stats.t.ppf((1 + LEVEL) / 2, self.count - 1)
-        tail = stats.norm.cdf(-reach * math.sqrt(self.count / (self.count - 1)))
-        finite = replicates[~np.isnan(replicates)]
-        if not len(finite):
-            return UNKNOWN
-        low, high = np.quantile(finite, [tail, 1 - tail])
-        return Interval(float(low), float(high))
+        error = float(finite.std()) * math.sqrt(self.count / (self.count - 1))
+        reach = float(stats.t.ppf((1 + LEVEL) / 2, self.count - 1)) * error
+        return Interval(estimate - reach, estimate + reach)
 
 
 @dataclass(frozen=True)
@@ -133,9 +133,9 @@ def rank_biserial(differences: Values) -> float:
 def signed_rank_p(differences: Values, units: NDArray[np.intp]) -> float:
     """Two-sided p of the Wilcoxon signed-rank test, tiles clustered into units.
 
-    Where every unit is one tile this is scipy's test. Else signed ranks are summed by unit and
-    the sums tested by Student's t, the rank-transform form of the test (Conover & Iman 1981)
-    with the clusters of Rosner, Glynn & Lee (2006).
+    Where every unit is one tile this is scipy's test. Else signed ranks are summed by unit, and
+    without an effect each sum is as likely as its opposite (Rosner, Glynn & Lee, Biometrics 62,
+    2006): of few units all signs are tried, which is exact, of more the total is taken as normal.
 
     Args:
         differences: (N,) without NaN.
@@ -145,14 +145,24 @@ def signed_rank_p(differences: Values, units: NDArray[np.intp]) -> float:
     if not moved.any():
         return 1.0
     _, index, sizes = np.unique(units, return_inverse=True, return_counts=True)
-    if len(sizes) < 2:
-        return 1.0
     if sizes.max() == 1:
         return float(stats.wilcoxon(differences[moved]).pvalue)
     sums = np.bincount(index, weights=signed_ranks(differences))
-    if np.ptp(sums) == 0:
-        return 0.0
-    return float(stats.ttest_1samp(sums, 0.0).pvalue)
+    total = abs(float(sums.sum()))
+    if total == 0:
+        return 1.0
+    if len(sums) <= EXACT_UNITS:
+        # Rank sums are multiples of a half: no rounding blurs the comparison.
+        return float(np.mean(np.abs(_signs(len(sums)) @ sums) >= total))
+    return float(2 * stats.norm.sf(total / math.sqrt(float(sums @ sums))))
+
+
+@cache
+def _signs(count: int) -> Values:
+    """All ways of giving `count` units signs, (2^(count − 1), count), the first unit's kept."""
+    patterns = np.arange(2 ** (count - 1))[:, None] >> np.arange(count - 1)
+    turned = 1.0 - 2.0 * (patterns & 1)
+    return np.column_stack([np.ones(len(turned)), turned])
 
 
 def compare(method: Values, reference: Values, resampling: Resampling) -> Comparison:
@@ -162,10 +172,10 @@ def compare(method: Values, reference: Values, resampling: Resampling) -> Compar
     if not defined.any():
         return Comparison(math.nan, UNKNOWN, 0.0, 1.0)
     kept = differences[defined]
-    replicates = resampling.means(differences[:, None])[:, 0]
+    mean = float(kept.mean())
     return Comparison(
-        float(kept.mean()),
-        resampling.interval(replicates),
+        mean,
+        resampling.interval(mean, resampling.means(differences[:, None])[:, 0]),
         rank_biserial(kept),
         signed_rank_p(kept, resampling.units[defined]),
     )

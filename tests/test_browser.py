@@ -157,6 +157,23 @@ def test_scatter_point_opens_its_tile(page):
     assert shown in name
 
 
+def test_keyboard_walks_the_scatter_and_opens_a_point(page):
+    assert page.locator("#scatter circle[tabindex='0']").count() == 1
+    page.locator("#scatter circle[tabindex='0']").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowLeft")
+    points = page.locator("#scatter circle").all()
+    places = sorted(points, key=lambda point: float(point.get_attribute("cx")))
+    name = page.evaluate("document.activeElement.getAttribute('aria-label')")
+    assert name == places[1].get_attribute("aria-label")
+    page.keyboard.press("Enter")
+    shown = page.locator("#tile-title").text_content().split("tile ")[1].split(", scene")[0]
+    assert shown in name
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == name
+
+
 def test_keyboard_alone_reaches_a_tile_and_returns(page):
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"

@@ -31,31 +31,32 @@ def names(scenes, tiles):
     return [f"s{i}" for i in np.repeat(np.arange(scenes), tiles)]
 
 
-@pytest.mark.parametrize(("scenes", "tiles"), [(7, 6), (20, 4), (40, 1)])
+def coverage(rng, scenes, tiles, labels, cases):
+    """Share of simulated cases in which the interval holds the true mean, 0."""
+    values = np.stack([clustered(rng, scenes, tiles) for _ in range(cases)], axis=1)
+    resampling = Resampling(labels, replicates=1500)
+    columns = zip(values.mean(axis=0), resampling.means(values).T, strict=True)
+    return np.mean([0.0 in resampling.interval(mean, column) for mean, column in columns])
+
+
+@pytest.mark.parametrize(("scenes", "tiles"), [(5, 8), (7, 6), (20, 4), (40, 1)])
 def test_interval_covers_the_truth_in_95_of_100_cases(scenes, tiles):
-    rng = np.random.default_rng(1)
-    values = np.stack([clustered(rng, scenes, tiles) for _ in range(3000)], axis=1)
-    resampling = Resampling(names(scenes, tiles), replicates=1500)
-    replicates = resampling.means(values)
-    covered = np.mean([0.0 in resampling.interval(column) for column in replicates.T])
-    assert 0.93 <= covered <= 0.97
+    covered = coverage(np.random.default_rng(1), scenes, tiles, names(scenes, tiles), 4000)
+    assert 0.94 <= covered <= 0.96
 
 
 def test_ignoring_scenes_would_cover_too_little():
-    rng = np.random.default_rng(2)
-    values = np.stack([clustered(rng, 10, 10) for _ in range(300)], axis=1)
-    resampling = Resampling([f"t{i}" for i in range(100)], replicates=500)
-    covered = np.mean([0.0 in resampling.interval(c) for c in resampling.means(values).T])
-    assert covered < 0.75
+    labels = [f"t{i}" for i in range(100)]
+    assert coverage(np.random.default_rng(2), 10, 10, labels, 300) < 0.75
 
 
-def test_interval_width_is_student_s_for_normal_values():
+def test_interval_is_student_s_for_a_plain_mean():
     values = np.random.default_rng(3).normal(5, 2, (200, 1))
     resampling = Resampling([str(i) for i in range(200)], replicates=20_000)
-    interval = resampling.interval(resampling.means(values)[:, 0])
+    interval = resampling.interval(values.mean(), resampling.means(values)[:, 0])
     reach = stats.t.ppf(0.975, 199) * values.std(ddof=1) / math.sqrt(200)
-    assert interval.low == pytest.approx(values.mean() - reach, abs=0.05 * reach)
-    assert interval.high == pytest.approx(values.mean() + reach, abs=0.05 * reach)
+    assert interval.low == pytest.approx(values.mean() - reach, abs=0.02 * reach)
+    assert interval.high == pytest.approx(values.mean() + reach, abs=0.02 * reach)
 
 
 def test_difference_is_paired():
@@ -74,14 +75,33 @@ def test_p_is_scipy_s_where_units_are_tiles():
     assert ours == stats.wilcoxon(differences).pvalue
 
 
-@pytest.mark.parametrize(("scenes", "tiles"), [(7, 10), (20, 5), (30, 1)])
-def test_false_positives_stay_at_5_of_100(scenes, tiles):
+@pytest.mark.parametrize(
+    ("scenes", "tiles", "between"),
+    [(7, 10, 1.0), (7, 10, 3.0), (10, 10, 1.0), (20, 5, 1.0), (30, 1, 1.0)],
+)
+def test_false_positives_stay_at_5_of_100(scenes, tiles, between):
     rng = np.random.default_rng(6)
     units = np.repeat(np.arange(scenes), tiles)
-    p = [signed_rank_p(clustered(rng, scenes, tiles), units) for _ in range(1500)]
-    # Three standard errors of 1500 trials are 1.7 points.
-    assert np.mean(np.array(p) <= 0.05) <= 0.05 + 0.017
-    assert np.mean(np.array(p) <= 0.05) >= 0.02
+    p = [signed_rank_p(clustered(rng, scenes, tiles, between), units) for _ in range(4000)]
+    # A standard error of 4000 trials is 0.35 points.
+    assert 0.035 <= np.mean(np.array(p) <= 0.05) <= 0.05
+
+
+def test_clustered_p_counts_the_signs_of_the_scenes():
+    # Ranks 1 to 8, summed by scene: 3, 7, 11 and −15, in total 6.
+    differences = np.array([1.0, 2, 3, 4, 5, 6, -7, -8])
+    units = np.repeat(np.arange(4), 2)
+    totals = [
+        abs(a * 3 + b * 7 + c * 11 + d * 15)
+        for a in (-1, 1)
+        for b in (-1, 1)
+        for c in (-1, 1)
+        for d in (-1, 1)
+    ]
+    assert signed_rank_p(differences, units) == np.mean([total >= 6 for total in totals])
+    # Alike in all scenes: 2 of 16, one when every sign is turned.
+    assert signed_rank_p(np.abs(differences), units) == 2 / 16
+    assert signed_rank_p(differences, np.zeros(8, np.intp)) == 1
 
 
 def test_whole_family_of_comparisons_errs_in_5_of_100():

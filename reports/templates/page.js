@@ -151,18 +151,40 @@
     const values = (index) => rows.flatMap((row) => item.values[row.name][index]);
     const axis = frame($("scatter"), extent(values(ix)), extent(values(iy)), arrow(mx), arrow(my),
       `${mx} against ${my}, one point a tile and method`);
+    const points = [];
     for (const row of rows) {
       item.tiles.forEach((tile, index) => {
         const xv = item.values[row.name][ix][index], yv = item.values[row.name][iy][index];
         if (xv === null || yv === null) return;
-        const point = make("circle", { class: "point", cx: axis.x(xv), cy: axis.y(yv), r: 4, fill: style(item, row).colour });
-        point.append(make("title", {}, `${row.title}, ${tile.name}: ${number(xv)}, ${number(yv)}`));
+        const name = `${row.title}, ${tile.name}: ${number(xv)}, ${number(yv)}`;
+        const point = make("circle", { class: "point", cx: axis.x(xv), cy: axis.y(yv), r: 4, fill: style(item, row).colour,
+          role: "button", tabindex: -1, "aria-label": name });
+        point.append(make("title", {}, name));
         point.addEventListener("click", () => openTile(item, index));
         axis.svg.append(point);
+        points.push({ point, x: xv });
       });
     }
+    axis.svg.setAttribute("role", "group");
+    walkByKeyboard(axis.svg, points.sort((a, b) => a.x - b.x).map((entry) => entry.point));
     const part = item.tiles.length < item.count ? `${item.tiles.length} of ${item.count}` : `all ${item.count}`;
-    $("scatter-caption").textContent = `One point a tile and method (${part} tiles). A point opens its tile; by keyboard choose it under “Tile”.`;
+    $("scatter-caption").textContent = `One point a tile and method (${part} tiles). A point opens its tile; arrow keys go from point to point, Enter opens.`;
+  }
+  // One stop for the tab key, whatever the number of points; arrows go on from there.
+  function walkByKeyboard(svg, points) {
+    if (points.length) points[0].setAttribute("tabindex", 0);
+    svg.addEventListener("keydown", (event) => {
+      const at = points.indexOf(event.target), last = points.length - 1;
+      const next = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: last }[event.key];
+      if (event.key === "Enter" || event.key === " ") event.target.dispatchEvent(new MouseEvent("click"));
+      else if (next === undefined) return;
+      else if (points[next]) {
+        points[at].setAttribute("tabindex", -1);
+        points[next].setAttribute("tabindex", 0);
+        points[next].focus();
+      }
+      event.preventDefault();
+    });
   }
 
   // Tile dialog.
