@@ -1,6 +1,5 @@
 """Which weights a method runs with: the authors' file, a user's file, or trained here."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from harness.contract import MethodFailure
 from harness.errors import HarnessError
 from harness.files import sha256
 from harness.methods import MethodSpec
-from harness.provenance import check_artefact
+from harness.provenance import check_artefact, read_record
 from harness.registry import weight_source
 from harness.sources import CACHE, fetch
 from harness.state_dicts import unwrapped
@@ -88,7 +87,7 @@ def _trained(checkpoint: Path) -> Weights:
         raise HarnessError(f"{checkpoint}: no such checkpoint")
     path = checkpoint.with_name("training.json")
     if path.is_file():
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_record(path)
         check_artefact(record, checkpoint)
         if record["status"] == "failed":
             raise MethodFailure(f"training failed: {record['reason']}")
