@@ -34,7 +34,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_stale(path)
+        remove_stale(path)
         yield temporary
         temporary.replace(path)
     except OSError as error:
@@ -47,7 +47,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink()
 
 
-def _remove_stale(path: Path) -> None:
+def remove_stale(path: Path) -> None:
     """Remove temporary files of processes of this machine that no longer run."""
     for stale in path.parent.glob(f".{path.name}.{platform.node()}.*.tmp"):
         owner = stale.name.split(".")[-2]
@@ -63,7 +63,12 @@ def _runs(process: int) -> bool:
     except OSError:
         # It belongs to somebody else, but it is there.
         return True
-    return True
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return True
+    # Ended, but nobody has asked for its exit status: usual in a container.
+    return state != "Z"
 
 
 def _refusal(error: OSError, temporary: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from harness.errors import MethodFailure
-from harness.files import atomic_path
+from harness.files import atomic_path, remove_stale
 from harness.methods import MethodSpec
 from harness.provenance import Record
 from harness.stages.common import find_method, method_parser, run
@@ -80,6 +80,8 @@ def _fuse(spec: MethodSpec, store: TileStore, arguments: Any) -> dict[str, Any]:
         with tempfile.TemporaryDirectory(prefix=f"{spec.name}-") as scratch:
             return supervise(work, arguments.timeout)
     finally:
+        # Of a process that was killed while it wrote.
+        remove_stale(arguments.output)
         changed = store.changed_since(before)
         if changed:
             raise MethodFailure(
