@@ -251,8 +251,8 @@ def limit_file_size(size):
 
 
 def truncate(path):
-    """Cut a file short by an eighth."""
-    path.write_bytes(path.read_bytes()[: -max(path.stat().st_size // 8, 1)])
+    """Cut a file short by an eighth, and by more than a last line break."""
+    path.write_bytes(path.read_bytes()[: -max(path.stat().st_size // 8, 2)])
 
 
 def flip(path):

@@ -4,27 +4,17 @@ import shutil
 import signal
 
 import pytest
-import torch
 
 from tests.faults import (
-    SEGFANET,
     STAGES,
     contents,
     copy_of,
     kill_at_replacement,
     litter,
     stage,
-    whole_run,
 )
 
 SIGNALS = {"SIGKILL": -signal.SIGKILL, "SIGTERM": 128 + signal.SIGTERM, "SIGINT": 130}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("finished")
-    whole_run(folder)
-    return folder
 
 
 def forget(folder, outputs):

@@ -1,8 +1,8 @@
 """Methods that misbehave in every way become failed cells; the stage itself ends well."""
 
 import json
-import os
 import re
+import tempfile
 import time
 from pathlib import Path
 
@@ -148,7 +148,12 @@ def command(process):
 
 
 def test_output_by_the_megabyte_is_bounded(folder):
-    add(folder, "import sys", "for _ in range(300): print('x' * 10**4)", "sys.stderr.write('y' * 10**6)")
+    add(
+        folder,
+        "import sys",
+        "for _ in range(300): print('x' * 10**4)",
+        "sys.stderr.write('y' * 10**6)",
+    )
     ended, record = fuse(folder)
     assert record["status"] == "ok"
     assert RELAYED <= len(ended.output) < RELAYED + 1000
@@ -165,7 +170,11 @@ INPUT = {
 @pytest.mark.parametrize("what", INPUT)
 def test_method_that_changes_its_input_is_found_out(folder, what):
     path = folder / TOWN / "tiles/test.npy"
-    add(folder, f"import pathlib; path = {str(path)!r}", f"if pathlib.Path(path).exists(): {INPUT[what]}")
+    add(
+        folder,
+        f"import pathlib; path = {str(path)!r}",
+        f"if pathlib.Path(path).exists(): {INPUT[what]}",
+    )
     ended, record = fuse(folder)
     assert ended.status == 0, ended.output
     assert record["status"] == "failed"
@@ -208,16 +217,16 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("what", COMMANDS)
-def test_command_that_misbehaves_is_a_failed_cell(folder, what):
+def test_command_that_misbehaves_is_a_failed_cell(folder, what, monkeypatch):
     script, reason = COMMANDS[what]
     method = folder / "baselines/bad"
     method.mkdir(parents=True)
     words = ["sh", "-c", script] if script else ["/no/such/program"]
     (method / "method.yaml").write_text(f"name: bad\ntitle: bad\ncommand: {json.dumps(words)}\n")
-    temporary = set(os.listdir("/tmp"))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "scratch"))
+    (folder / "scratch").mkdir()
     ended, record = fuse(folder, "--timeout", "1.5")
     assert ended.status == 0, ended.output
     assert record["status"] == ("failed" if reason else "ok"), record["reason"]
     assert reason in record["reason"]
-    left = {name for name in set(os.listdir("/tmp")) - temporary if name.startswith("bad-")}
-    assert not left
+    assert not list((folder / "scratch").iterdir())

@@ -97,6 +97,7 @@ rule audit:
             caption="../report/audit.rst",
             category="Tables",
         ),
+        records=expand("results/{dataset}/audit.json", dataset=BENCHMARK.datasets),
     log:
         "logs/audit.log",
     conda:
