@@ -151,9 +151,11 @@ def map_array(path: Path) -> NDArray[Any]:
         HarnessError: naming the file, if it is none, is cut short, or holds Python objects.
     """
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
-        raise HarnessError(f"{path}: not a readable array: {error}") from error
+        # And not `np.load`, which also opens archives of arrays.
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:
+        # A header is Python source in part, and numpy raises many types about a broken one.
+        raise HarnessError(f"{path}: not a readable array: {error!r}") from error
     return array
 
 

@@ -1,6 +1,12 @@
 OUTLINE = as_json(outline_of(BENCHMARK))
 
 
+def outline(wildcards):
+    """A function, because Snakemake looks for wildcards in texts: titles may hold braces."""
+    return OUTLINE
+
+
+
 rule tables:
     input:
         scores=scores_of(),
@@ -20,7 +26,7 @@ rule tables:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        outline=OUTLINE,
+        outline=outline,
         folder=subpath(output.index, parent=True),
     shell:
         "python -m reports.stages.tables --outline {params.outline:q}"
@@ -46,7 +52,7 @@ rule examples:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        outline=OUTLINE,
+        outline=outline,
     shell:
         "python -m reports.stages.examples --outline {params.outline:q}"
         " --output results > {log} 2>&1"
@@ -106,7 +112,7 @@ rule audit:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        outline=OUTLINE,
+        outline=outline,
     shell:
         "python -m reports.stages.audit --outline {params.outline:q}"
         " --output results > {log} 2>&1"
@@ -142,7 +148,7 @@ rule report:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        outline=OUTLINE,
+        outline=outline,
     shell:
         "python -m reports.stages.report --outline {params.outline:q}"
         " --output {output.page} > {log} 2>&1"
@@ -168,7 +174,7 @@ rule complete:
         mem_mb=growing(1000),
         runtime=growing(5),
     params:
-        outline=OUTLINE,
+        outline=outline,
     shell:
         "python -m reports.stages.complete --outline {params.outline:q}"
         " --output {output} > {log} 2>&1"
