@@ -53,7 +53,7 @@ class Benchmark:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        check_schema(dict(config), "config", "the configuration")
+        check_schema(config, "config", "the configuration")
         self.config = dict(config)
         self.found = discover()
         self._check_methods()

@@ -22,7 +22,7 @@ def read_yaml(path: Path) -> Any:
     """Safe-load a YAML file; a missing or broken one is a HarnessError that names it."""
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise HarnessError(f"{path}: cannot be read as YAML: {error}") from error
 
 

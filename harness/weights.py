@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -144,8 +143,9 @@ def _arrays(path: Path) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {key: torch.from_numpy(np.asarray(arrays[key])) for key in arrays.files}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise HarnessError(f"{path}: not a readable archive of arrays: {error}") from error
+    except Exception as error:
+        # numpy and zipfile raise many types here; all mean that this file is of no use.
+        raise HarnessError(f"{path}: not a readable archive of arrays: {error!r}") from error
 
 
 def load_weights(method: torch.nn.Module, path: Path) -> None:
