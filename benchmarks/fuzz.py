@@ -172,7 +172,7 @@ def _change(value, path, kind, new):
 def readers(folder):
     """All readers by name; `folder` is theirs to write to."""
     found = [*_texts(folder), *_results(folder), *_pictures(folder), *_binaries(folder)]
-    return {label: reader for label, reader in found}
+    return dict(found)
 
 
 def _texts(folder):
