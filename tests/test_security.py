@@ -1,5 +1,6 @@
 """Data never become code, and names never become shell commands."""
 
+import importlib.metadata
 import json
 import pickle
 import re
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from PIL import Image
 
 from harness.benchmark import Benchmark
@@ -270,3 +273,32 @@ def test_no_module_evaluates_text_or_unpickles():
             text = path.read_text(encoding="utf-8").replace(".eval()", "")
             for word in words:
                 assert word not in text.replace("allow_pickle=False", ""), f"{path}: {word}"
+
+
+def pins(*files):
+    """Exact versions by normal name."""
+    found = {}
+    for file in files:
+        for line in (ROOT / file).read_text(encoding="utf-8").splitlines():
+            if line and not line.startswith(("#", "-r")):
+                name, _, version = line.partition("==")
+                assert version, f"{file}: {line!r} is no exact version"
+                found[canonicalize_name(name)] = version
+    return found
+
+
+def test_every_package_that_is_installed_is_pinned_exactly():
+    direct = pins("requirements.txt", "requirements-dev.txt")
+    known = {**pins("constraints.txt"), **direct}
+    waiting, seen = list(direct), set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        assert name in known, f"{name} is brought along, but not in constraints.txt"
+        for text in importlib.metadata.requires(name) or []:
+            requirement = Requirement(text)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                waiting.append(canonicalize_name(requirement.name))
+    assert len(seen) > len(direct)
