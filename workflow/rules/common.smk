@@ -92,3 +92,8 @@ def features_of():
         for dataset in BENCHMARK.datasets
         if known
     ]
+
+
+def outline(wildcards):
+    """What the report is about; a function, because Snakemake looks for wildcards in texts."""
+    return as_json(outline_of(BENCHMARK))

@@ -1,12 +1,3 @@
-OUTLINE = as_json(outline_of(BENCHMARK))
-
-
-def outline(wildcards):
-    """A function, because Snakemake looks for wildcards in texts: titles may hold braces."""
-    return OUTLINE
-
-
-
 rule tables:
     input:
         scores=scores_of(),
