@@ -1,8 +1,9 @@
 """Reading zip archives that strangers made: members by name, nothing outside, nothing endless."""
 
-import errno
+import lzma
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
@@ -10,6 +11,19 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from harness.errors import HarnessError
+from harness.files import FULL
+
+# Every way of packing has errors of its own about broken data.
+BROKEN = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    NotImplementedError,
+    EOFError,
+    RuntimeError,
+    UnicodeError,
+)
 
 LARGE = 512 << 20
 """Bytes; no single picture of the data sets is larger, and archives in archives hardly shrink."""
@@ -31,12 +45,12 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         with zipfile.ZipFile(path) as archive:
             _check_members(path, archive.infolist())
             yield archive
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
-        raise HarnessError(f"{path}: damaged or not a plain zip archive: {error}") from error
     except OSError as error:
-        full = error.errno == errno.ENOSPC
+        full = error.errno in FULL
         problem = "the disk is full while unpacking" if full else "damaged or not readable"
         raise HarnessError(f"{path}: {problem}: {error}") from error
+    except BROKEN as error:
+        raise HarnessError(f"{path}: damaged or not a plain zip archive: {error!r}") from error
 
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:

@@ -13,6 +13,7 @@ from harness.code import module_name, source_files
 from harness.datasets import adapter_file, find_adapter
 from harness.errors import HarnessError
 from harness.methods import MethodSpec, discover
+from harness.placeholders import fill
 from harness.schema import check_schema
 from metrics.registry import METRICS, PAPER
 
@@ -52,7 +53,7 @@ class Benchmark:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        check_schema(dict(config), "config", "the configuration")
+        check_schema(config, "config", "the configuration")
         self.config = dict(config)
         self.found = discover()
         self._check_methods()
@@ -129,7 +130,8 @@ class Benchmark:
         """Options of a data set's adapter, `{tiles_root}` filled in."""
         options = dict(self.datasets[name].get("options", {}))
         if isinstance(options.get("root"), str):
-            options["root"] = options["root"].format(tiles_root=self.config.get("tiles_root", ""))
+            place = {"tiles_root": self.config.get("tiles_root", "")}
+            options["root"] = fill(options["root"], place)
         return options
 
     def tiling(self, name: str) -> dict[str, int]:

@@ -8,11 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.errors import HarnessError
-
-
-class MethodFailure(HarnessError):
-    """A method broke its contract or raised; the run of the other methods goes on."""
+from harness.errors import MethodFailure as MethodFailure
 
 
 @dataclass(frozen=True)

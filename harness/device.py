@@ -41,7 +41,9 @@ def make_deterministic(seed: int, threads: int) -> None:
     torch.manual_seed(seed)
     # cuBLAS needs a fixed workspace to repeat its sums in the same order.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # As `use_deterministic_algorithms(True, warn_only=True)`, which would import the compiler
+    # that nothing here uses: over a second a job.
+    torch.set_deterministic_debug_mode("warn")
     torch.backends.cudnn.benchmark = False
 
 

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -14,14 +15,23 @@ from PIL import Image
 
 from harness.contract import MethodFailure, check_fused
 from harness.device import thread_limits
-from harness.files import atomic_path
-from harness.inference import CHUNK
+from harness.errors import HarnessError
+from harness.images import open_image
+from harness.inference import CHUNK, open_stack, write_tiles
 from harness.methods import MethodSpec
+from harness.placeholders import fill
 from harness.store import Pairs
 from harness.stretch import STRETCHES
+from harness.supervisor import Beat, die_with_parent
 
 Bytes = NDArray[np.uint8]
 Float = NDArray[np.float32]
+TAIL = 500
+"""Bytes of a failed command's output that the reason quotes."""
+PRINTED = 16 << 20
+"""Bytes of a command's output that are kept on the way."""
+POLL = 1.0
+"""Seconds between two looks at a running command."""
 
 
 def write_external_stack(
@@ -32,8 +42,11 @@ def write_external_stack(
     names: list[str],
     device: torch.device,
     threads: int,
+    beat: Beat,
 ) -> None:
     """Run the command once over all test tiles and write the (N, H, W) uint8 stack.
+
+    `beat` is called whenever the command has written further pictures.
 
     Raises:
         MethodFailure: if the command fails or an output breaks the contract.
@@ -44,18 +57,16 @@ def write_external_stack(
             part = slice(index, index + 1)
             Image.fromarray(pairs.infrared(part)[0]).save(folders["infrared"] / file)
             Image.fromarray(pairs.visible(part)[0]).save(folders["visible"] / file)
-        run_command(spec, folders, device, threads)
-        with atomic_path(path) as temporary:
-            shape = (len(pairs), *pairs.tiles.shape[2:])
-            stack = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+        run_command(spec, folders, device, threads, beat)
+        with open_stack(path, pairs) as stack:
             for start in range(0, len(names), CHUNK):
                 part = slice(start, start + CHUNK)
                 outputs = [
                     _read(folders["output"] / file, name)
                     for file, name in zip(files[part], names[part], strict=True)
                 ]
-                stack[part] = _checked(outputs, names[part], pairs, part, stretch)
-            stack.flush()
+                tiles = _checked(outputs, names[part], pairs, part, stretch)
+                write_tiles(stack, start, tiles)
 
 
 def fuse_pictures(
@@ -109,33 +120,72 @@ def exchange(spec: MethodSpec) -> Iterator[dict[str, Path]]:
 
 
 def run_command(
-    spec: MethodSpec, folders: dict[str, Path], device: torch.device, threads: int
+    spec: MethodSpec,
+    folders: dict[str, Path],
+    device: torch.device,
+    threads: int,
+    beat: Beat = lambda: None,
 ) -> None:
     """Run a method's command with its placeholders filled; arguments never pass a shell.
+
+    `beat` is called whenever further files have appeared in the output folder.
 
     Raises:
         MethodFailure: with the end of what the command printed, if it fails.
     """
     values = {**{key: str(folder) for key, folder in folders.items()}, "device": str(device)}
     prefix = ["conda", "run", "--no-capture-output", "-n", spec.conda] if spec.conda else []
-    arguments = [*prefix, *(word.format(**values) for word in spec.command)]
+    arguments = [*prefix, *(fill(word, values) for word in spec.command)]
     environment = {**os.environ, **thread_limits(threads)}
-    try:
-        subprocess.run(
-            arguments, check=True, cwd=spec.folder, env=environment, capture_output=True, text=True
-        )
-    except subprocess.CalledProcessError as error:
-        tail = (error.stderr or error.stdout or "").strip()[-500:]
-        raise MethodFailure(f"{arguments[0]} exited with {error.returncode}: {tail}") from error
-    except OSError as error:
-        raise MethodFailure(f"{arguments[0]} cannot be started: {error}") from error
+    # A file, because a process that the command leaves behind would hold a pipe open.
+    with tempfile.TemporaryFile() as output:
+        try:
+            process = subprocess.Popen(
+                arguments,
+                cwd=spec.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                preexec_fn=die_with_parent,
+            )
+        except OSError as error:
+            raise MethodFailure(f"{arguments[0]} cannot be started: {error}") from error
+        with process:
+            _wait(process, folders["output"], output, beat)
+        if process.returncode:
+            tail = _tail(output)
+            raise MethodFailure(f"{arguments[0]} exited with {process.returncode}: {tail}")
+
+
+def _wait(process: "subprocess.Popen[bytes]", folder: Path, output: BinaryIO, beat: Beat) -> None:
+    done = 0
+    while True:
+        try:
+            process.wait(timeout=POLL)
+            return
+        except subprocess.TimeoutExpired:
+            pass
+        if os.fstat(output.fileno()).st_size > PRINTED:
+            # The command shares the position in the file and goes on at the start.
+            os.ftruncate(output.fileno(), 0)
+            output.seek(0)
+        count = sum(1 for _ in folder.iterdir())
+        if count > done:
+            done = count
+            beat()
+
+
+def _tail(output: BinaryIO) -> str:
+    output.seek(max(output.seek(0, os.SEEK_END) - TAIL, 0))
+    return output.read().decode("utf-8", "replace").strip("\0 \n")
 
 
 def _read(path: Path, tile: str) -> Bytes:
     try:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             return np.asarray(image.convert("L"))
-    except OSError as error:
+    except HarnessError as error:
         raise MethodFailure(f"tile {tile}: no readable output picture: {error}") from error
 
 

@@ -1,9 +1,11 @@
-"""Writes that are seen whole or not at all, and content hashes."""
+"""Writes that are seen whole or not at all, reads that name the file, and content hashes."""
 
+import errno
 import hashlib
 import json
 import mmap
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,21 +13,74 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from harness.errors import HarnessError, StorageError
+
+# EFBIG is a limit of the process or of the file system.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` if the block succeeds.
 
     The temporary file is removed when the block raises, so that neither a failure nor a
-    full disk leaves half a result under the final name.
+    full disk leaves half a result under the final name. What a killed process left behind
+    is removed by the next one that writes to `path`.
+
+    Raises:
+        StorageError: naming the folder, if the disk is full or cannot be written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_stale(path)
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        problem = _refusal(error, temporary)
+        if not problem:
+            raise
+        raise StorageError(f"{path}: {problem}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary.exists():
+            temporary.unlink()
+
+
+def remove_stale(path: Path) -> None:
+    """Remove temporary files of processes of this machine that no longer run."""
+    for stale in path.parent.glob(f".{path.name}.{platform.node()}.*.tmp"):
+        owner = stale.name.split(".")[-2]
+        if owner.isdecimal() and not _runs(int(owner)):
+            stale.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        # It belongs to somebody else, but it is there.
+        return True
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return True
+    # Ended, but nobody has asked for its exit status: usual in a container.
+    return state != "Z"
+
+
+def _refusal(error: OSError, temporary: Path) -> str:
+    """Say why the disk refused a write; empty if the error is about something else."""
+    folder = temporary.parent
+    # A short write by numpy comes without a number.
+    if error.errno in FULL or (error.errno is None and "written" in str(error)):
+        return f"the disk is full ({error}); free some space and run again"
+    ours = error.filename is None or Path(os.fsdecode(error.filename)) in (temporary, folder)
+    if error.errno == errno.EROFS or (error.errno in FORBIDDEN and ours):
+        return f"the folder cannot be written to ({error})"
+    return ""
 
 
 def write_text(path: Path, text: str) -> None:
@@ -37,6 +92,14 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON to `path` atomically."""
     write_text(path, json.dumps(value, indent=2, sort_keys=True) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file; a missing or broken one is a HarnessError that names it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise HarnessError(f"{path}: cannot be read as JSON: {error}") from error
 
 
 def sha256(path: Path) -> str:

@@ -3,6 +3,7 @@
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from harness.methods import MethodSpec
 from harness.progress import progress
 from harness.store import Pairs
 from harness.stretch import STRETCHES
+from harness.supervisor import Beat
+from harness.tilefile import TileFile
 from harness.weights import load_weights
 
 CHUNK = 8
@@ -111,20 +114,40 @@ def write_fused_stack(
     pairs: Pairs,
     names: list[str],
     device: torch.device,
+    beat: Beat,
 ) -> Timer:
-    """Fuse a whole split and write the (N, H, W) uint8 stack that is measured."""
+    """Fuse a whole split and write the (N, H, W) uint8 stack that is measured.
+
+    `beat` is called after every few tiles.
+    """
     timer = Timer()
-    shape = (len(pairs), *pairs.tiles.shape[2:])
-    with atomic_path(path) as temporary:
-        stack = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+    with open_stack(path, pairs) as stack:
         for part in progress(list(_chunks(len(pairs))), f"fusing with {spec.name}"):
             fused = fuse_pairs(
                 spec, method, pairs.infrared(part), pairs.visible(part), names[part], device, timer
             )
-            stack[part] = STRETCHES[stretch](fused, pairs.rgb(part))
-            release_pages(pairs.tiles, stack)
-        stack.flush()
+            write_tiles(stack, part.start, STRETCHES[stretch](fused, pairs.rgb(part)))
+            release_pages(pairs.tiles)
+            beat()
     return timer
+
+
+@contextmanager
+def open_stack(path: Path, pairs: Pairs) -> Iterator[TileFile]:
+    """Open a fused stack (N, H, W) to fill; it appears when it is complete.
+
+    Raises:
+        StorageError: if the disk is full or cannot be written to.
+    """
+    shape = (len(pairs), *pairs.tiles.shape[2:])
+    with atomic_path(path) as temporary, TileFile(temporary, shape) as stack:
+        yield stack
+
+
+def write_tiles(stack: TileFile, start: int, tiles: NDArray[np.uint8]) -> None:
+    """Put (n, H, W) tiles at `start` and the places after it."""
+    for index, tile in enumerate(tiles, start):
+        stack.write(index, tile)
 
 
 def _chunks(count: int) -> Iterator[slice]:

@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.files import sha256, sha256_json, write_json
+from harness.files import read_json, sha256, sha256_json, write_json
 from harness.schema import ROOT
 
+SEAL = "record_sha256"
+"""Key of a record's own hash, over everything else in it."""
 PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-image", "snakemake", "matplotlib")
 
 
@@ -41,7 +43,7 @@ class Record:
         self.status, self.reason = "failed", reason
 
     def write(self, path: Path, artefacts: list[Path]) -> None:
-        """Write the record atomically, with the SHA-256 of every artefact."""
+        """Write the record atomically, with the SHA-256 of every artefact and of itself."""
         value = {
             "stage": self.stage,
             "status": self.status,
@@ -57,18 +59,26 @@ class Record:
             "packages": package_versions(),
             "machine": machine(),
         }
-        write_json(path, value)
+        write_json(path, {**value, SEAL: sha256_json(value)})
 
 
 def peak_memory_mib() -> float:
-    """Largest resident set of this process so far, in MiB."""
+    """Largest resident set so far of this process or of one that it waited for, in MiB."""
+    return max(_own_peak_mib(), _mebibytes(resource.RUSAGE_CHILDREN))
+
+
+def _own_peak_mib() -> float:
     try:
         # Where there is one: the number below starts at the peak of the parent process.
         status = Path("/proc/self/status").read_text(encoding="utf-8")
         return round(int(status.split("VmHWM:")[1].split()[0]) / 1024, 1)
     except (OSError, IndexError, ValueError):
         pass
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return _mebibytes(resource.RUSAGE_SELF)
+
+
+def _mebibytes(who: int) -> float:
+    kilobytes = resource.getrusage(who).ru_maxrss
     unit = 1024 if platform.system() == "Linux" else 1024**2
     return round(kilobytes / unit, 1)
 
@@ -122,6 +132,21 @@ def _cpu_model() -> str:
     return models[0] if models else platform.processor()
 
 
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a record that `Record.write` made.
+
+    Raises:
+        HarnessError: naming the file, if it is missing, no record, damaged or edited.
+    """
+    record = read_json(path)
+    if not isinstance(record, dict) or not isinstance(record.get("artefacts"), dict):
+        raise HarnessError(f"{path}: not a provenance record; delete it and rerun")
+    content = {key: value for key, value in record.items() if key != SEAL}
+    if sha256_json(content) != record.get(SEAL):
+        raise HarnessError(f"{path}: the record is damaged or was edited; delete it and rerun")
+    return record
+
+
 def check_artefact(record: Mapping[str, Any], path: Path) -> None:
     """Refuse an artefact whose bytes are not those its record vouches for.
 
@@ -130,8 +155,15 @@ def check_artefact(record: Mapping[str, Any], path: Path) -> None:
     """
     if not path.is_file():
         raise HarnessError(f"{path}: missing; delete its record to have it made again")
-    expected = record["artefacts"].get(path.name)
-    if sha256(path) != expected:
+    stat = path.stat()
+    found = _known_sha256(path.resolve(), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    if found != record["artefacts"].get(path.name):
         raise HarnessError(
             f"{path}: content differs from its record (damaged or edited); delete it and rerun"
         )
+
+
+@cache
+def _known_sha256(path: Path, inode: int, size: int, modified: int) -> str:
+    """Hash a file once a process, as long as nothing about it changes."""
+    return sha256(path)

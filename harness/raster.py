@@ -3,7 +3,6 @@
 import io
 import tempfile
 import warnings
-import zipfile
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,8 +85,11 @@ def read_header(member: Member) -> Header:
                 return Header(
                     page.imagelength, page.imagewidth, page.samplesperpixel, str(page.dtype)
                 )
-    except (tifffile.TiffFileError, zipfile.BadZipFile, ValueError, IndexError) as error:
-        raise HarnessError(f"{member}: not a readable TIFF: {error}") from error
+    except HarnessError:
+        raise
+    except Exception as error:
+        # tifffile raises many types about a broken header; all mean that the file is no use.
+        raise HarnessError(f"{member}: not a readable TIFF: {error!r}") from error
 
 
 class _Seekable(io.RawIOBase):

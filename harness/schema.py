@@ -22,7 +22,7 @@ def read_yaml(path: Path) -> Any:
     """Safe-load a YAML file; a missing or broken one is a HarnessError that names it."""
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise HarnessError(f"{path}: cannot be read as YAML: {error}") from error
 
 
@@ -32,12 +32,11 @@ def check_schema(value: Any, schema_name: str, source: str) -> None:
     Raises:
         HarnessError: naming `source`, the place inside it, and every violation.
     """
-    problems = [
-        f"  {error.json_path}: {error.message}"
-        for error in sorted(
-            _validator(schema_name).iter_errors(value), key=lambda error: error.json_path
-        )
-    ]
+    try:
+        errors = sorted(_validator(schema_name).iter_errors(value), key=lambda e: e.json_path)
+        problems = [f"  {error.json_path}: {error.message}" for error in errors]
+    except RecursionError as error:
+        raise HarnessError(f"{source} is nested too deeply to be checked") from error
     if problems:
         raise HarnessError(f"{source} does not follow its schema:\n" + "\n".join(problems))
 

@@ -1,8 +1,7 @@
 """The tile store: what every later stage reads, as memory-mapped arrays."""
 
 import csv
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from io import StringIO
@@ -14,9 +13,12 @@ from numpy.typing import NDArray
 
 from harness.colour import luma
 from harness.errors import HarnessError
-from harness.files import write_text
+from harness.files import read_json, write_text
+from harness.provenance import check_artefact, read_record
 
 SPLITS = ("train", "test")
+RECORD = "prepare.json"
+"""Record of the stage that made a store; where it lies beside one, every file is checked."""
 INFRARED, LABEL = 3, 4
 
 
@@ -52,22 +54,30 @@ class TileStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        path = folder / RECORD
+        self._record = read_record(path) if path.exists() else None
         self.meta = self._read_meta()
         self._rows = self._read_manifest()
 
+    def _checked(self, name: str) -> Path:
+        path = self.folder / name
+        if self._record is not None:
+            check_artefact(self._record, path)
+        return path
+
     def _read_meta(self) -> dict[str, Any]:
-        path = self.folder / "dataset.json"
-        try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise HarnessError(f"{path}: not a tile store: {error}") from error
+        path = self._checked("dataset.json")
+        meta = read_json(path)
+        if not isinstance(meta, dict) or not isinstance(meta.get("classes"), list):
+            raise HarnessError(f"{path}: not the description of a tile store; prepare again")
+        return meta
 
     def _read_manifest(self) -> list[TileRow]:
-        path = self.folder / "manifest.csv"
+        path = self._checked("manifest.csv")
         try:
             with path.open(encoding="utf-8", newline="") as stream:
                 return [_tile_row(line) for line in csv.DictReader(stream)]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise HarnessError(f"{path}: not a manifest of tiles: {error!r}") from error
 
     @property
@@ -85,11 +95,8 @@ class TileStore:
 
     def tiles(self, split: str) -> NDArray[np.uint8]:
         """Memory-map one split: (N, 5, H, W) uint8, R, G, B, infrared, label."""
-        path = self.folder / f"{split}.npy"
-        try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise HarnessError(f"{path}: not a readable array: {error}") from error
+        path = self._checked(f"{split}.npy")
+        array = map_array(path)
         expected = len(self.rows(split))
         tiles: NDArray[np.uint8] = array
         if array.dtype != np.uint8 or array.ndim != 4 or array.shape[:2] != (expected, 5):
@@ -98,6 +105,16 @@ class TileStore:
                 "of 5 uint8 bands; delete the store and prepare again"
             )
         return tiles
+
+    def changed_since(self, before: dict[str, tuple[int, int]]) -> list[str]:
+        """Names of files that differ from what `state` gave, by size or time."""
+        now = self.state()
+        return sorted(name for name in before.keys() | now if before.get(name) != now.get(name))
+
+    def state(self) -> dict[str, tuple[int, int]]:
+        """Size and time of change of every file of the store."""
+        files = sorted(path for path in self.folder.iterdir() if path.is_file())
+        return {path.name: (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
 
     @cached_property
     def test(self) -> "Pairs":
@@ -125,6 +142,34 @@ class Pairs:
     def visible(self, part: slice) -> NDArray[np.uint8]:
         """BT.601 luma of the visible pictures (n, H, W)."""
         return luma(self.rgb(part))
+
+
+def map_array(path: Path) -> NDArray[Any]:
+    """Memory-map an `.npy` file for reading.
+
+    Raises:
+        HarnessError: naming the file, if it is none, is cut short, or holds Python objects.
+    """
+    try:
+        # And not `np.load`, which also opens archives of arrays.
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:
+        # A header is Python source in part, and numpy raises many types about a broken one.
+        raise HarnessError(f"{path}: not a readable array: {error!r}") from error
+    return array
+
+
+def read_fused(path: Path, record: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """Memory-map a fused stack (N, H, W) after checking it against its record.
+
+    Raises:
+        HarnessError: naming the file, if it is missing, damaged or no such stack.
+    """
+    check_artefact(record, path)
+    stack = map_array(path)
+    if stack.dtype != np.uint8 or stack.ndim != 3:
+        raise HarnessError(f"{path}: {stack.dtype} {stack.shape}, expected uint8 (N, H, W)")
+    return stack
 
 
 def _tile_row(line: dict[str, str]) -> TileRow:

@@ -1,6 +1,5 @@
 """An `.npy` file of tiles that several threads fill at the places they are told."""
 
-import errno
 import os
 import shutil
 from math import prod
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import HarnessError
+from harness.errors import StorageError
 
 
 class TileFile:
@@ -20,17 +19,17 @@ class TileFile:
 
     Args:
         path: the file to make.
-        shape: (N, bands, height, width).
+        shape: (N, bands, height, width), or (N, height, width).
 
     Raises:
-        HarnessError: if the disk has no room for it.
+        StorageError: if the disk has no room for it.
     """
 
-    def __init__(self, path: Path, shape: tuple[int, int, int, int]) -> None:
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
         self.path, self.shape = path, shape
         size, free = prod(shape), shutil.disk_usage(path.parent).free
         if size > free:
-            raise HarnessError(f"{path.parent}: the tiles need {size} bytes, only {free} are free")
+            raise StorageError(f"{path.parent}: the tiles need {size} bytes, only {free} are free")
         self._stream = path.open("wb")
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._stream, header)
@@ -39,21 +38,12 @@ class TileFile:
         self._stream.truncate(self._start + size)
 
     def write(self, index: int, tile: NDArray[np.uint8]) -> None:
-        """Put a tile (bands, height, width) at `index`; safe for threads.
-
-        Raises:
-            HarnessError: if the disk is full.
-        """
+        """Put a tile at `index`; safe for threads."""
         view = np.ascontiguousarray(tile).data.cast("B")
         offset = self._start + index * prod(self.shape[1:])
-        try:
-            while view:
-                written = os.pwrite(self._stream.fileno(), view, offset)
-                view, offset = view[written:], offset + written
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            raise HarnessError(f"{self.path.parent}: the disk is full; free some space") from error
+        while view:
+            written = os.pwrite(self._stream.fileno(), view, offset)
+            view, offset = view[written:], offset + written
 
     def __enter__(self) -> "TileFile":
         """Return itself."""

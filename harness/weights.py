@@ -1,11 +1,9 @@
 """Which weights a method runs with: the authors' file, a user's file, or trained here."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -14,7 +12,7 @@ from harness.contract import MethodFailure
 from harness.errors import HarnessError
 from harness.files import sha256
 from harness.methods import MethodSpec
-from harness.provenance import check_artefact
+from harness.provenance import check_artefact, read_record
 from harness.registry import weight_source
 from harness.sources import CACHE, fetch
 from harness.state_dicts import unwrapped
@@ -88,7 +86,7 @@ def _trained(checkpoint: Path) -> Weights:
         raise HarnessError(f"{checkpoint}: no such checkpoint")
     path = checkpoint.with_name("training.json")
     if path.is_file():
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_record(path)
         check_artefact(record, checkpoint)
         if record["status"] == "failed":
             raise MethodFailure(f"training failed: {record['reason']}")
@@ -145,8 +143,9 @@ def _arrays(path: Path) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {key: torch.from_numpy(np.asarray(arrays[key])) for key in arrays.files}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise HarnessError(f"{path}: not a readable archive of arrays: {error}") from error
+    except Exception as error:
+        # numpy and zipfile raise many types here; all mean that this file is of no use.
+        raise HarnessError(f"{path}: not a readable archive of arrays: {error!r}") from error
 
 
 def load_weights(method: torch.nn.Module, path: Path) -> None:

@@ -40,7 +40,7 @@ def read_grey(path: Path) -> NDArray[np.uint8]:
         MetricError: the file is no image, has more than 8 bits a sample, or is transparent.
     """
     # Pillow is only needed by those who measure files.
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with Image.open(path) as image:
@@ -50,8 +50,11 @@ def read_grey(path: Path) -> NDArray[np.uint8]:
             if image.mode in COLOUR_MODES:
                 return np.asarray(image.convert("RGB").convert("L"))
             return np.asarray(image.convert("L"))
-    except (UnidentifiedImageError, OSError) as error:
-        raise MetricError(f"{path}: cannot be read as an image ({error})") from error
+    except MetricError:
+        raise
+    except Exception as error:
+        # Pillow's decoders raise many types; all mean that this file is of no use.
+        raise MetricError(f"{path}: cannot be read as an image ({error!r})") from error
 
 
 def _check_depth(path: Path, mode: str) -> None:

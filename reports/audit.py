@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 import metrics
 from harness.colour import luma
 from harness.errors import HarnessError
+from harness.provenance import check_artefact, read_record
 from harness.store import INFRARED
 from harness.stretch import STRETCHES
 from metrics import METRICS
@@ -101,8 +102,10 @@ def read_audit(path: Path) -> pd.DataFrame | None:
     Raises:
         HarnessError: naming the file, if it is damaged.
     """
-    if not path.is_file():
+    record = path.with_suffix(".json")
+    if not path.is_file() and not record.is_file():
         return None
+    check_artefact(read_record(record), path)
     try:
         return pd.read_csv(path)[COLUMNS]
     except (KeyError, ValueError) as error:

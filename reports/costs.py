@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from harness.provenance import read_record
 from reports.outline import Outline
-from reports.scores import Run, read_record
+from reports.scores import Run
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 from harness.files import atomic_path
+from harness.provenance import check_artefact, read_record
 from harness.store import TileStore
 from reports import pictures
 from reports.analysis import Analysis
@@ -106,6 +107,7 @@ def read_features(outline: Outline, dataset: DatasetOutline) -> dict[int, dict[s
     """Feature maps of `harness.stages.features` by tile; empty if none were kept."""
     folder = outline.results / dataset.name / "segfanet"
     for path in sorted(folder.glob("seed*/features.npz")):
+        check_artefact(read_record(path.with_suffix(".json")), path)
         with np.load(path, allow_pickle=False) as stored:
             names = [name for name in stored.files if name != "tiles"]
             tiles = stored["tiles"]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.files import atomic_path
-from harness.store import TileStore
+from harness.provenance import read_record
+from harness.store import TileStore, read_fused
 from reports.outline import DatasetOutline, Outline
 
 EMBEDDED_BYTES = 3_000_000
@@ -20,12 +21,16 @@ Picture = NDArray[np.uint8]
 
 
 def fused_stacks(outline: Outline, dataset: DatasetOutline, rows: list[str]) -> dict[str, Picture]:
-    """Memory-map the fused stack (N, H, W) of every row's first seed."""
+    """Memory-map the fused stack (N, H, W) of every row's first seed.
+
+    Raises:
+        HarnessError: naming the file, if one is not what its record vouches for.
+    """
     stacks = {}
     for row in rows:
         seed = outline.method(row).seeds[0]
-        path = outline.results / dataset.name / row / f"seed{seed}" / "fused.npy"
-        stacks[row] = np.load(path, mmap_mode="r", allow_pickle=False)
+        folder = outline.results / dataset.name / row / f"seed{seed}"
+        stacks[row] = read_fused(folder / "fused.npy", read_record(folder / "fused.json"))
     return stacks
 
 

@@ -36,15 +36,15 @@ def render(report: Report, folder: Path | None = None) -> str:
         folder: where the page will stand; pictures that do not fit inside it are written
             there, and left out if there is none.
     """
+    # Everything that can be refused is read before the figures, which take the time.
+    texts = {**_results(report), **_background(report), "audits": _audits(report)}
     figures = _figures(report, folder)
     template = _environment().get_template("page.html")
     return template.render(
-        **_results(report),
-        **_background(report),
+        **texts,
         figures=figures,
         hero=next((figure for figure in figures if figure["name"] == "figure2"), None),
         example_rule=RULE,
-        audits=_audits(report),
         explorer=explorer_data(report.outline, report.analyses, folder),
     )
 

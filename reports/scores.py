@@ -1,6 +1,5 @@
 """Reading the per-image tables of a run, and which runs failed."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import HarnessError
-from harness.provenance import check_artefact
+from harness.provenance import check_artefact, read_record
 from reports.outline import DatasetOutline, Outline
 
 
@@ -46,17 +45,3 @@ def _read_run(row: str, seed: int, folder: Path) -> Run:
     table = pd.concat([scores[["tile"]], numbers], axis=1)
     fusing = read_record(folder / "fused.json")
     return Run(row, seed, table, record["reason"], fusing)
-
-
-def read_record(path: Path) -> dict[str, Any]:
-    """Read a provenance record.
-
-    Raises:
-        HarnessError: naming the file, if it is missing or not a record.
-    """
-    try:
-        record = dict(json.loads(path.read_text(encoding="utf-8")))
-        record["reason"], record["artefacts"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise HarnessError(f"{path}: not a provenance record: {error!r}") from error
-    return record

@@ -3,8 +3,28 @@
 import pytest
 import torch
 
+from tests.faults import whole_run
+from tests.project import copy_project, snakemake
+
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
     """Small tensors gain nothing from more threads, and lose much on a busy machine."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A finished run of the tiny configuration, its stages run without the workflow."""
+    folder = tmp_path_factory.mktemp("finished")
+    whole_run(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished_workflow(tmp_path_factory):
+    """A finished run of the workflow with the tiny configuration; who edits it undoes it."""
+    folder = copy_project(tmp_path_factory.mktemp("finished_workflow"))
+    run = snakemake(folder)
+    assert run.returncode == 0, run.stdout[-3000:]
+    return folder

@@ -1,7 +1,6 @@
 """Weight files: found by name or hash, refused when wrong, loaded strictly."""
 
 import hashlib
-import json
 from dataclasses import replace
 
 import pytest
@@ -13,6 +12,7 @@ from harness.contract import MethodFailure
 from harness.errors import HarnessError
 from harness.inference import load_method
 from harness.methods import discover
+from harness.provenance import Record
 from harness.weights import choose_weights, load_weights, official_file, weight_entry
 
 CPU = torch.device("cpu")
@@ -125,11 +125,8 @@ def test_checkpoints_of_a_training(tmp_path):
         choose_weights(spec, checkpoint=checkpoint)
     torch.save({"model": UMFusion().state_dict()}, checkpoint)
     assert choose_weights(spec, checkpoint=checkpoint).origin == "retrained"
-    record = {
-        "status": "failed",
-        "reason": "loss not finite",
-        "artefacts": {checkpoint.name: hashlib.sha256(checkpoint.read_bytes()).hexdigest()},
-    }
-    (tmp_path / "training.json").write_text(json.dumps(record))
+    record = Record("train", {})
+    record.fail("loss not finite")
+    record.write(tmp_path / "training.json", [checkpoint])
     with pytest.raises(MethodFailure, match="loss not finite"):
         choose_weights(spec, checkpoint=checkpoint)

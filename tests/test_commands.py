@@ -1,7 +1,6 @@
 """The command line for people, in a process of its own where that matters."""
 
 import importlib
-import json
 import os
 import re
 import subprocess
@@ -24,6 +23,7 @@ from harness.contract import MethodFailure
 from harness.errors import HarnessError
 from harness.external import fuse_pictures, write_external_stack
 from harness.methods import MethodSpec, discover, read_method
+from harness.provenance import Record
 from harness.schema import ROOT
 from harness.store import Pairs
 from harness.training.engine import Training
@@ -155,14 +155,8 @@ def test_a_trained_checkpoint_brings_its_options(scene):
     tiles = np.random.default_rng(0).integers(0, 2, (2, 5, 48, 48), dtype=np.uint8)
     training = Training(method, Recipe(steps=1), tiles, ["a", "b"], 0, torch.device("cpu"), "print")
     training.save(scene / "checkpoint.pt")
-    record = {
-        "status": "ok",
-        "reason": "",
-        "config": {"method": "segfanet", "options": options},
-        "details": {"classes": 2},
-        "artefacts": {"checkpoint.pt": harness.files.sha256(scene / "checkpoint.pt")},
-    }
-    (scene / "training.json").write_text(json.dumps(record))
+    record = Record("train", {"method": "segfanet", "options": options}, {"classes": 2})
+    record.write(scene / "training.json", [scene / "checkpoint.pt"])
     checkpoint = scene / "checkpoint.pt"
     output = run(
         "segfanet", scene / "ir.npy", scene / "gray.npy", scene / "o.npy", checkpoint=checkpoint
@@ -197,7 +191,7 @@ def test_a_command_fuses_a_whole_split(tmp_path):
     pairs = Pairs(tiles)
     spec = shell_method("cp {infrared}/*.png {output}/")
     device, path = torch.device("cpu"), tmp_path / "fused.npy"
-    write_external_stack(path, spec, "none", pairs, ["a", "b", "c"], device, 1)
+    write_external_stack(path, spec, "none", pairs, ["a", "b", "c"], device, 1, list)
     # The way through floats may truncate one level away.
     assert np.abs(np.load(path).astype(int) - tiles[:, 3]).max() <= 1
 

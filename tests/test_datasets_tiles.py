@@ -238,7 +238,7 @@ def break_labels(pairs):
 @pytest.mark.parametrize(
     ("damage", "changes", "message"),
     [
-        (break_tail, {}, "cannot be decoded"),
+        (break_tail, {}, "not a readable picture"),
         (break_colour, {}, r"3000 pixels outside the labels \(\(9, 9, 9\) × 3000.*`ignore`"),
         (break_labels, {}, "gray labels"),
         (lambda _: None, {"rgb_bands": [0, 1, 3]}, "band 3 asked for"),

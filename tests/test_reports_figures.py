@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from harness.contract import MethodFailure
+from harness.provenance import Record
 from harness.stages.features import features
 from harness.store import TileStore
 from reports import pictures
@@ -30,13 +31,15 @@ def run(tmp_path):
     for row in names:
         make_run(folder, row, rng.uniform(1, 2, (TILES, 4)))
     maps = {name: rng.random((3, 24, 24), np.float32) for name in ("segmentation", "aligned")}
+    features = folder / "segfanet" / "seed0" / "features.npz"
     np.savez(
-        folder / "segfanet" / "seed0" / "features.npz",
+        features,
         tiles=np.arange(3),
         fusion=np.ones((3, 24, 24), np.float32),
         attention=rng.random((3, 4, 4), np.float32),
         **maps,
     )
+    Record("features", {}).write(features.with_suffix(".json"), [features])
     kinds = {"segfanet": "proposed", "average": "control"}
     methods = [method(name, kinds.get(name, "baseline")) for name in names]
     return outline(tmp_path, methods, names, datasets=dataset(names, examples=True))

@@ -16,6 +16,8 @@ BROKEN = {
     "gives_nan": ("return visible * float('nan')", "pixels are not finite"),
     "gives_constant": ("return torch.full_like(visible, 0.5)", "constant output 0.5"),
     "wrong_shape": ("return visible[..., 1:]", "fuse returned shape"),
+    "is_killed": ("import os; os.kill(os.getpid(), 9)", "killed (SIGKILL)"),
+    "leaves": ("import os; os._exit(0)", "ended its process with exit status 0"),
     "too_bright": ("return visible + 1", r"expected [0, 1]"),
 }
 
@@ -23,13 +25,9 @@ REPORTING = dict.fromkeys(("tables", "examples", "features", "audit", "report", 
 """Jobs that follow when any value changes."""
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A finished run of the tiny configuration; tests that edit it undo the edit."""
-    folder = copy_project(tmp_path_factory.mktemp("finished"))
-    run = snakemake(folder)
-    assert run.returncode == 0, run.stdout[-3000:]
-    return folder
+@pytest.fixture
+def finished(finished_workflow):
+    return finished_workflow
 
 
 def test_run_ends_with_a_report_and_records(finished):

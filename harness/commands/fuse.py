@@ -1,7 +1,6 @@
 """Fuse pictures with one method: `python -m harness fuse --help`."""
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from harness.external import fuse_pictures
 from harness.inference import load_method
 from harness.methods import MethodSpec
 from harness.progress import progress
+from harness.provenance import read_record
 from harness.stages.common import find_method
 from harness.weights import Weights, choose_weights
 
@@ -131,7 +131,7 @@ def _as_trained(spec: MethodSpec, checkpoint: Path | None) -> tuple[dict[str, An
     path = checkpoint.with_name("training.json") if checkpoint else None
     if path is None or not path.is_file():
         return {}, 0
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = read_record(path)
     trained = record["config"]["method"]
     if trained != spec.name:
         raise HarnessError(f"{checkpoint}: holds {trained}, not {spec.name}")

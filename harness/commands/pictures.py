@@ -10,6 +10,8 @@ from PIL import Image
 from harness.colour import luma, recompose
 from harness.errors import HarnessError
 from harness.files import atomic_path
+from harness.images import open_image
+from harness.store import map_array
 from harness.stretch import quantise
 
 Float = NDArray[np.float32]
@@ -98,12 +100,9 @@ def read_pair(infrared: Path, visible: Path) -> Pair:
 
 
 def _open(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return image
-    except (OSError, ValueError) as error:
-        raise HarnessError(f"{path}: not a readable picture: {error}") from error
+    with open_image(path) as image:
+        image.load()
+        return image
 
 
 def _gray(image: Image.Image, path: Path) -> Float:
@@ -118,10 +117,7 @@ def _gray(image: Image.Image, path: Path) -> Float:
 
 
 def _array(path: Path) -> Float:
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise HarnessError(f"{path}: not a readable array: {error}") from error
+    values = map_array(path)
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
         raise HarnessError(f"{path}: {values.dtype} {values.shape}, expected float (H, W)")
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:

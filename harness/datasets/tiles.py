@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from harness.datasets.base import IGNORE, Dataset, Scene
 from harness.datasets.options import parse_options
 from harness.errors import HarnessError
+from harness.images import open_image
 from harness.labels import Coding
 
 Bytes = NDArray[np.uint8]
@@ -188,15 +188,8 @@ def _decode(parsed: Options, rgb: Path, infrared: Path, label: Path | None) -> B
     return np.concatenate([visible, near, classes[None]])
 
 
-def _open(path: Path) -> Image.Image:
-    try:
-        return Image.open(path)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise HarnessError(f"{path}: not a readable picture: {error}") from error
-
-
 def _size(path: Path) -> tuple[int, int]:
-    with _open(path) as image:
+    with open_image(path) as image:
         if image.mode.startswith(("I", "F")):
             raise HarnessError(
                 f"{path}: pixels of mode {image.mode}, expected 8 bits a band; "
@@ -207,15 +200,14 @@ def _size(path: Path) -> tuple[int, int]:
 
 def _pixels(path: Path, *, palette: bool = True) -> Bytes:
     """Decode to (bands, H, W); a palette picture becomes its colours unless told otherwise."""
-    try:
-        with _open(path) as image:
-            if image.mode == "P" and palette:
-                image = image.convert("RGB")
-            elif image.mode in ("1", "LA", "CMYK", "YCbCr", "HSV"):
-                image = image.convert("L" if image.mode in ("1", "LA") else "RGB")
-            array = np.asarray(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise HarnessError(f"{path}: cannot be decoded: {error}") from error
+    with open_image(path) as image:
+        if image.mode == "P" and palette:
+            decoded = image.convert("RGB")
+        elif image.mode in ("1", "LA", "CMYK", "YCbCr", "HSV"):
+            decoded = image.convert("L" if image.mode in ("1", "LA") else "RGB")
+        else:
+            decoded = image
+        array = np.asarray(decoded)
     return array[None] if array.ndim == 2 else np.moveaxis(array, 2, 0)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.files import FORBIDDEN, FULL
 from harness.methods import MethodSpec, discover
 
 
@@ -46,8 +48,20 @@ def find_method(name: str, options: dict[str, Any]) -> MethodSpec:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command line; a HarnessError becomes one line and exit status 1."""
+    """Run a command line; a HarnessError becomes one line and exit status 1.
+
+    A request to terminate unwinds the program, so that it leaves no temporary files.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         main()
     except HarnessError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.errno not in FULL | FORBIDDEN:
+            raise
+        sys.exit(f"error: the disk refuses: {error}")
+
+
+def _terminate(number: int, _: object) -> None:
+    raise SystemExit(128 + number)

@@ -4,7 +4,6 @@ Works for every method whose call gives an object with the lists `segmentation`,
 `fusion` and `attention`, as `segfanet.model.Output` has them.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from torch import Tensor
 from harness.contract import MethodFailure
 from harness.device import choose_device, make_deterministic
 from harness.errors import HarnessError
-from harness.files import atomic_path
+from harness.files import atomic_path, read_json
 from harness.inference import load_method
 from harness.provenance import Record
 from harness.stages.common import find_method, method_parser, run
@@ -33,10 +32,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="features.npz to write")
     arguments = parser.parse_args()
     spec = find_method(arguments.method, arguments.options)
-    tiles = json.loads(arguments.examples.read_text(encoding="utf-8"))
+    store = TileStore(arguments.tiles)
+    tiles = _examples(arguments.examples, len(store.names("test")))
     record = Record("features", {"method": spec.name, "tiles": tiles, "seed": arguments.seed})
     make_deterministic(arguments.seed, arguments.threads)
-    store = TileStore(arguments.tiles)
     maps: dict[str, Any] = {}
     try:
         device = choose_device(arguments.device)
@@ -51,6 +50,13 @@ def main() -> None:
     with atomic_path(arguments.output) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, tiles=np.array(tiles, np.int64), **maps)
     record.write(arguments.output.with_suffix(".json"), [arguments.output])
+
+
+def _examples(path: Path, count: int) -> list[int]:
+    tiles = read_json(path)
+    if not isinstance(tiles, list) or not all(index in range(count) for index in tiles):
+        raise HarnessError(f"{path}: not a list of test tiles, 0 to {count - 1}; delete it")
+    return tiles
 
 
 def features(

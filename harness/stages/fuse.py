@@ -1,23 +1,26 @@
-"""Fuse a data set's test tiles with one method: `python -m harness.stages.fuse --help`."""
+"""Fuse a data set's test tiles with one method: `python -m harness.stages.fuse --help`.
 
+No torch here: the method runs in a process forked from this one, which loads it there.
+"""
+
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from harness.cost import cost
-from harness.device import choose_device, make_deterministic
-from harness.errors import HarnessError
-from harness.external import write_external_stack
-from harness.files import atomic_path
-from harness.inference import load_method, write_fused_stack
+from harness.errors import MethodFailure
+from harness.files import atomic_path, remove_stale
 from harness.methods import MethodSpec
 from harness.provenance import Record
 from harness.stages.common import find_method, method_parser, run
 from harness.store import TileStore
 from harness.stretch import STRETCHES
-from harness.weights import choose_weights
+from harness.supervisor import Beat, supervise
+
+TIMEOUT = 1800.0
+"""Seconds without a fused tile after which a method counts as hanging."""
 
 
 def main() -> None:
@@ -33,10 +36,17 @@ def main() -> None:
         default=[],
         help="folder of weight files; repeatable",
     )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=TIMEOUT,
+        help="seconds without a fused tile after which the method has failed",
+    )
     parser.add_argument("--output", type=Path, required=True, help="fused.npy to write")
     arguments = parser.parse_args()
+    # A method may change the current folder.
+    arguments.output = arguments.output.resolve()
     spec = find_method(arguments.method, arguments.options)
-    store = TileStore(arguments.tiles)
     config = {
         "method": spec.name,
         "options": dict(spec.options),
@@ -45,45 +55,39 @@ def main() -> None:
         "device": arguments.device,
     }
     record = Record("fuse", config)
-    make_deterministic(arguments.seed, arguments.threads)
-    device = choose_device("cpu" if spec.device == "cpu" else arguments.device)
+    store = TileStore(arguments.tiles)
+    shape = store.test.tiles.shape[2:]
     try:
-        record.details = _fuse(spec, store, device, arguments)
-    except HarnessError as failure:
-        # Weights that cannot be had fail this method alone, as a broken contract does.
+        record.details = _fuse(spec, store, arguments)
+    except MethodFailure as failure:
         record.fail(str(failure))
         print(f"failed: {failure}")
         with atomic_path(arguments.output) as temporary, temporary.open("wb") as stream:
-            np.save(stream, np.empty((0, *store.tiles("test").shape[2:]), np.uint8))
+            np.save(stream, np.empty((0, *shape), np.uint8))
     record.write(arguments.output.with_name("fused.json"), [arguments.output])
 
 
-def _fuse(
-    spec: MethodSpec, store: TileStore, device: torch.device, arguments: Any
-) -> dict[str, Any]:
-    names, pairs = store.names("test"), store.test
-    if spec.command:
-        write_external_stack(
-            arguments.output, spec, arguments.stretch, pairs, names, device, arguments.threads
-        )
-        return {"device": str(device)}
-    weights = choose_weights(
-        spec,
-        checkpoint=arguments.checkpoint,
-        file=None if arguments.weights == "official" else Path(arguments.weights),
-        mirrors=arguments.mirror,
-    )
-    method = load_method(spec, device, weights.path if weights else None, len(store.classes))
-    timer = write_fused_stack(
-        arguments.output, spec, method, arguments.stretch, pairs, names, device
-    )
-    height, width = pairs.tiles.shape[2:]
-    return {
-        "device": str(device),
-        "milliseconds_an_image": timer.milliseconds_an_image(),
-        "weights": weights.record() if weights else None,
-        **cost(method, (height, width), device),
-    }
+def _fuse(spec: MethodSpec, store: TileStore, arguments: Any) -> dict[str, Any]:
+    def work(beat: Beat) -> dict[str, Any]:
+        from harness.fusing import fuse
+
+        tempfile.tempdir = os.environ["TMPDIR"] = scratch
+        return fuse(spec, store, arguments, beat)
+
+    before = store.state()
+    try:
+        # Of this process, because that of the method may be killed before it tidies up.
+        with tempfile.TemporaryDirectory(prefix=f"{spec.name}-") as scratch:
+            return supervise(work, arguments.timeout)
+    finally:
+        # Of a process that was killed while it wrote.
+        remove_stale(arguments.output)
+        changed = store.changed_since(before)
+        if changed:
+            raise MethodFailure(
+                f"changed the tiles that it was given: {', '.join(changed)}; delete "
+                f"{store.folder} to have them made again"
+            )
 
 
 if __name__ == "__main__":

@@ -1,20 +1,20 @@
 """Measure one fused stack tile by tile: `python -m harness.stages.measure --help`."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 import metrics
 from harness.errors import HarnessError
 from harness.files import release_pages, write_text
 from harness.progress import progress
-from harness.provenance import Record, check_artefact
+from harness.provenance import Record, read_record
 from harness.stages.common import run
-from harness.store import TileStore
+from harness.store import TileStore, read_fused
 from metrics.registry import PAPER
 
 CHUNK = 32
@@ -33,24 +33,24 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="scores.csv to write")
     arguments = parser.parse_args()
     record = Record("measure", {"metrics": arguments.metrics})
-    fused_record = json.loads(arguments.fused.with_name("fused.json").read_text(encoding="utf-8"))
-    check_artefact(fused_record, arguments.fused)
+    fused_record = read_record(arguments.fused.with_name("fused.json"))
+    fused = read_fused(arguments.fused, fused_record)
     if fused_record["status"] == "failed":
         record.fail(fused_record["reason"])
-    table = _measure(arguments, failed=record.status == "failed")
+    table = _measure(arguments, fused, failed=record.status == "failed")
     write_text(arguments.output, table.to_csv(index=False, lineterminator="\n"))
     undefined = {name: int(table[name].isna().sum()) for name in arguments.metrics}
     record.details = {"undefined": undefined}
     record.write(arguments.output.with_name("scores.json"), [arguments.output])
 
 
-def _measure(arguments: Any, *, failed: bool) -> pd.DataFrame:
+def _measure(arguments: Any, fused: NDArray[np.uint8], *, failed: bool) -> pd.DataFrame:
     store = TileStore(arguments.tiles)
-    fused = np.load(arguments.fused, mmap_mode="r", allow_pickle=False)
     names = [] if failed else store.names("test")
-    if len(fused) != len(names):
-        raise HarnessError(f"{arguments.fused}: {len(fused)} images, expected {len(names)}")
     pairs = store.test
+    expected = (len(names), *pairs.tiles.shape[2:])
+    if fused.shape != expected:
+        raise HarnessError(f"{arguments.fused}: shape {fused.shape}, expected {expected}")
     parts = []
     for start in progress(range(0, len(names), CHUNK), "measuring"):
         part = slice(start, start + CHUNK)

@@ -9,6 +9,7 @@ from harness.datasets import find_adapter
 from harness.provenance import Record
 from harness.sources import CACHE
 from harness.stages.common import json_object, run
+from harness.store import RECORD
 from harness.tiler import Tiling, write_store
 
 
@@ -29,12 +30,14 @@ def main() -> None:
     tiling = {"size": arguments.size, "stride": arguments.stride}
     config = {"adapter": arguments.adapter, "options": arguments.options, "tiling": tiling}
     record = Record("prepare", config)
+    # It would not vouch for what is written from here on.
+    (arguments.output / RECORD).unlink(missing_ok=True)
     adapter = find_adapter(arguments.adapter)
     places = _places(arguments) if hasattr(adapter, "SOURCES") else {}
     dataset = adapter.open_dataset({**places, **arguments.options})
     artefacts = write_store(dataset, Tiling(**tiling), arguments.output, jobs=arguments.jobs)
     sheet = write_contact_sheet(arguments.output)
-    record.write(arguments.output / "prepare.json", [*artefacts, sheet])
+    record.write(arguments.output / RECORD, [*artefacts, sheet])
 
 
 def _places(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Measure under other protocols: `python -m reports.stages.audit --help`."""
 
 from harness.files import write_text
+from harness.provenance import Record
 from harness.stages.common import run
 from reports.audit import measure_choices
 from reports.run import read_report
@@ -8,13 +9,16 @@ from reports.stages.common import report_arguments
 
 
 def main() -> None:
-    """Parse the command line and write `<dataset>/audit.csv` for every data set."""
+    """Parse the command line and write `<dataset>/audit.csv` and its record for every data set."""
+    record = Record("audit", {})
     outline, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
     report = read_report(outline)
     for dataset in outline.datasets:
         table = measure_choices(outline, dataset, report.analyses[dataset.name])
         text = table.to_csv(index=False, lineterminator="\n")
-        write_text(output / dataset.name / "audit.csv", text)
+        path = output / dataset.name / "audit.csv"
+        write_text(path, text)
+        record.write(path.with_suffix(".json"), [path])
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 from harness.errors import HarnessError
 from harness.files import write_text
+from harness.provenance import read_record
 from harness.stages.common import run
 from reports.run import Report, read_report
-from reports.scores import read_record
 from reports.stages.common import report_arguments
 
 

@@ -14,8 +14,10 @@ from reports.outline import outline_of
 
 export_environment()
 
-# A resource and no parameter: where a file was found changes no result.
+# Resources and no parameters: where a file was found, and how long anything may take,
+# changes no result.
 MIRRORS = " ".join(f"--mirror {shlex.quote(folder)}" for folder in BENCHMARK.mirrors)
+TIMEOUT = f"--timeout {config['timeout']}" if "timeout" in config else ""
 THREADS = config.get("threads", 1)
 DEVICE = config.get("device", "auto")
 
@@ -90,3 +92,8 @@ def features_of():
         for dataset in BENCHMARK.datasets
         if known
     ]
+
+
+def outline(wildcards):
+    """What the report is about; a function, because Snakemake looks for wildcards in texts."""
+    return as_json(outline_of(BENCHMARK))

@@ -22,6 +22,7 @@ rule fuse:
     resources:
         gpu=gpu_of,
         mirrors=MIRRORS,
+        timeout=TIMEOUT,
         mem_mb=growing(8000),
         runtime=growing(240),
     params:
@@ -37,6 +38,6 @@ rule fuse:
     shell:
         "python -m harness.stages.fuse --tiles {params.folder} --method {params.method}"
         " --options {params.options:q} --stretch {params.stretch} {params.trained}"
-        " --weights {params.weights:q} {resources.mirrors}"
+        " --weights {params.weights:q} {resources.mirrors} {resources.timeout}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads}"
         " --output {output.fused} > {log} 2>&1"

@@ -1,6 +1,3 @@
-OUTLINE = as_json(outline_of(BENCHMARK))
-
-
 rule tables:
     input:
         scores=scores_of(),
@@ -20,7 +17,7 @@ rule tables:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        outline=OUTLINE,
+        outline=outline,
         folder=subpath(output.index, parent=True),
     shell:
         "python -m reports.stages.tables --outline {params.outline:q}"
@@ -46,7 +43,7 @@ rule examples:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        outline=OUTLINE,
+        outline=outline,
     shell:
         "python -m reports.stages.examples --outline {params.outline:q}"
         " --output results > {log} 2>&1"
@@ -97,6 +94,7 @@ rule audit:
             caption="../report/audit.rst",
             category="Tables",
         ),
+        records=expand("results/{dataset}/audit.json", dataset=BENCHMARK.datasets),
     log:
         "logs/audit.log",
     conda:
@@ -105,7 +103,7 @@ rule audit:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        outline=OUTLINE,
+        outline=outline,
     shell:
         "python -m reports.stages.audit --outline {params.outline:q}"
         " --output results > {log} 2>&1"
@@ -141,7 +139,7 @@ rule report:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        outline=OUTLINE,
+        outline=outline,
     shell:
         "python -m reports.stages.report --outline {params.outline:q}"
         " --output {output.page} > {log} 2>&1"
@@ -167,7 +165,7 @@ rule complete:
         mem_mb=growing(1000),
         runtime=growing(5),
     params:
-        outline=OUTLINE,
+        outline=outline,
     shell:
         "python -m reports.stages.complete --outline {params.outline:q}"
         " --output {output} > {log} 2>&1"
