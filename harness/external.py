@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.contract import MethodFailure, check_fused
+from harness.contract import check_fused
 from harness.device import thread_limits
-from harness.errors import HarnessError
+from harness.errors import HarnessError, MethodFailure
 from harness.images import open_image
 from harness.inference import CHUNK, open_stack, write_tiles
 from harness.methods import MethodSpec

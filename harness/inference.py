@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 
 from harness.allocator import keep_freed_memory
-from harness.contract import Method, MethodFailure, check_fused
+from harness.contract import Method, check_fused
 from harness.device import synchronise
-from harness.errors import HarnessError
+from harness.errors import HarnessError, MethodFailure
 from harness.files import atomic_path, release_pages
 from harness.methods import MethodSpec
 from harness.progress import progress

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness.training.parallel import moments
+
 
 def channels_last(images: Tensor) -> Tensor:
     """Copy (B, 1, H, W) pictures so that what is computed from them is channels last in memory.
@@ -113,3 +115,42 @@ def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     if conv.bias is not None:
         bias = bias + conv.bias * scale
     return conv.weight * scale[:, None, None, None], bias
+
+
+class BatchRenorm(nn.BatchNorm2d):
+    """Batch norm whose output in training is already that of evaluation.
+
+    Ioffe, "Batch Renormalization", NIPS 2017, without its bounds on r and d. With one or two
+    images a batch, a batch's moments are far from the running ones, and a network trained
+    with the former fails with the latter. The output is normalised by the running moments;
+    the gradient still knows that the batch's moments depend on the input. In a training of
+    several processes the moments are those of all their batches.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, c, h, w) → the same shape."""
+        if not self.training:
+            return super().forward(x)
+        x = x.to(self.weight.dtype)
+        mean, variance = moments(x)
+        deviation = torch.sqrt(variance + self.eps)
+        r, d = self._corrections(mean.detach(), variance.detach(), deviation.detach())
+        scale, shift = self.weight * r / deviation, self.weight * d + self.bias
+        return (x - mean[:, None, None]) * scale[:, None, None] + shift[:, None, None]
+
+    @torch.no_grad()
+    def _corrections(
+        self, mean: Tensor, variance: Tensor, deviation: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Update the running moments; give r and d of the paper's Eq. 4."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        # A plain mean of the first batches, so that the start values do not linger.
+        share = max(self.momentum or 0.0, 1 / self.num_batches_tracked.item())
+        self.running_mean.lerp_(mean, share)
+        # The variance of all pixels: within the batches, and of their means.
+        self.running_var.lerp_(variance + (mean - self.running_mean) ** 2, share)
+        running = torch.sqrt(self.running_var + self.eps)
+        return deviation / running, (mean - self.running_mean) / running

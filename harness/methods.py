@@ -83,6 +83,19 @@ def discover() -> dict[str, MethodSpec]:
     return found
 
 
+def find_method(name: str, options: dict[str, Any]) -> MethodSpec:
+    """Return the method called `name` with `options` over its own.
+
+    Raises:
+        HarnessError: listing the known names, if there is no such method.
+    """
+    methods = discover()
+    if name not in methods:
+        raise HarnessError(f"no method {name!r}; found: {', '.join(methods)}")
+    spec = methods[name]
+    return replace(spec, options={**spec.options, **options})
+
+
 def read_method(folder: Path) -> Iterator[MethodSpec]:
     """Read one folder: the method itself, then its variants as further specs.
 

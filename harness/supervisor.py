@@ -26,6 +26,8 @@ Beat = Callable[[], None]
 RELAYED = 1 << 20
 """Bytes of a method's output that reach the log; the rest is dropped."""
 TAIL = 300
+PATIENCE = 1800.0
+"""Seconds without finished work after which a method counts as hanging, unless told otherwise."""
 PAUSE = 0.2
 """Seconds between two looks at a silent process."""
 

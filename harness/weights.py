@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.contract import MethodFailure
-from harness.errors import HarnessError
+from harness.errors import HarnessError, MethodFailure
 from harness.files import sha256
 from harness.methods import MethodSpec
 from harness.provenance import check_artefact, read_record

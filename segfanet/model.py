@@ -14,8 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from harness.layers import BatchRenorm
+
 STAGES = 3
-HEAD_SCALE = 0.3
+HEAD_SCALE = 0.1
 STRIDE = 2 ** (STAGES - 1)
 """Sides are padded to a multiple of this inside `SegFANet.forward`."""
 
@@ -176,9 +178,9 @@ class CAM(nn.Module):
     def __init__(self, channels: int, pool: int) -> None:
         super().__init__()
         self.side = pool
-        self.norm_q = nn.BatchNorm2d(channels)
-        self.norm_k = nn.BatchNorm2d(channels)
-        self.norm_v = nn.BatchNorm2d(channels)
+        self.norm_q = BatchRenorm(channels)
+        self.norm_k = BatchRenorm(channels)
+        self.norm_v = BatchRenorm(channels)
 
     def forward(self, f_f: Tensor, f_r: Tensor) -> tuple[Tensor, Tensor]:
         """f^F_i, f^R_i (B, c, h, w) → concat(O, f^F_i) (B, 2c, h, w), weights (B, p², p²)."""

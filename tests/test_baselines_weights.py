@@ -8,8 +8,7 @@ import torch
 
 import harness.weights
 from baselines.umfusion.model import NAMES, UMFusion
-from harness.contract import MethodFailure
-from harness.errors import HarnessError
+from harness.errors import HarnessError, MethodFailure
 from harness.inference import load_method
 from harness.methods import discover
 from harness.provenance import Record

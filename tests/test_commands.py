@@ -19,8 +19,7 @@ import harness.methods
 from baselines.umfusion.model import UMFusion
 from harness.commands import fuse, methods, new_baseline
 from harness.commands.pictures import pair_files, read_pair
-from harness.contract import MethodFailure
-from harness.errors import HarnessError
+from harness.errors import HarnessError, MethodFailure
 from harness.external import fuse_pictures, write_external_stack
 from harness.methods import MethodSpec, discover, read_method
 from harness.provenance import Record

@@ -13,7 +13,7 @@ import harness.methods
 from harness.provenance import read_record
 from harness.supervisor import RELAYED
 from tests.faults import TOWN, fuse_arguments, litter, measure_arguments, stage
-from tests.project import add_method
+from tests.project import add_method, add_method_files
 
 OUT = TOWN / "bad/seed0"
 
@@ -230,3 +230,63 @@ def test_command_that_misbehaves_is_a_failed_cell(folder, what, monkeypatch):
     assert record["status"] == ("failed" if reason else "ok"), record["reason"]
     assert reason in record["reason"]
     assert not list((folder / "scratch").iterdir())
+
+
+TRAINABLE = """\
+import os
+import time
+
+import torch
+
+
+class Method(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+        self.step = 0
+
+    def fuse(self, infrared, visible):
+        return (infrared + visible) / 2
+
+    def training_loss(self, batch):
+        self.step += 1
+        if self.step == 4:
+            {accident}
+        return {{"error": (self.weight - batch.visible).square().mean()}}
+"""
+ACCIDENTS = {
+    "killed by the kernel": ("os.kill(os.getpid(), 9)", "killed .SIGKILL., as the system does"),
+    "segfault": ("import ctypes; ctypes.string_at(0)", "crashed: SIGSEGV"),
+    "os._exit": ("os._exit(3)", "ended its process with exit status 3"),
+    "hangs": ("time.sleep(600)", "hangs: nothing finished in 2 s"),
+    "raises MemoryError": ("raise MemoryError('no room')", "training step 3: MemoryError"),
+}
+
+
+def train(folder, *more):
+    arguments = ["--tiles", TOWN / "tiles", "--method", "bad", "--device", "cpu"]
+    arguments += ["--output", OUT / "checkpoint.pt", *more]
+    ended = stage("train", folder, [str(argument) for argument in arguments])
+    return ended, read_record(folder / OUT / "training.json")
+
+
+@pytest.mark.parametrize("what", ACCIDENTS)
+def test_training_that_breaks_is_a_failed_cell_and_goes_on_later(folder, what):
+    accident, reason = ACCIDENTS[what]
+    recipe = "train: {steps: 6, batch: 1, checkpoint_seconds: 0}"
+    description = f"name: bad\ntitle: bad\nentry: code:Method\n{recipe}\n"
+    files = {"code.py": TRAINABLE.format(accident=accident)}
+    add_method_files(folder, "bad", description, files)
+    ended, record = train(folder, "--timeout", "2" if what == "hangs" else "600")
+    assert ended.status == 0
+    assert record["status"] == "failed"
+    assert re.search(reason, record["reason"])
+    assert (folder / OUT / "partial.pt").is_file()
+    ended, record = fuse(folder, "--checkpoint", str(OUT / "checkpoint.pt"))
+    assert record["status"] == "failed"
+    assert record["reason"].startswith("training failed: ")
+    # The accident happens once a process: the next one starts behind it.
+    ended, record = train(folder)
+    assert record["status"] == "ok"
+    assert record["details"]["steps"] == 6
+    assert "continuing from step 3 of 6" in ended.output

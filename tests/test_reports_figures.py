@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.contract import MethodFailure
+from harness.errors import MethodFailure
 from harness.provenance import Record
 from harness.stages.features import features
 from harness.store import TileStore

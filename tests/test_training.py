@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from harness.contract import MethodFailure
 from harness.device import make_deterministic
-from harness.errors import HarnessError
+from harness.errors import HarnessError, MethodFailure
 from harness.training.batches import Batches
 from harness.training.checkpoints import load_checkpoint
 from harness.training.engine import Training

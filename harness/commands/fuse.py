@@ -9,15 +9,14 @@ import torch
 import yaml
 
 from harness.commands.pictures import ARRAY, Float, Pair, pair_files, read_pair, write_fused
-from harness.contract import Method, MethodFailure, check_fused
+from harness.contract import Method, check_fused
 from harness.device import choose_device, make_deterministic
-from harness.errors import HarnessError
+from harness.errors import HarnessError, MethodFailure
 from harness.external import fuse_pictures
 from harness.inference import load_method
-from harness.methods import MethodSpec
+from harness.methods import MethodSpec, find_method
 from harness.progress import progress
 from harness.provenance import read_record
-from harness.stages.common import find_method
 from harness.weights import Weights, choose_weights
 
 EPILOG = """\

@@ -14,11 +14,11 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 import metrics
-from harness.contract import Batch, MethodFailure
+from harness.contract import Batch
 from harness.cost import gflops, parameters
 from harness.datasets.base import BANDS, Dataset, Scene
 from harness.device import synchronise
-from harness.errors import HarnessError
+from harness.errors import HarnessError, MethodFailure
 from harness.external import fuse_pictures
 from harness.inference import load_method
 from harness.methods import MethodSpec

@@ -5,13 +5,12 @@ import json
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
 from harness.files import FORBIDDEN, FULL
-from harness.methods import MethodSpec, discover
+from harness.supervisor import PATIENCE
 
 
 def json_object(text: str) -> dict[str, Any]:
@@ -34,17 +33,14 @@ def method_parser(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def find_method(name: str, options: dict[str, Any]) -> MethodSpec:
-    """Return the method called `name` with `options` over its own.
-
-    Raises:
-        HarnessError: listing the known names, if there is no such method.
-    """
-    methods = discover()
-    if name not in methods:
-        raise HarnessError(f"no method {name!r}; found: {', '.join(methods)}")
-    spec = methods[name]
-    return replace(spec, options={**spec.options, **options})
+def add_timeout(parser: argparse.ArgumentParser) -> None:
+    """Let a stage that supervises a method be told how patient to be."""
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=PATIENCE,
+        help="seconds without a training step or fused tile after which the method has failed",
+    )
 
 
 def run(main: Callable[[], None]) -> None:

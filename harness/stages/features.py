@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.contract import MethodFailure
 from harness.device import choose_device, make_deterministic
-from harness.errors import HarnessError
+from harness.errors import HarnessError, MethodFailure
 from harness.files import atomic_path, read_json
 from harness.inference import load_method
+from harness.methods import find_method
 from harness.provenance import Record
-from harness.stages.common import find_method, method_parser, run
+from harness.stages.common import method_parser, run
 from harness.store import Pairs, TileStore
 from harness.weights import choose_weights
 

@@ -12,15 +12,12 @@ import numpy as np
 
 from harness.errors import MethodFailure
 from harness.files import atomic_path, remove_stale
-from harness.methods import MethodSpec
+from harness.methods import MethodSpec, find_method
 from harness.provenance import Record
-from harness.stages.common import find_method, method_parser, run
+from harness.stages.common import add_timeout, method_parser, run
 from harness.store import TileStore
 from harness.stretch import STRETCHES
 from harness.supervisor import Beat, supervise
-
-TIMEOUT = 1800.0
-"""Seconds without a fused tile after which a method counts as hanging."""
 
 
 def main() -> None:
@@ -36,12 +33,7 @@ def main() -> None:
         default=[],
         help="folder of weight files; repeatable",
     )
-    parser.add_argument(
-        "--timeout",
-        type=float,
-        default=TIMEOUT,
-        help="seconds without a fused tile after which the method has failed",
-    )
+    add_timeout(parser)
     parser.add_argument("--output", type=Path, required=True, help="fused.npy to write")
     arguments = parser.parse_args()
     # A method may change the current folder.

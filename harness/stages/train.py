@@ -1,13 +1,17 @@
-"""Train one method on one data set: `python -m harness.stages.train --help`."""
+"""Train one method on one data set: `python -m harness.stages.train --help`.
+
+No torch here: the training runs in a process forked from this one, which loads it there.
+"""
 
 from pathlib import Path
 from typing import Any
 
-from harness.contract import MethodFailure
+from harness.errors import MethodFailure
+from harness.files import remove_stale, write_text
+from harness.methods import find_method
 from harness.provenance import Record
-from harness.stages.common import find_method, json_object, method_parser, run
-from harness.training.checkpoints import load_checkpoint, save_checkpoint
-from harness.training.job import Job, train
+from harness.stages.common import add_timeout, json_object, method_parser, run
+from harness.supervisor import Beat, supervise
 from harness.training.log import write_log
 
 
@@ -15,32 +19,46 @@ def main() -> None:
     """Parse the command line, train, and write checkpoint, log and record."""
     parser = method_parser(main.__doc__ or "")
     parser.add_argument("--recipe", type=json_object, default={}, help="JSON, over method.yaml's")
+    add_timeout(parser)
     parser.add_argument("--output", type=Path, required=True, help="checkpoint.pt to write")
     arguments = parser.parse_args()
-    job = _job(arguments)
-    record = Record("train", job.config)
+    # A method may change the current folder.
+    output = arguments.output = arguments.output.resolve()
+    spec = find_method(arguments.method, arguments.options)
+    config = {
+        "method": spec.name,
+        "options": dict(spec.options),
+        "recipe": {**(spec.train or {}), **arguments.recipe},
+        "seed": arguments.seed,
+        "device": arguments.device,
+        "threads": arguments.threads,
+    }
+    record = Record("train", config)
+    log: list[dict[str, float]] = []
     try:
-        record.details = train(job)
+        record.details = _train(config, arguments)
+        log = record.details.pop("log")
+        output.with_name("partial.pt").unlink(missing_ok=True)
     except MethodFailure as failure:
+        # `partial.pt` stays: the next run goes on from it.
         record.fail(str(failure))
         print(f"failed: {failure}")
-        save_checkpoint(job.output, {})
-    write_log(job.output.with_name("training_log.csv"), load_checkpoint(job.output).get("log", []))
-    record.write(job.output.with_name("training.json"), [job.output])
-    job.partial.unlink(missing_ok=True)
+        write_text(output, "")
+    write_log(output.with_name("training_log.csv"), log)
+    record.write(output.with_name("training.json"), [output])
 
 
-def _job(arguments: Any) -> Job:
-    spec = find_method(arguments.method, arguments.options)
-    return Job(
-        spec=spec,
-        recipe={**(spec.train or {}), **arguments.recipe},
-        tiles=arguments.tiles,
-        seed=arguments.seed,
-        device=arguments.device,
-        threads=arguments.threads,
-        output=arguments.output,
-    )
+def _train(config: dict[str, Any], arguments: Any) -> dict[str, Any]:
+    def work(beat: Beat) -> dict[str, Any]:
+        from harness.training.job import Job, train
+
+        return train(Job(config, arguments.tiles.resolve(), arguments.output), beat)
+
+    try:
+        return supervise(work, arguments.timeout)
+    finally:
+        # Of a process that was killed while it wrote.
+        remove_stale(arguments.output)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from harness.allocator import keep_freed_memory
-from harness.contract import Batch, MethodFailure, TrainableMethod
-from harness.errors import HarnessError
+from harness.contract import Batch, TrainableMethod
+from harness.errors import HarnessError, MethodFailure
 from harness.progress import progress
+from harness.supervisor import Beat
 from harness.training import log
 from harness.training.batches import Batches
 from harness.training.checkpoints import load_checkpoint, save_checkpoint
@@ -80,8 +81,10 @@ class Training:
         self.log: list[dict[str, float]] = []
         self.best: dict[str, float] = {}
 
-    def run(self, partial: Path) -> None:
+    def run(self, partial: Path, beat: Beat = lambda: None) -> None:
         """Train to the end, continuing from `partial` and refreshing it on the way.
+
+        `beat` is called after every step.
 
         `best.pt` and, where TensorBoard is installed, `tensorboard/` appear beside it.
 
@@ -94,6 +97,7 @@ class Training:
         tiles = 0
         for step in progress(range(self.step, self.total), "training", start=self.step):
             terms = self.advance()
+            beat()
             tiles += self.recipe.batch
             if log.is_due(self.step, self.total):
                 now = time.monotonic()

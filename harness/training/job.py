@@ -17,13 +17,13 @@ from torch.multiprocessing.spawn import (
     start_processes,
 )
 
-from harness.contract import MethodFailure
 from harness.device import choose_device, make_deterministic
-from harness.errors import HarnessError
+from harness.errors import HarnessError, MethodFailure
 from harness.files import sha256_json
-from harness.methods import MethodSpec
+from harness.methods import MethodSpec, find_method
 from harness.slots import visible_gpus
 from harness.store import TileStore
+from harness.supervisor import Beat
 from harness.training.engine import Training
 from harness.training.recipe import Recipe
 from harness.training.validation import Validation, held_back
@@ -36,28 +36,23 @@ PATIENCE = timedelta(minutes=30)
 class Job:
     """What decides a training's result, and where its files go.
 
-    `recipe` is a method's `train` section; `threads` are shared by the processes.
+    `config` is what its record shows: `method` (name), `options` and `recipe` (complete),
+    `seed`, `device`, and `threads`, which the processes share.
     """
 
-    spec: MethodSpec
-    recipe: Mapping[str, Any]
+    config: Mapping[str, Any]
     tiles: Path
-    seed: int
-    device: str
-    threads: int
     output: Path
 
     @property
-    def config(self) -> dict[str, Any]:
-        """The job as its record shows it."""
-        return {
-            "method": self.spec.name,
-            "options": dict(self.spec.options),
-            "recipe": dict(self.recipe),
-            "seed": self.seed,
-            "device": self.device,
-            "threads": self.threads,
-        }
+    def spec(self) -> MethodSpec:
+        """The method with the job's options."""
+        return find_method(self.config["method"], self.config["options"])
+
+    @property
+    def recipe(self) -> Recipe:
+        """How to train, all but what the data set must have."""
+        return Recipe(**{k: v for k, v in self.config["recipe"].items() if k != "labels"})
 
     def fingerprint(self) -> str:
         """Identifies everything that a checkpoint depends on."""
@@ -71,35 +66,39 @@ class Job:
         return self.output.with_name("partial.pt")
 
 
-def train(job: Job) -> dict[str, Any]:
+def train(job: Job, beat: Beat = lambda: None) -> dict[str, Any]:
     """Train to the end and write the checkpoint; returns what the record says about it.
 
+    Args:
+        job: what to train.
+        beat: called after every step, or where several processes train, while all of them live.
+
     Raises:
-        MethodFailure: if the method cannot be trained on these tiles.
-        HarnessError: if a process of several was ended from outside. The checkpoint of the
-            unfinished training stays, and the next run continues from it.
+        MethodFailure: if the method cannot be trained on these tiles, or a process of several
+            ended early. The checkpoint of the unfinished training stays, and the next run
+            continues from it.
+        HarnessError: if there are fewer GPUs than processes.
     """
-    count = _recipe(job).processes
+    count, device = job.recipe.processes, job.config["device"]
     if count == 1:
-        return _train_here(job, choose_device(job.device))
-    if job.device != "cpu" and 0 < len(visible_gpus()) < count:
+        return _train_here(job, choose_device(device), beat)
+    if device != "cpu" and 0 < len(visible_gpus()) < count:
         raise HarnessError(
             f"train: `processes` is {count}, but this job sees {len(visible_gpus())} GPU; ask for "
             f"more (`--resources gpu={count}`, CUDA_VISIBLE_DEVICES) or lower `processes`"
         )
-    context = torch.multiprocessing.get_context("spawn")
-    answers: Any = context.SimpleQueue()
+    answers: Any = torch.multiprocessing.get_context("spawn").SimpleQueue()
     with tempfile.TemporaryDirectory() as folder:
-        meeting = Path(folder, "meeting")
+        meeting = str(Path(folder, "meeting"))
         group = start_processes(  # type: ignore[no-untyped-call]
-            _join, (job, count, str(meeting), answers), count, join=False, start_method="spawn"
+            _join, (job, count, meeting, answers), count, join=False, start_method="spawn"
         )
         try:
-            while not group.join():
-                pass
+            while not group.join(timeout=1):
+                beat()
         except (ProcessExitedException, ProcessRaisedException) as error:
             if answers.empty():
-                raise HarnessError(_what_ended(error, count)) from error
+                raise MethodFailure(_what_ended(error, count)) from error
     kind, answer = answers.get()
     if kind == "failure":
         raise MethodFailure(answer)
@@ -116,13 +115,13 @@ def _what_ended(error: ProcessException, count: int) -> str:
 
 def _join(rank: int, job: Job, count: int, meeting: str, answers: Any) -> None:
     """What each of several processes runs."""
-    device = choose_device(job.device)
+    device = choose_device(job.config["device"])
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(
         backend, init_method=f"file://{meeting}", rank=rank, world_size=count, timeout=PATIENCE
     )
     try:
-        details = _train_here(job, device)
+        details = _train_here(job, device, lambda: None)
     except MethodFailure as failure:
         answers.put(("failure", str(failure)))
         raise
@@ -131,28 +130,25 @@ def _join(rank: int, job: Job, count: int, meeting: str, answers: Any) -> None:
     dist.destroy_process_group()
 
 
-def _recipe(job: Job) -> Recipe:
-    return Recipe(**{key: value for key, value in job.recipe.items() if key != "labels"})
-
-
-def _train_here(job: Job, device: torch.device) -> dict[str, Any]:
-    recipe = _recipe(job)
-    make_deterministic(job.seed, max(1, job.threads // recipe.processes))
+def _train_here(job: Job, device: torch.device, beat: Beat) -> dict[str, Any]:
+    threads = max(1, job.config["threads"] // job.recipe.processes)
+    make_deterministic(job.config["seed"], threads)
     store = TileStore(job.tiles)
-    training = _start(job, recipe, store, device)
-    training.run(job.partial)
+    training = _start(job, store, device)
+    training.run(job.partial, beat)
     training.save_selected(job.output)
     return {**_details(training), "classes": len(store.classes)}
 
 
-def _start(job: Job, recipe: Recipe, store: TileStore, device: torch.device) -> Training:
-    if job.spec.train is None:
+def _start(job: Job, store: TileStore, device: torch.device) -> Training:
+    spec, recipe = job.spec, job.recipe
+    if spec.train is None:
         raise MethodFailure("has no training recipe in method.yaml")
-    needs_labels = job.recipe.get("labels", False)
+    needs_labels = job.config["recipe"].get("labels", False)
     if needs_labels and not store.classes:
         raise MethodFailure(f"needs labels to train, and {store.meta['title']} has none")
     try:
-        method = job.spec.load(**({"classes": len(store.classes)} if needs_labels else {}))
+        method = spec.load(**({"classes": len(store.classes)} if needs_labels else {}))
     except Exception as error:
         raise MethodFailure(f"cannot be loaded: {type(error).__name__}: {error}") from error
     tiles, names = store.tiles("train"), store.names("train")
@@ -162,9 +158,8 @@ def _start(job: Job, recipe: Recipe, store: TileStore, device: torch.device) -> 
         kept = len(names) - held_back(scenes, recipe.validation_share)
         validation = Validation(tiles[kept:], recipe.batch)
         tiles, names = tiles[:kept], names[:kept]
-    return Training(
-        method, recipe, tiles, names, job.seed, device, job.fingerprint(), validation=validation
-    )
+    seed, fingerprint = job.config["seed"], job.fingerprint()
+    return Training(method, recipe, tiles, names, seed, device, fingerprint, validation=validation)
 
 
 def _details(training: Training) -> dict[str, Any]:
@@ -175,5 +170,6 @@ def _details(training: Training) -> dict[str, Any]:
         "parameters": sum(parameter.numel() for parameter in training.module.parameters()),
         "final_loss": next((r["loss"] for r in reversed(training.log) if "loss" in r), None),
         "best": training.best,
+        "log": training.log,
         "images_s": sorted(rates)[len(rates) // 2] if rates else None,
     }

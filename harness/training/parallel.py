@@ -66,24 +66,31 @@ def average_gradients(module: nn.Module) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-class SyncedBatchNorm(nn.BatchNorm2d):
-    """Batch norm over the batches of all processes.
+def moments(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of every channel of (B, c, h, w), over the batches of all processes.
 
-    torch's own needs a GPU. Mean and variance are summed in two passes, because the variance
-    from a sum of squares loses digits.
+    In two passes, because the variance from a sum of squares loses digits. Every process has
+    the same B.
     """
+    count = x.numel() // x.shape[1] * processes()
+    mean = total(x.sum((0, 2, 3))) / count
+    variance = total(((x - mean[:, None, None]) ** 2).sum((0, 2, 3))) / count
+    return mean, variance
+
+
+class SyncedBatchNorm(nn.BatchNorm2d):
+    """Batch norm over the batches of all processes; torch's own needs a GPU."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, c, h, w) → the same shape; every process has the same B."""
+        """(B, c, h, w) → the same shape."""
         if not self.training:
             return super().forward(x)
+        x = x.to(self.weight.dtype)
+        mean, variance = moments(x)
         count = x.numel() // x.shape[1] * processes()
-        mean = total(x.sum((0, 2, 3))) / count
-        centred = x - mean[:, None, None]
-        variance = total((centred**2).sum((0, 2, 3))) / count
         self._remember(mean.detach(), variance.detach() * count / (count - 1))
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return centred * scale[:, None, None] + self.bias[:, None, None]
+        return (x - mean[:, None, None]) * scale[:, None, None] + self.bias[:, None, None]
 
     def _remember(self, mean: Tensor, variance: Tensor) -> None:
         momentum = self.momentum or 0.1

@@ -18,6 +18,7 @@ rule train:
     threads: THREADS
     resources:
         gpu=gpus_of_training,
+        timeout=TIMEOUT,
         mem_mb=growing(8000),
         runtime=growing(1440),
     params:
@@ -28,5 +29,5 @@ rule train:
     shell:
         "python -m harness.stages.train --tiles {params.folder} --method {wildcards.row}"
         " --options {params.options:q} --recipe {params.recipe:q} --seed {wildcards.seed}"
-        " --device {params.device} --threads {threads}"
+        " --device {params.device} --threads {threads} {resources.timeout}"
         " --output {output.weights} > {log} 2>&1"
