@@ -8,7 +8,7 @@ from harness.stages.common import run
 
 def main() -> None:
     """Parse the command line and run one command."""
-    parser = argparse.ArgumentParser(prog="python -m harness", description=__doc__)
+    parser = argparse.ArgumentParser(description="Fuse pictures, plan a run, add a method.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (fuse, methods, new_baseline, plan):
         command.add_parser(commands)

@@ -49,6 +49,10 @@ def run(main: Callable[[], None]) -> None:
     A request to terminate unwinds the program, so that it leaves no temporary files.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    module = sys.modules["__main__"].__spec__
+    if module is not None:
+        # What help and errors call the program; argparse itself knows since Python 3.14.
+        sys.argv[0] = f"python -m {module.name.removesuffix('.__main__')}"
     try:
         main()
     except HarnessError as error:

@@ -14,7 +14,7 @@ from harness.files import release_pages, write_text
 from harness.progress import progress
 from harness.provenance import Record, read_record
 from harness.stages.common import run
-from harness.store import TileStore, read_fused
+from harness.store import Pairs, TileStore, read_fused
 from metrics.registry import PAPER
 
 CHUNK = 32
@@ -54,14 +54,7 @@ def _measure(arguments: Any, fused: NDArray[np.uint8], *, failed: bool) -> pd.Da
     parts = []
     for start in progress(range(0, len(names), CHUNK), "measuring"):
         part = slice(start, start + CHUNK)
-        scores = metrics.score(
-            np.asarray(fused[part]),
-            pairs.infrared(part),
-            pairs.visible(part),
-            names=arguments.metrics,
-            threads=arguments.threads,
-        )
-        parts.append(pd.DataFrame(scores))
+        parts.append(pd.DataFrame(_scores(arguments, fused[part], pairs, part)))
         release_pages(pairs.tiles, fused)
     columns = (
         pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=arguments.metrics)
@@ -71,6 +64,21 @@ def _measure(arguments: Any, fused: NDArray[np.uint8], *, failed: bool) -> pd.Da
     columns.insert(2, "seed", arguments.seed)
     columns.insert(3, "tile", names)
     return columns
+
+
+def _scores(arguments: Any, fused: NDArray[np.uint8], pairs: Pairs, part: slice) -> Any:
+    try:
+        return metrics.score(
+            np.asarray(fused),
+            pairs.infrared(part),
+            pairs.visible(part),
+            names=arguments.metrics,
+            threads=arguments.threads,
+        )
+    except metrics.MetricError as error:
+        raise HarnessError(
+            f"{arguments.fused}: {error}; leave the metric out or change the tiling"
+        ) from error
 
 
 if __name__ == "__main__":
