@@ -17,6 +17,14 @@ MetricFunction = Callable[[ArrayLike, ArrayLike, ArrayLike], Values]
 ROLES = ("fused", "infrared", "visible")
 
 
+class Checked(np.ndarray[Any, np.dtype[Any]]):
+    """A batch that passed `as_batch`, or was computed from one that did.
+
+    A dark image, or one that was resized, may look as if it was scaled to [0, 1]; whoever has
+    seen the whole batch knows better.
+    """
+
+
 def as_batch(images: ArrayLike, role: str) -> Batch:
     """Check one batch of images and give it as uint8 or float64.
 
@@ -31,6 +39,8 @@ def as_batch(images: ArrayLike, role: str) -> Batch:
         MetricError: wrong number of dimensions, an empty or complex array, values outside
             [0, 255], or a float array that looks as if it was scaled to [0, 1].
     """
+    if isinstance(images, Checked):
+        return images
     batch = np.asarray(images)
     if batch.ndim != 3:
         raise MetricError(

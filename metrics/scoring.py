@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from metrics.arrays import (
     Batch,
+    Checked,
     MetricFunction,
     Values,
     as_batch,
@@ -204,9 +205,13 @@ def _compiled_task(
 def _plain_task(
     triples: Mapping[str, Triple], measures: Mapping[str, MetricFunction], table: Table
 ) -> Callable[[int], None]:
+    checked = {
+        method: [batch.view(Checked) for batch in triple] for method, triple in triples.items()
+    }
+
     def measure(index: int) -> None:
         image = slice(index, index + 1)
-        for method, (f, a, b) in triples.items():
+        for method, (f, a, b) in checked.items():
             for name, function in measures.items():
                 table[method][name][image] = function(f[image], a[image], b[image])
 

@@ -1,10 +1,15 @@
 """Settings of every test."""
 
+import signal
+
 import pytest
 import torch
 
 from tests.faults import whole_run
 from tests.project import copy_project, snakemake
+
+# A run in the background may ignore Ctrl-C, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True, scope="session")

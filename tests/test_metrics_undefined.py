@@ -144,3 +144,16 @@ def test_environment_can_forbid_the_compiler():
     image = np.random.default_rng(0).integers(0, 256, (3, 1, 50, 50), dtype=np.uint8)
     expected = [column[0] for column in score(*image, names=PAPER).values()]
     np.testing.assert_allclose([float(word) for word in output.split()], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_dark_image_among_others_is_measured_by_both_paths(compiled):
+    """Resized, an image of zeros and ones has values between them and is no 0-1 image."""
+    rng = np.random.default_rng(0)
+    dark = rng.integers(0, 2, (1, 60, 60), dtype=np.uint8)
+    bright = rng.integers(0, 256, (1, 60, 60), dtype=np.uint8)
+    batch = np.concatenate([dark, bright])
+    values = score(batch, batch[::-1], bright.repeat(2, 0), resize=50, compiled=compiled)
+    assert np.isfinite(values["sf"]).all()
+    mixed = np.concatenate([dark / 3, bright])
+    assert np.isfinite(score(mixed, batch, batch, compiled=compiled)["sf"]).all()

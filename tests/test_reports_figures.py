@@ -134,7 +134,9 @@ def test_audit_measures_each_choice(run):
 def test_page_shows_the_audit(run, tmp_path):
     report = read_report(run)
     table = measure_choices(run, run.datasets[0], report.analyses["d"])
-    table.to_csv(tmp_path / "d" / "audit.csv", index=False)
+    path = tmp_path / "d" / "audit.csv"
+    table.to_csv(path, index=False)
+    Record("audit", {}).write(path.with_suffix(".json"), [path])
     page = render(report)
     assert "SCD on uint8 differences" in page
     assert "&lt;svg" not in page

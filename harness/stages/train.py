@@ -58,7 +58,8 @@ def _train(config: dict[str, Any], arguments: Any) -> dict[str, Any]:
         return supervise(work, arguments.timeout)
     finally:
         # Of a process that was killed while it wrote.
-        remove_stale(arguments.output)
+        for name in (arguments.output.name, "partial.pt", "best.pt"):
+            remove_stale(arguments.output.with_name(name))
 
 
 if __name__ == "__main__":
