@@ -193,7 +193,7 @@ class Training:
 
     def save_selected(self, path: Path) -> None:
         """Write the final checkpoint: the last weights, or the best ones if the recipe says so."""
-        if self.recipe.select == "best":
+        if self.recipe.select == "best" and not rank():
             self.module.load_state_dict(load_checkpoint(path.with_name(BEST))["model"])
         self.save(path)
 
