@@ -1,6 +1,7 @@
 """Pictures read by windows: GeoTIFF files on disk, or packed in a zip archive."""
 
 import io
+import os
 import tempfile
 import warnings
 from collections.abc import Collection, Iterable, Sequence
@@ -17,9 +18,9 @@ from harness.sources import make_cache
 if TYPE_CHECKING:
     from rasterio import DatasetReader
 
-BLOCK_CACHE = 48 << 20
-"""Bytes of decoded blocks that GDAL keeps, for a block that two rows of tiles share; its own
-limit would be a twentieth of the machine's memory."""
+BLOCK_CACHE = "48MB"
+"""Decoded blocks that GDAL keeps, for a block that two rows of tiles share; its own limit would
+be a twentieth of the machine's memory."""
 SUFFIXES = (".tif", ".tiff")
 
 
@@ -165,7 +166,6 @@ class Raster:
         Raises:
             HarnessError: naming the file, if it is damaged or has too few bands.
         """
-        import rasterio
         from rasterio.errors import RasterioError
         from rasterio.windows import Window
 
@@ -174,18 +174,13 @@ class Raster:
             raise HarnessError(
                 f"{self.member}: band {max(bands)} is asked for, it has {opened.count} bands"
             )
-        window = Window(x, y, width, height)
         try:
-            # The limit holds for reads inside the block, not for files opened in it.
-            with rasterio.Env(GDAL_CACHEMAX=BLOCK_CACHE):
-                picture: NDArray[Any] = opened.read(
-                    [band + 1 for band in bands],
-                    window=window,
-                    out=out,
-                    out_shape=None
-                    if out is not None
-                    else (len(bands), *(shape or (height, width))),
-                )
+            picture: NDArray[Any] = opened.read(
+                [band + 1 for band in bands],
+                window=Window(x, y, width, height),
+                out=out,
+                out_shape=None if out is not None else (len(bands), *(shape or (height, width))),
+            )
         except RasterioError as error:
             raise HarnessError(f"{self.member}: cannot be decoded: {error}") from error
         return picture
@@ -220,6 +215,8 @@ class Raster:
 
 
 def _open(path: Path) -> "DatasetReader":
+    # GDAL looks at this once, at the first block; a rasterio.Env round every read costs more.
+    os.environ.setdefault("GDAL_CACHEMAX", BLOCK_CACHE)
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
