@@ -54,7 +54,7 @@ class PairScorer:
         self._names, self._reuse = names, reuse
         self._held = np.zeros(2)
         self._fresh = self._exact = False
-        self._infrared_sums = self._visible_sums = (0.0, 0.0, 0.0, 0.0)
+        self._source_sums = (0.0, 0.0, 0.0, 0.0, 0.0)
         if "vif" not in names:
             return
         self._scratch = scratch(width)
@@ -84,8 +84,7 @@ class PairScorer:
         self._exact = a.dtype == b.dtype == np.uint8
         self._fresh = True
         if "scd" in self._names and self._exact:
-            self._infrared_sums = sums.products(a, b, b)
-            self._visible_sums = sums.products(b, a, a)
+            self._source_sums = sums.source_products(a, b)
         if "vif" in self._names:
             kernels.prepare(a, self._windows, self._scratch.lines, self._infrared_scales)
             kernels.prepare(b, self._windows, self._scratch.lines, self._visible_scales)
@@ -109,10 +108,8 @@ class PairScorer:
 
     def _exact_scd(self, fused: Batch) -> float:
         """Correlate from sums of whole numbers, in which a flat difference is exactly 0."""
-        found = sums.products(fused, *self._sources)
-        f_, ff, fa, fb = map(int, found)
-        a_, aa, ab, _ = map(int, self._infrared_sums)
-        b_, bb, *_ = map(int, self._visible_sums)
+        f_, ff, fa, fb = map(int, sums.fused_products(fused, *self._sources))
+        a_, b_, aa, bb, ab = map(int, self._source_sums)
         n = fused.size
         ff, aa, bb = n * ff - f_ * f_, n * aa - a_ * a_, n * bb - b_ * b_
         fa, fb, ab = n * fa - f_ * a_, n * fb - f_ * b_, n * ab - a_ * b_
@@ -124,8 +121,8 @@ class PairScorer:
         return infrared + visible
 
     def _vif(self, fused: Batch) -> float:
-        kernels.prepare(fused, self._windows, self._scratch.lines, self._fused_scales)
         found = kernels.compare(
+            fused,
             self._fused_scales,
             self._infrared_scales,
             self._visible_scales,

@@ -22,8 +22,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from metrics.arrays import Batch, Image
+from metrics.intrinsics import LANES, borrow, transpose_lanes
 from metrics.moments import FLAT, MID_GREY
-from metrics.transposing import LANES, transpose_lanes
 from metrics.vif import NOISE
 
 # Rows and columns of windows in a block, and numbers in one. The widest window has SIDE + 1 taps:
@@ -98,7 +98,7 @@ def compiled(function: Function) -> Function:
 @compiled
 def _lay_out(image: Batch, lines: Image, out: Image) -> None:
     """Copy an image (H, W) of any dtype into strips, with mid-grey at 0."""
-    line = lines[0]
+    image, line, out = borrow(image), borrow(lines[0]), borrow(out)
     for i in range(image.shape[0]):
         row = image[i]
         for j in range(image.shape[1]):
@@ -112,7 +112,8 @@ def _lay_out(image: Batch, lines: Image, out: Image) -> None:
 @compiled
 def _halve(image: Image, window: Window, lines: Image, out: Image) -> None:
     """Filter strips where the window fits and keep every other row and column."""
-    taps, reach = window.taps, len(window.half)
+    image, lines, out = borrow(image), borrow(lines), borrow(out)
+    taps, reach = borrow(window.taps), len(window.half)
     line, even, odd = lines[0], lines[1], lines[2]
     for i in range(_rows(out)):
         for strip in range(image.shape[0]):
@@ -303,6 +304,16 @@ def _compare(
     maps: Image,
     fresh: bool,
 ) -> Buffer:
+    f, a, b, maps = borrow(f), borrow(a), borrow(b), borrow(maps)
+    window = Window(borrow(window.taps), window.half)
+    scratch = Scratch(
+        borrow(scratch.pixels),
+        borrow(scratch.filtered),
+        borrow(scratch.columns),
+        borrow(scratch.means),
+        borrow(scratch.factors),
+        borrow(scratch.lines),
+    )
     reach, images = len(window.half), (a, b, f)
     rows, columns = _rows(f) - 2 * reach, width - 2 * reach
     blocks = (columns + SIDE - 1) // SIDE
@@ -354,6 +365,7 @@ def _compare(
 
 @compiled
 def compare(
+    image: Batch,
     f: Scales,
     a: Scales,
     b: Scales,
@@ -366,8 +378,9 @@ def compare(
     """Compare a fused image with its sources at all scales.
 
     Args:
-        f: fused, as `prepare` leaves it.
-        a: infrared, likewise.
+        image: fused, (H, W) of any dtype, 0 to 255.
+        f: memory for its scales.
+        a: infrared, as `prepare` leaves it.
         b: visible, likewise.
         widths: columns of the images.
         windows: one a scale.
@@ -380,6 +393,7 @@ def compare(
         (4,): Σ log(1 + g²σ²ᵣ / (σ²ᵥ + 2)) for infrared and for visible, then Σ log(1 + σ²ᵣ / 2) for
         both, which is 0 unless fresh.
     """
+    prepare(image, windows, scratch.lines, f)
     return (
         _compare(f[0], a[0], b[0], widths[0], windows[0], scratch, maps[0], fresh)
         + _compare(f[1], a[1], b[1], widths[1], windows[1], scratch, maps[1], fresh)

@@ -32,15 +32,31 @@ def texture(image: Batch) -> tuple[float, float, float]:
 
 
 @compiled
-def products(x: Batch, y: Batch, z: Batch) -> tuple[float, float, float, float]:
-    """Sum x, x², x·y and x·z over three images (H, W).
+def source_products(a: Batch, b: Batch) -> tuple[float, float, float, float, float]:
+    """Sum a, b, a², b² and a·b over two images (H, W).
 
     Mid-grey is 0, which changes no correlation and keeps sums over 8-bit images exact.
     """
+    first = second = first_square = second_square = product = 0.0
+    for i in range(a.shape[0]):
+        u, v = a[i], b[i]
+        for j in range(a.shape[1]):
+            x, y = u[j] - MID_GREY, v[j] - MID_GREY
+            first += x
+            second += y
+            first_square += x * x
+            second_square += y * y
+            product += x * y
+    return first, second, first_square, second_square, product
+
+
+@compiled
+def fused_products(f: Batch, a: Batch, b: Batch) -> tuple[float, float, float, float]:
+    """Sum f, f², f·a and f·b over three images (H, W), mid-grey being 0."""
     plain = square = first = second = 0.0
-    for i in range(x.shape[0]):
-        u, v, w = x[i], y[i], z[i]
-        for j in range(x.shape[1]):
+    for i in range(f.shape[0]):
+        u, v, w = f[i], a[i], b[i]
+        for j in range(f.shape[1]):
             value = u[j] - MID_GREY
             plain += value
             square += value * value
