@@ -97,7 +97,8 @@ def train(job: Job, beat: Beat = lambda: None) -> dict[str, Any]:
             while not group.join(timeout=1):
                 beat()
         except (ProcessExitedException, ProcessRaisedException) as error:
-            if answers.empty():
+            # Of one that was killed, the others may have complained first.
+            if answers.empty() or isinstance(error, ProcessExitedException):
                 raise MethodFailure(_what_ended(error, count)) from error
     kind, answer = answers.get()
     if kind == "failure":
