@@ -11,7 +11,7 @@ from harness.weights import AUXILIARY
 
 
 def parameters(method: object) -> int | None:
-    """Number of parameters that fusing uses; None for a method that is no torch module."""
+    """Number of parameters, auxiliary networks left out; None for what is no torch module."""
     if not isinstance(method, torch.nn.Module):
         return None
     return sum(

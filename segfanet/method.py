@@ -25,7 +25,7 @@ class SegFANetMethod(SegFANet):
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fuse float32 (B, 1, H, W) pairs in [0, 1]; see `harness.contract.Method`."""
-        return self(infrared, visible).fused  # type: ignore[no-any-return]
+        return self(infrared, visible, segment=False).fused  # type: ignore[no-any-return]
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
         """The three terms of Eq. 14, unweighted."""
@@ -33,6 +33,7 @@ class SegFANetMethod(SegFANet):
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         """The terms from what the network made of the batch."""
+        assert output.logits is not None
         sources = Sources(batch.infrared, batch.visible)
         terms = {
             "fusion": similarity_loss(output.fused, sources),

@@ -17,9 +17,16 @@ from torch import Tensor, nn
 from harness.layers import BatchRenorm
 
 STAGES = 3
-HEAD_SCALE = 0.1
 STRIDE = 2 ** (STAGES - 1)
 """Sides are padded to a multiple of this inside `SegFANet.forward`."""
+CONTEXT = 3
+"""Further halvings inside the segmentation decoder."""
+INPUT_GAIN = 4.0
+IMAGE_GAIN = 0.01
+HEAD_START = 10.0
+"""Initial amplitude of the last convolutions; one would keep the signal's size."""
+CENTRE_SHARE = 0.9
+"""Of the initial amplitude of a 3×3 convolution, what its centre tap has."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +64,14 @@ class Output:
 
     Figure 1 shows f^S and f^R, Figure 8 also f^F, Figure 9 CAM's attention.
 
-    fused: (B, 1, H, W) in (0, 1). logits: (B, classes, H, W). reconstructed: one image a
-    SINet with IRM, (B, 1, h_i, w_i) in (0, 1). segmentation, aligned, fusion: f^S_i, f^R_i
-    and f^F_i of every SINet, (B, c_i, h_i, w_i). attention: CAM's weights, (B, p_i², p_i²),
-    rows are queries and sum to one.
+    fused: (B, 1, H, W) in (0, 1). logits: (B, classes, H, W), None unless asked for.
+    reconstructed: one image a SINet with IRM, (B, 1, h_i, w_i) in (0, 1). segmentation,
+    aligned, fusion: f^S_i, f^R_i and f^F_i of every SINet, (B, c_i, h_i, w_i). attention:
+    CAM's weights, (B, p_i², p_i²), rows are queries and sum to one.
     """
 
     fused: Tensor
-    logits: Tensor
+    logits: Tensor | None
     reconstructed: list[Tensor]
     segmentation: list[Tensor]
     aligned: list[Tensor]
@@ -100,24 +107,58 @@ def pad(images: Tensor) -> Tensor:
     return F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
 
 
+@torch.no_grad()
 def initialise(network: nn.Module) -> None:
     """Choose the initial weights, which the paper leaves open (docs/protocol.md, point 8).
 
-    He-normal convolutions keep the signal's size through the deep decoder; residual branches
-    start at zero and image heads small, so that training begins from smooth gray images.
-    Without this the SSIM-only loss of Eq. 15 stalls.
+    He-normal weights keep the signal's size through the deep decoder. Most of a 3×3
+    convolution is an orthogonal matrix at its centre tap (Xiao et al., ICML 2018), so that
+    pixels reach the fused image through a dozen layers without being blurred. Residual
+    branches start at zero. Class scores start large, because the features of rare classes
+    learn through the weights of their scores.
     """
-    for name, module in network.named_modules():
+    for module in network.modules():
         if not isinstance(module, nn.Conv2d):
             continue
-        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        rectified = module.kernel_size == (3, 3) and not isinstance(module, ImageHead)
+        gain = 2**0.5 if rectified else 1.0
+        nn.init.kaiming_normal_(module.weight, nonlinearity="linear").mul_(gain)
+        if rectified:
+            _stress_centre(module.weight, gain)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
-        if name.endswith("head"):
-            module.weight.data.mul_(HEAD_SCALE)
     for module in network.modules():
         if isinstance(module, ResidualBlock):
             nn.init.zeros_(module.second.weight)
+        elif isinstance(module, ImageHead):
+            module.weight *= HEAD_START
+        elif isinstance(module, SegmentationDecoder):
+            module.head.weight *= HEAD_START
+
+
+def _stress_centre(weight: Tensor, gain: float) -> None:
+    outputs, inputs = weight.shape[:2]
+    matrix = nn.init.orthogonal_(torch.empty(outputs, inputs, device=weight.device))
+    # Rows of equal expected length, whichever side is longer.
+    matrix *= gain * max(1.0, outputs / inputs) ** 0.5
+    weight *= (1 - CENTRE_SHARE**2) ** 0.5
+    weight[:, :, 1, 1] += CENTRE_SHARE * matrix
+
+
+class ImageHead(nn.Conv2d):
+    """3×3 convolution to one channel, and sigmoid.
+
+    Large weights times a small factor: the first images are smooth grey, and no step of the
+    optimiser, which moves every weight alike, drives the sigmoid into saturation, from which
+    it does not return.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, 1, kernel_size=3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, c, h, w) → (B, 1, h, w) in (0, 1)."""
+        return torch.sigmoid(IMAGE_GAIN * super().forward(x))
 
 
 class ResidualBlock(nn.Module):
@@ -160,12 +201,12 @@ class IRM(nn.Module):
         self.body = nn.Sequential(
             *(layer for _ in range(4) for layer in (conv3(channels, channels), nn.ReLU()))
         )
-        self.head = conv3(channels, 1)
+        self.head = ImageHead(channels)
 
     def forward(self, f_s: Tensor) -> tuple[Tensor, Tensor]:
         """f^S_i (B, c, h, w) → f^R_i (B, c, h, w) and the image I_res,i (B, 1, h, w)."""
         f_r = self.body(f_s)
-        return f_r, torch.sigmoid(self.head(f_r))
+        return f_r, self.head(f_r)
 
 
 class CAM(nn.Module):
@@ -225,22 +266,42 @@ class SINet(nn.Module):
         self.ffm = FFM(channels)
 
 
+class NormalisedConv(nn.Sequential):
+    """3×3 convolution, group norm of eight channels a group, ReLU: (B, a, h, w) → (B, b, h, w)."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=False),
+            nn.GroupNorm(max(1, outputs // 8), outputs),
+            nn.ReLU(),
+        )
+
+
 class SegmentationDecoder(nn.Module):
-    """Class scores from f^S_1 … f^S_3, finer stages joined by concatenation."""
+    """Class scores from f^S_1 … f^S_3: a U-Net whose first stages are the encoder's.
+
+    It goes on halving, because what a pixel shows depends on more than its surroundings of a
+    few metres; finer features are joined by concatenation on the way up.
+    """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         c1, c2, c3 = config.channels
-        self.bottom = ResidualBlock(c3)
-        self.up = nn.ModuleList([conv3(c3 + c2, c2), conv3(c2 + c1, c1)])
+        self.bottom = NormalisedConv(c3, c3)
+        self.down = nn.ModuleList([NormalisedConv(c3, c3) for _ in range(CONTEXT)])
+        joined = [(c3 + c3, c3)] * CONTEXT + [(c3 + c2, c2), (c2 + c1, c1)]
+        self.up = nn.ModuleList([NormalisedConv(a, b) for a, b in joined])
         self.head = nn.Conv2d(c1, config.classes, kernel_size=1)
 
     def forward(self, stages: list[Tensor]) -> Tensor:
         """[f^S_1, f^S_2, f^S_3] → logits (B, classes, H, W)."""
         x = self.bottom(stages[-1])
-        for up, skip in zip(self.up, reversed(stages[:-1]), strict=True):
-            x = resize(x, (skip.shape[-2], skip.shape[-1]))
-            x = F.relu(up(torch.cat([x, skip], dim=1)))
+        skips = stages[:-1]
+        for down in self.down:
+            skips = [*skips, x]
+            x = down(F.avg_pool2d(x, 2))
+        for up, skip in zip(self.up, reversed(skips), strict=True):
+            x = up(torch.cat([resize(x, (skip.shape[-2], skip.shape[-1])), skip], dim=1))
         return self.head(x)  # type: ignore[no-any-return]
 
 
@@ -262,23 +323,24 @@ class SegFANet(nn.Module):
         self.bottom = conv3(joined[-1], channels[-1])
         self.refine = nn.ModuleList([ResidualBlock(c) for c in channels])
         self.up = nn.ModuleList([nn.Conv2d(c, c // 2, kernel_size=1) for c in channels[1:]])
-        self.head = conv3(channels[0], 1)
+        self.head = ImageHead(channels[0])
         initialise(self)
         # Channels last, 3×3 convolutions are faster on processors and on GPUs alike.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def forward(self, infrared: Tensor, visible: Tensor) -> Output:
-        """Fuse and segment (B, 1, H, W) pairs in [0, 1]; any H, W ≥ 41."""
+    def forward(self, infrared: Tensor, visible: Tensor, *, segment: bool = True) -> Output:
+        """Fuse, and segment if asked to, (B, 1, H, W) pairs in [0, 1]; any H, W ≥ 41."""
         height, width = infrared.shape[-2:]
-        pair = pad(torch.cat([infrared, visible], dim=1))
+        # About zero mean and unit deviation, for which the initial weights are made.
+        pair = INPUT_GAIN * (pad(torch.cat([infrared, visible], dim=1)) - 0.5)
         f_s = self._segmentation_features(pair)
         aligned, reconstructed = self._align(f_s)
         fusion, deepest, attention = self._fusion_features(pair, aligned)
-        fused = torch.sigmoid(self.head(self._decode(deepest, aligned)))
-        logits = self.segmentation_decoder(f_s)
+        fused = self.head(self._decode(deepest, aligned))
+        logits = self.segmentation_decoder(f_s)[..., :height, :width] if segment else None
         return Output(
             fused=fused[..., :height, :width],
-            logits=logits[..., :height, :width],
+            logits=logits,
             reconstructed=reconstructed,
             segmentation=f_s[: len(aligned)],
             aligned=aligned,
@@ -330,7 +392,8 @@ class SegFANet(nn.Module):
                 ffm: Any = self.sinets[i].ffm
                 x = ffm(aligned[i], x)
             if i > 0:
-                x = self.up[i - 1](resize(x, (2 * x.shape[-2], 2 * x.shape[-1])))
+                # The 1×1 convolution first: the same result from a quarter of the pixels.
+                x = resize(self.up[i - 1](x), (2 * x.shape[-2], 2 * x.shape[-1]))
         return x
 
 

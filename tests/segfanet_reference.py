@@ -103,7 +103,7 @@ def irm(state, name, f_s):
     """Eq. 3: f^R_i and I_res,i."""
     for layer in (0, 2, 4, 6):
         f_s = relu(conv(state, f"{name}.body.{layer}", f_s))
-    return f_s, sigmoid(conv(state, f"{name}.head", f_s))
+    return f_s, sigmoid(0.01 * conv(state, f"{name}.head", f_s))
 
 
 def cam(state, name, f_f, f_r, side, training):
@@ -128,12 +128,34 @@ def ffm(state, name, f_r, f_d):
     return conv(state, f"{name}.project", np.concatenate([b, f_d], 1))
 
 
+def group_norm(state, name, x):
+    """Zero mean and unit variance of every eight channels, or of all of a narrow layer."""
+    batch, depth, height, width = x.shape
+    grouped = x.reshape(batch, max(1, depth // 8), -1)
+    mean, variance = grouped.mean(2, keepdims=True), grouped.var(2, keepdims=True)
+    x = ((grouped - mean) / np.sqrt(variance + 1e-5)).reshape(batch, depth, height, width)
+    return x * state[f"{name}.weight"][:, None, None] + state[f"{name}.bias"][:, None, None]
+
+
+def normalised_conv(state, name, x):
+    return relu(group_norm(state, f"{name}.1", conv(state, f"{name}.0", x)))
+
+
+def halve(x):
+    """Mean of two by two pixels; an odd last row or column is left out."""
+    x = x[..., : x.shape[-2] // 2 * 2, : x.shape[-1] // 2 * 2]
+    return (x[..., ::2, ::2] + x[..., 1::2, ::2] + x[..., ::2, 1::2] + x[..., 1::2, 1::2]) / 4
+
+
 def segmentation_decoder(state, f_s):
     name = "segmentation_decoder"
-    x = residual(state, f"{name}.bottom", f_s[2])
-    for step, skip in ((0, f_s[1]), (1, f_s[0])):
+    levels = [*f_s[:2], normalised_conv(state, f"{name}.bottom", f_s[2])]
+    for step in range(3):
+        levels.append(normalised_conv(state, f"{name}.down.{step}", halve(levels[-1])))
+    x = levels.pop()
+    for step, skip in enumerate(reversed(levels)):
         joined = np.concatenate([bilinear(x, skip.shape[-2:]), skip], 1)
-        x = relu(conv(state, f"{name}.up.{step}", joined))
+        x = normalised_conv(state, f"{name}.up.{step}", joined)
     return conv(state, f"{name}.head", x)
 
 
@@ -146,12 +168,12 @@ def fusion_decoder(state, deepest, aligned):
         if i > 0:
             doubled = bilinear(x, (2 * x.shape[-2], 2 * x.shape[-1]))
             x = conv(state, f"up.{i - 1}", doubled)
-    return sigmoid(conv(state, "head", x))
+    return sigmoid(0.01 * conv(state, "head", x))
 
 
 def forward(state, config, infrared, visible, training):
     """The whole network on sides that divide by four; a dict with the names of `Output`."""
-    pair = np.concatenate([infrared, visible], 1)
+    pair = 4 * (np.concatenate([infrared, visible], 1) - 0.5)
     f_s, x = [], pair
     for i in range(STAGES):
         x = encoder_stage(state, f"segmentation_encoder.{i}", x, halve=i > 0)

@@ -103,7 +103,8 @@ def test_every_job_of_a_small_configuration_is_forecast(tiny):
     count = sum(parameter.numel() for parameter in method.parameters())
     fusing = jobs["fuse:town:segfanet:0"]
     assert training.cost.parameters == fusing.cost.parameters == count
-    assert training.cost.gflop == pytest.approx(2 * 3 * fusing.cost.gflop, rel=0.1)
+    passes = training.cost.gflop / fusing.cost.gflop
+    assert 2 * 3 < passes < 2 * 3 * 1.2, "the segmentation decoder only runs in training"
     assert training.cost.memory > 4 * 4 * count
     assert jobs["fuse:town:average:0"].cost.gflop is None
     assert all(item.hours > 0 for item in tiny.forecasts)
@@ -148,7 +149,7 @@ def test_processes_share_a_step_and_take_a_gpu_each():
     training = {item.job.name: item for item in two.forecasts}["train:town:segfanet:0"]
     fusing = {item.job.name: item for item in two.forecasts}["fuse:town:segfanet:0"]
     assert training.job.gpus == 2
-    assert training.cost.gflop == pytest.approx(4 * 3 * fusing.cost.gflop, rel=0.1)
+    assert 4 * 3 < training.cost.gflop / fusing.cost.gflop < 4 * 3 * 1.2
     assert two.makespans()[1] == math.inf
     assert 0 < two.makespans()[4] < math.inf
 
