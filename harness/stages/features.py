@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.cli import run
 from harness.device import choose_device, make_deterministic
 from harness.errors import HarnessError, MethodFailure
 from harness.files import atomic_path, read_json
 from harness.inference import load_method
 from harness.methods import find_method
 from harness.provenance import Record
-from harness.stages.common import method_parser, run
+from harness.stages.common import method_parser
 from harness.store import Pairs, TileStore
 from harness.weights import choose_weights
 
@@ -25,7 +26,7 @@ MAPS = ("segmentation", "aligned", "fusion")
 
 
 def main() -> None:
-    """Parse the command line and write the feature maps with their record."""
+    """Write the inner features of a trained network on a few tiles, and their record."""
     parser = method_parser(main.__doc__ or "")
     parser.add_argument("--checkpoint", type=Path, required=True, help="checkpoint.pt")
     parser.add_argument("--examples", type=Path, required=True, help="JSON list of tile indices")
@@ -39,7 +40,7 @@ def main() -> None:
     maps: dict[str, Any] = {}
     try:
         device = choose_device(arguments.device)
-        weights = choose_weights(spec, checkpoint=arguments.checkpoint, file=None, mirrors=[])
+        weights = choose_weights(spec, checkpoint=arguments.checkpoint)
         path = weights.path if weights else None
         method = load_method(spec, device, path, len(store.classes))
         maps = features(method, store.test, tiles, device)

@@ -1,15 +1,15 @@
 """Fail if a method failed, after the report shows where: `--help` lists the arguments."""
 
+from harness.cli import run
 from harness.errors import HarnessError
 from harness.files import write_text
 from harness.provenance import read_record
-from harness.stages.common import run
 from reports.run import Report, read_report
 from reports.stages.common import report_arguments
 
 
 def main() -> None:
-    """Parse the command line; write the count of runs if all of them have values."""
+    """Write the count of runs if all of them have values."""
     outline, output = report_arguments(main.__doc__ or "", "file to write if nothing failed")
     report = read_report(outline)
     failures = report.failures()
