@@ -17,7 +17,7 @@ from harness.contract import check_fused
 from harness.device import thread_limits
 from harness.errors import HarnessError, MethodFailure
 from harness.images import open_image
-from harness.inference import CHUNK, open_stack, write_tiles
+from harness.inference import CHUNK, open_stack, to_tensor, write_tiles
 from harness.methods import MethodSpec
 from harness.placeholders import fill
 from harness.store import Pairs
@@ -197,7 +197,7 @@ def _checked(
         if output.shape != shape:
             raise MethodFailure(f"tile {name}: output has shape {output.shape}, expected {shape}")
     fused, infrared, visible = (
-        torch.from_numpy(images)[:, None].to(torch.float32) / 255
+        to_tensor(images, torch.device("cpu"))
         for images in (np.stack(outputs), pairs.infrared(part), pairs.visible(part))
     )
     values = check_fused(fused, infrared, visible, tiles=names, clamp=False)

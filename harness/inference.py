@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from harness.allocator import keep_freed_memory
 from harness.contract import Method, check_fused
 from harness.device import synchronise
-from harness.errors import HarnessError, MethodFailure
+from harness.errors import blamed
 from harness.files import atomic_path, release_pages
 from harness.methods import MethodSpec
 from harness.progress import progress
@@ -50,18 +50,13 @@ def load_method(
         HarnessError: if the file is damaged.
     """
     keep_freed_memory()
-    try:
-        extra = {"classes": classes} if spec.train and spec.train.get("labels") else {}
-        method = spec.load(**extra)
-        if isinstance(method, torch.nn.Module):
-            if weights is not None:
-                load_weights(method, weights)
+    method: Method = spec.load_for(classes)
+    if isinstance(method, torch.nn.Module):
+        if weights is not None:
+            load_weights(method, weights)
+        with blamed("cannot be loaded"):
             method.to(device).eval()
-    except HarnessError:
-        raise
-    except Exception as error:
-        raise MethodFailure(f"cannot be loaded: {type(error).__name__}: {error}") from error
-    return method  # type: ignore[no-any-return]
+    return method
 
 
 def fuse_pairs(
@@ -81,26 +76,30 @@ def fuse_pairs(
     parts = []
     for start in range(0, len(names), spec.batch):
         part = slice(start, start + spec.batch)
-        sources = [_to_tensor(images[part], device) for images in (infrared, visible)]
+        sources = [to_tensor(images[part], device) for images in (infrared, visible)]
         synchronise(device)
         began = time.perf_counter()
-        fused = _call(method, sources, names[start])
+        fused = call_fuse(method, *sources, what=f"tile {names[start]}")
         synchronise(device)
         timer.calls.append(1000 * (time.perf_counter() - began) / len(sources[0]))
         parts.append(check_fused(fused, *sources, tiles=names[part], clamp=spec.clamp))
     return np.concatenate(parts)
 
 
-def _call(method: Method, sources: list[torch.Tensor], tile: str) -> object:
-    infrared, visible = (source.clone() for source in sources)
-    try:
-        with torch.no_grad():
-            return method.fuse(infrared, visible)
-    except Exception as error:
-        raise MethodFailure(f"tile {tile}: {type(error).__name__}: {error}") from error
+def call_fuse(
+    method: Method, infrared: torch.Tensor, visible: torch.Tensor, *, what: str
+) -> torch.Tensor:
+    """Fuse copies of a batch (B, 1, H, W), without gradients; nothing is checked.
+
+    Raises:
+        MethodFailure: naming `what` is fused, if the method raises.
+    """
+    with blamed(what), torch.no_grad():
+        return method.fuse(infrared.clone(), visible.clone())
 
 
-def _to_tensor(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+def to_tensor(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    """Bring uint8 pictures (B, H, W) to a device as float32 (B, 1, H, W) in [0, 1]."""
     # A copy, because the store's memory map cannot be written to.
     pixels = torch.from_numpy(np.array(images)).to(device)
     return pixels[:, None].to(torch.float32) / 255

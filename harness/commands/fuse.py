@@ -13,7 +13,7 @@ from harness.contract import Method, check_fused
 from harness.device import choose_device, make_deterministic
 from harness.errors import HarnessError, MethodFailure
 from harness.external import fuse_pictures
-from harness.inference import load_method
+from harness.inference import call_fuse, load_method
 from harness.methods import MethodSpec, find_method
 from harness.progress import progress
 from harness.provenance import read_record
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> None:
     spec = find_method(arguments.method, {})
     files = pair_files(arguments.infrared, arguments.visible, arguments.output)
     make_deterministic(0, arguments.threads)
-    device = choose_device("cpu" if spec.device == "cpu" else arguments.device)
+    device = choose_device(spec.device_for(arguments.device))
     try:
         if spec.command:
             _fuse_outside(spec, files, device, arguments.threads)
@@ -139,11 +139,7 @@ def _fuse(
     infrared, visible = (
         torch.from_numpy(image)[None, None].to(device) for image in (pair.infrared, pair.visible)
     )
-    try:
-        with torch.no_grad():
-            fused = method.fuse(infrared.clone(), visible.clone())
-    except Exception as error:
-        raise MethodFailure(f"{pair.name}: {type(error).__name__}: {error}") from error
+    fused = call_fuse(method, infrared, visible, what=pair.name)
     if not raw:
         images = check_fused(fused, infrared, visible, tiles=[pair.name], clamp=spec.clamp)
         checked: Float = images[0]

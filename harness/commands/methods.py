@@ -5,7 +5,6 @@ import argparse
 from harness.cli import Commands, add_command
 from harness.methods import MethodSpec, discover
 from harness.text_table import aligned
-from harness.weights import weight_entries
 
 
 def add_parser(commands: Commands) -> None:
@@ -20,7 +19,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _row(spec: MethodSpec) -> tuple[str, str, str, str, str]:
-    names = list(weight_entries(spec))
+    names = list(spec.weight_files)
     if spec.train is not None:
         names.append("train")
     options = " ".join(f"{key}={value}" for key, value in spec.options.items())

@@ -1,7 +1,7 @@
 """What a data set adapter hands to the tiler: scenes that can be read by windows."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -65,4 +65,3 @@ class Dataset:
     palette: tuple[tuple[int, int, int], ...] = ()
     sources: tuple[dict[str, Any], ...] = ()
     notes: str = ""
-    extra: dict[str, Any] = field(default_factory=dict)

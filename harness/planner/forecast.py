@@ -122,7 +122,7 @@ def _kind(job: Job, tiles: Tiles) -> str:
     spec = job.spec
     method: list[Any] = []
     if spec is not None and job.stage in ("train", "fuse"):
-        labels = tiles.classes if (spec.train or {}).get("labels") else 0
+        labels = tiles.classes if spec.needs_labels else 0
         method = [spec.name, dict(spec.options), labels]
         if job.stage == "train":
             method += [dict(spec.train or {}), tiles.train > 0]

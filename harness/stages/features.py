@@ -13,9 +13,9 @@ from torch import Tensor
 
 from harness.cli import run
 from harness.device import choose_device, make_deterministic
-from harness.errors import HarnessError, MethodFailure
+from harness.errors import HarnessError, blamed
 from harness.files import atomic_path, read_json
-from harness.inference import load_method
+from harness.inference import load_method, to_tensor
 from harness.methods import find_method
 from harness.provenance import Record
 from harness.stages.common import method_parser
@@ -39,7 +39,7 @@ def main() -> None:
     make_deterministic(arguments.seed, arguments.threads)
     maps: dict[str, Any] = {}
     try:
-        device = choose_device(arguments.device)
+        device = choose_device(spec.device_for(arguments.device))
         weights = choose_weights(spec, checkpoint=arguments.checkpoint)
         path = weights.path if weights else None
         method = load_method(spec, device, path, len(store.classes))
@@ -76,19 +76,13 @@ def features(
     found: dict[str, list[Tensor]] = {}
     for index in tiles:
         part = slice(index, index + 1)
-        sources = [
-            torch.from_numpy(images[:, None].astype(np.float32) / 255).to(device)
-            for images in (pairs.infrared(part), pairs.visible(part))
-        ]
-        try:
-            with torch.no_grad():
-                output = method(*sources)
+        sources = [to_tensor(images(part), device) for images in (pairs.infrared, pairs.visible)]
+        with blamed("gives no features"), torch.no_grad():
+            output = method(*sources)
             for name in MAPS:
                 found.setdefault(name, []).append(getattr(output, name)[0].abs().mean(1)[0])
             for weights in output.attention[:1]:
                 found.setdefault("attention", []).append(_received(weights[0]))
-        except Exception as error:
-            raise MethodFailure(f"gives no features: {type(error).__name__}: {error}") from error
     return {name: torch.stack(maps).float().cpu().numpy() for name, maps in found.items()}
 
 
