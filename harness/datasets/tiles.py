@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from harness.datasets.base import IGNORE, Dataset, Scene
 from harness.datasets.options import parse_options
+from harness.datasets.splits import check_split
 from harness.errors import HarnessError
-from harness.images import open_image
+from harness.images import files_by_name, open_image
 from harness.labels import Coding
 
 Bytes = NDArray[np.uint8]
-SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,10 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     """
     parsed = check_options(options)
     root = Path(parsed.root)
-    rgb = _files(root / "rgb")
-    others = {name: _files(root / name) for name in ("ir", *(["seg"] if parsed.classes else []))}
+    rgb = files_by_name(root / "rgb")
+    others = {
+        name: files_by_name(root / name) for name in ("ir", *(["seg"] if parsed.classes else []))
+    }
     _check_partners(rgb, others)
     train, test = _split(parsed, list(rgb))
     scenes = tuple(
@@ -108,24 +110,6 @@ def _grays(parsed: Options) -> list[tuple[int, int, int]]:
     return [(value, value, value) for value in steps[: len(parsed.classes)]]
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir(), key=lambda path: _natural(path.stem)):
-        if path.suffix.lower() not in SUFFIXES:
-            continue
-        if path.stem in files:
-            raise HarnessError(f"{path}: {files[path.stem].name} has the same name; keep one")
-        files[path.stem] = path
-    if not files:
-        raise HarnessError(f"{folder}: no pictures ({', '.join(SUFFIXES)})")
-    return files
-
-
-def _natural(name: str) -> tuple[int, int, str]:
-    # 2 before 10: published sets number their pictures without leading zeros.
-    return (0, int(name), "") if name.isdecimal() else (1, 0, name)
-
-
 def _check_partners(rgb: dict[str, Path], others: dict[str, dict[str, Path]]) -> None:
     for key, files in others.items():
         for name in rgb.keys() ^ files.keys():
@@ -138,15 +122,7 @@ def _split(parsed: Options, names: list[str]) -> tuple[list[str], list[str]]:
     train = [name for name in names if name not in test]
     if parsed.train is not None:
         train = list(parsed.train)
-    for key, chosen in (("train", train), ("test", test)):
-        unknown = sorted(set(chosen) - set(names))
-        if unknown:
-            raise HarnessError(f"tiles: `{key}` names {unknown}, not found in {parsed.root}/rgb")
-    both = sorted(set(train) & set(test))
-    if both:
-        raise HarnessError(f"tiles: {both} stand in `train` and in `test`")
-    if not test:
-        raise HarnessError("tiles: `test` is empty; name at least one picture")
+    check_split("tiles", names, train, test, Path(parsed.root, "rgb"))
     return train, test
 
 
