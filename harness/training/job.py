@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class Job:
     tiles: Path
     output: Path
 
-    @property
+    @cached_property
     def spec(self) -> MethodSpec:
         """The method with the job's options."""
         return find_method(self.config["method"], self.config["options"])
