@@ -29,11 +29,14 @@ class Row:
     stretch: str = "none"
 
     @property
+    def raw(self) -> bool:
+        """Whether the method's output is measured as it is."""
+        return self.stretch == "none"
+
+    @property
     def name(self) -> str:
         """Name in paths and tables' data."""
-        return (
-            self.method if self.stretch == "none" else f"{self.method}{STRETCH_MARK}{self.stretch}"
-        )
+        return self.method if self.raw else f"{self.method}{STRETCH_MARK}{self.stretch}"
 
     @staticmethod
     def parse(name: str) -> "Row":

@@ -269,8 +269,7 @@ def _list(options: argparse.Namespace) -> None:
     for heading, metrics in (("metrics", METRICS), ("variants, for audits", VARIANTS)):
         print(f"{heading}:")
         for metric in metrics.values():
-            arrow = "↑" if metric.larger_is_better else "↓"
-            print(f"  {metric.name:<10} {arrow} {metric.title}")
+            print(f"  {metric.name:<10} {metric.arrow} {metric.title}")
     print("dialects:")
     for dialect in DIALECTS.values():
         print(f"  {dialect.name:<13}{dialect.title}")

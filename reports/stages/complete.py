@@ -31,10 +31,10 @@ def _forget(report: Report) -> None:
     The records with the reasons stay.
     """
     for dataset in report.outline.datasets:
-        failed = {(run.row, run.seed) for run in report.runs[dataset.name] if run.failure}
-        for row, seed, folder in report.outline.runs(dataset):
-            if (row, seed) not in failed:
+        for one in report.runs[dataset.name]:
+            if not one.failure:
                 continue
+            folder = report.outline.folder(dataset, one.row, one.seed)
             (folder / "scores.csv").unlink()
             (folder / "fused.npy").unlink()
             training = folder / "training.json"
