@@ -50,7 +50,9 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         problem = "the disk is full while unpacking" if full else "damaged or not readable"
         raise HarnessError(f"{path}: {problem}: {error}") from error
     except BROKEN as error:
-        raise HarnessError(f"{path}: damaged or not a plain zip archive: {error!r}") from error
+        raise HarnessError(
+            f"{path}: damaged or not a plain zip archive: {error!r}; replace it"
+        ) from error
 
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:

@@ -120,7 +120,9 @@ class Benchmark:
     def _check_mirrors(self) -> None:
         for folder in self.mirrors:
             if not Path(folder).is_dir():
-                raise HarnessError(f"config: mirror: the folder {folder} does not exist")
+                raise HarnessError(
+                    f"config: mirror: the folder {folder} does not exist; make it, or leave it out"
+                )
 
     def _check_dataset(self, name: str) -> None:
         try:

@@ -78,7 +78,9 @@ class TileStore:
             with path.open(encoding="utf-8", newline="") as stream:
                 return [_tile_row(line) for line in csv.DictReader(stream)]
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-            raise HarnessError(f"{path}: not a manifest of tiles: {error!r}") from error
+            raise HarnessError(
+                f"{path}: not a manifest of tiles: {error!r}; prepare again"
+            ) from error
 
     @property
     def classes(self) -> list[str]:
@@ -168,7 +170,9 @@ def read_fused(path: Path, record: Mapping[str, Any]) -> NDArray[np.uint8]:
     check_artefact(record, path)
     stack = map_array(path)
     if stack.dtype != np.uint8 or stack.ndim != 3:
-        raise HarnessError(f"{path}: {stack.dtype} {stack.shape}, expected uint8 (N, H, W)")
+        raise HarnessError(
+            f"{path}: {stack.dtype} {stack.shape}, expected uint8 (N, H, W); delete it and rerun"
+        )
     return stack
 
 

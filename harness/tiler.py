@@ -68,7 +68,9 @@ def tile_shape(scenes: tuple[Extent, ...], tiling: Tiling) -> tuple[int, int]:
     names = Counter(scene.name for scene in scenes)
     for scene in scenes:
         if names[scene.name] > 1:
-            raise HarnessError(f"scene {scene.name}: {names[scene.name]} scenes have this name")
+            raise HarnessError(
+                f"scene {scene.name}: {names[scene.name]} scenes have this name; rename"
+            )
         if min(scene.height, scene.width) < MIN_SIDE:
             size = f"{scene.height}×{scene.width}"
             raise HarnessError(

@@ -5,6 +5,8 @@ from argparse import ArgumentTypeError
 import pytest
 
 from harness.cli import assignment, json_object, positive
+from harness.device import choose_device
+from harness.errors import HarnessError
 
 
 @pytest.mark.parametrize(
@@ -29,3 +31,9 @@ def test_good_arguments_are_parsed():
     assert positive("3") == 3
     assert assignment("pool=[4, 4]") == ("pool", [4, 4])
     assert json_object('{"a": 1}') == {"a": 1}
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cpu:1", ""])
+def test_unknown_devices_are_named(name):
+    with pytest.raises(HarnessError, match=r"device is .*; use `auto`, `cpu`"):
+        choose_device(name)

@@ -120,7 +120,7 @@ def _as_trained(spec: MethodSpec, checkpoint: Path | None) -> tuple[dict[str, An
     record = read_record(path)
     trained = record["config"]["method"]
     if trained != spec.name:
-        raise HarnessError(f"{checkpoint}: holds {trained}, not {spec.name}")
+        raise HarnessError(f"{checkpoint}: holds {trained}, not {spec.name}; fuse with that")
     return record["config"]["options"], record["details"].get("classes", 0)
 
 

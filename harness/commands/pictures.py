@@ -108,7 +108,7 @@ def _array(path: Path) -> Float:
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
         raise HarnessError(f"{path}: {values.dtype} {values.shape}, expected float (H, W)")
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
-        raise HarnessError(f"{path}: values leave [0, 1] or are not finite")
+        raise HarnessError(f"{path}: values leave [0, 1] or are not finite; scale them")
     array: Float = values.astype(np.float32)
     return array
 

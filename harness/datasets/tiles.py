@@ -69,7 +69,10 @@ def check_options(options: Mapping[str, Any]) -> Options:
     if labels:
         _coding(parsed)
         if not (root / "seg").is_dir():
-            raise HarnessError(f"tiles: classes are given, but {root / 'seg'} does not exist")
+            raise HarnessError(
+                f"tiles: classes are given, but {root / 'seg'} does not exist; put the labels "
+                "there, or leave `classes` out"
+            )
     if len(parsed.rgb_bands) != 3:
         raise HarnessError(f"tiles: rgb_bands is {parsed.rgb_bands}, expected three band numbers")
     return parsed
@@ -112,9 +115,11 @@ def _grays(parsed: Options) -> list[tuple[int, int, int]]:
 
 def _check_partners(rgb: dict[str, Path], others: dict[str, dict[str, Path]]) -> None:
     for key, files in others.items():
-        for name in rgb.keys() ^ files.keys():
+        for name in sorted(rgb.keys() ^ files.keys()):
             here, missing = (rgb[name], key) if name in rgb else (files[name], "rgb")
-            raise HarnessError(f"{here}: has no partner in {here.parent.parent / missing}")
+            raise HarnessError(
+                f"{here}: has no partner in {here.parent.parent / missing}; add it, or remove this"
+            )
 
 
 def _split(parsed: Options, names: list[str]) -> tuple[list[str], list[str]]:
@@ -131,7 +136,9 @@ def _scene(parsed: Options, name: str, split: str, rgb: Path, others: dict[str, 
     for path in others.values():
         if _size(path) != (width, height):
             other = "×".join(map(str, reversed(_size(path))))
-            raise HarnessError(f"{path}: {other} pixels, but {rgb} has {height}×{width}")
+            raise HarnessError(
+                f"{path}: {other} pixels, but {rgb} has {height}×{width}; cut both to one"
+            )
 
     picture = _Picture(parsed, rgb, others["ir"], others.get("seg"))
     return Scene(name, split, height, width, picture.read, picture.close)
@@ -191,7 +198,9 @@ def _pick(bands: Bytes, wanted: tuple[int, ...], path: Path) -> Bytes:
     if len(bands) == 1:
         return np.repeat(bands, len(wanted), axis=0)
     if max(wanted) >= len(bands):
-        raise HarnessError(f"{path}: band {max(wanted)} asked for, but it has {len(bands)} bands")
+        raise HarnessError(
+            f"{path}: band {max(wanted)} is asked for, it has {len(bands)} bands; they count from 0"
+        )
     return bands[list(wanted)]
 
 
@@ -200,7 +209,7 @@ def _labels(parsed: Options, path: Path) -> Bytes:
     coding = _coding(parsed)
     bands = _pixels(path, palette=coding.channels == 3)
     if coding.channels == 3 and len(bands) < 3:
-        raise HarnessError(f"{path}: gray labels, but the options give a colour palette")
+        raise HarnessError(f"{path}: gray labels, but the options give colours; give `codes`")
     return coding.decode(bands, str(path))
 
 

@@ -28,13 +28,7 @@ def main() -> None:
     parser.add_argument("--dataset", required=True, help="goes into the table")
     parser.add_argument("--method", required=True, help="goes into the table")
     parser.add_argument("--seed", type=int, required=True, help="goes into the table")
-    parser.add_argument(
-        "--metrics",
-        nargs="+",
-        default=list(PAPER),
-        metavar="NAME",
-        help=f"as `python -m metrics list` prints them; default {' '.join(PAPER)}",
-    )
+    parser.add_argument("--metrics", nargs="+", default=list(PAPER), help="default the paper's")
     add_threads(parser)
     parser.add_argument("--output", type=Path, required=True, help="scores.csv to write")
     arguments = parser.parse_args()
@@ -56,7 +50,9 @@ def _measure(arguments: Any, fused: NDArray[np.uint8], *, failed: bool) -> pd.Da
     pairs = store.test
     expected = (len(names), *pairs.tiles.shape[2:])
     if fused.shape != expected:
-        raise HarnessError(f"{arguments.fused}: shape {fused.shape}, expected {expected}")
+        raise HarnessError(
+            f"{arguments.fused}: shape {fused.shape}, expected {expected}; delete it and rerun"
+        )
     parts = []
     for start in progress(range(0, len(names), CHUNK), "measuring"):
         part = slice(start, start + CHUNK)

@@ -149,7 +149,7 @@ def _train_here(job: Job, device: torch.device, beat: Beat) -> dict[str, Any]:
 def _start(job: Job, store: TileStore, device: torch.device) -> Training:
     spec, recipe = job.spec, job.recipe
     if spec.train is None:
-        raise MethodFailure("has no training recipe in method.yaml")
+        raise MethodFailure("has no training recipe; add a `train` section to its method.yaml")
     if spec.needs_labels and not store.classes:
         raise MethodFailure(f"needs labels to train, and {store.meta['title']} has none")
     method = spec.load_for(len(store.classes))
