@@ -92,14 +92,22 @@ def add_mirrors(parser: argparse.ArgumentParser, content: str) -> None:
 
 
 def positive(text: str) -> int:
-    """Parse a whole number from 1."""
+    """Parse a whole number from 1.
+
+    Raises:
+        ArgumentTypeError: for anything else, as argparse wants it.
+    """
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
     return int(text)
 
 
 def assignment(text: str) -> tuple[str, Any]:
-    """Parse `KEY=VALUE`, the value as YAML reads it."""
+    """Parse `KEY=VALUE`, the value as YAML reads it.
+
+    Raises:
+        ArgumentTypeError: for anything else, as argparse wants it.
+    """
     key, equals, value = text.partition("=")
     if not (key and equals):
         raise argparse.ArgumentTypeError(f"expected KEY=VALUE, got {text!r}")
@@ -110,7 +118,11 @@ def assignment(text: str) -> tuple[str, Any]:
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """Parse an argument that holds a JSON object."""
+    """Parse an argument that holds a JSON object.
+
+    Raises:
+        ArgumentTypeError: for anything else, as argparse wants it.
+    """
     try:
         value = json.loads(text)
     except ValueError as error:

@@ -46,7 +46,15 @@ def write_external_stack(
 ) -> None:
     """Run the command once over all test tiles and write the (N, H, W) uint8 stack.
 
-    `beat` is called whenever the command has written further pictures.
+    Args:
+        path: the stack.
+        spec: a method with a command.
+        stretch: of the output, one of `STRETCHES`.
+        pairs: the test tiles.
+        names: of the tiles, for messages.
+        device: handed to the command.
+        threads: bound of its threads.
+        beat: called whenever the command has written further pictures.
 
     Raises:
         MethodFailure: if the command fails or an output breaks the contract.
@@ -125,7 +133,12 @@ def run_command(
 ) -> None:
     """Run a method's command with its placeholders filled; arguments never pass a shell.
 
-    `beat` is called whenever further files have appeared in the output folder.
+    Args:
+        spec: a method with a command.
+        folders: infrared, visible and output, as `exchange` gives them.
+        device: that the command may ask for.
+        threads: bound of its threads.
+        beat: called whenever further files have appeared in the output folder.
 
     Raises:
         MethodFailure: with the end of what the command printed, if it fails.

@@ -45,6 +45,12 @@ def load_method(
 ) -> Method:
     """Construct a method for inference, with the weights of a file if it has any.
 
+    Args:
+        spec: the method.
+        device: where it shall run.
+        weights: file to load; None leaves a network as its class made it.
+        classes: of the data set, 0 if it has no labels.
+
     Raises:
         MethodFailure: if the folder's code raises or the weights do not fit.
         HarnessError: if the file is damaged.
@@ -69,6 +75,15 @@ def fuse_pairs(
     timer: Timer,
 ) -> NDArray[np.float32]:
     """Fuse (n, H, W) uint8 pairs into (n, H, W) float32 in [0, 1], `spec.batch` at a time.
+
+    Args:
+        spec: the method's declaration.
+        method: the method, on the device.
+        infrared: (n, H, W) uint8.
+        visible: (n, H, W) uint8 luma.
+        names: of the pairs, for messages.
+        device: where the method is.
+        timer: gets the milliseconds of every call.
 
     Raises:
         MethodFailure: naming the tile, if the method raises or breaks the contract.
@@ -117,7 +132,22 @@ def write_fused_stack(
 ) -> Timer:
     """Fuse a whole split and write the (N, H, W) uint8 stack that is measured.
 
-    `beat` is called after every few tiles.
+    Args:
+        path: the stack.
+        spec: the method's declaration.
+        method: the method, on the device.
+        stretch: of the output, one of `STRETCHES`.
+        pairs: the tiles.
+        names: of the tiles, for messages.
+        device: where the method is.
+        beat: called after every few tiles.
+
+    Returns:
+        The time of every call.
+
+    Raises:
+        MethodFailure: naming the tile, if the method raises or breaks the contract.
+        StorageError: if the disk is full or cannot be written to.
     """
     timer = Timer()
     with open_stack(path, pairs) as stack:

@@ -96,7 +96,11 @@ class TileStore:
         return [row.tile for row in self.rows(split)]
 
     def tiles(self, split: str) -> NDArray[np.uint8]:
-        """Memory-map one split: (N, 5, H, W) uint8, R, G, B, infrared, label."""
+        """Memory-map one split: (N, 5, H, W) uint8, R, G, B, infrared, label.
+
+        Raises:
+            HarnessError: naming the file, if it is damaged or not what the manifest lists.
+        """
         path = self._checked(f"{split}.npy")
         array = map_array(path)
         expected = len(self.rows(split))

@@ -122,6 +122,12 @@ def official_file(
 ) -> Path:
     """Return the authors' file, from the cache, a mirror, or its address.
 
+    Args:
+        spec: the method.
+        entry: one of its `weight_files`.
+        mirrors: folders that may hold the file under any name.
+        cache: of downloads.
+
     Raises:
         HarnessError: naming the file, its address and where to put it, if it cannot be had or
             has another content than stated.

@@ -62,7 +62,11 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Fuse everything that the arguments name."""
+    """Fuse everything that the arguments name.
+
+    Raises:
+        HarnessError: naming the file or method, if it cannot be had, read, fused or written.
+    """
     spec = find_method(arguments.method, {})
     files = pair_files(arguments.infrared, arguments.visible, arguments.output)
     make_deterministic(0, arguments.threads)

@@ -65,7 +65,11 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the folder and say what comes next."""
+    """Write the folder and say what comes next.
+
+    Raises:
+        HarnessError: if a method has that name, or the name cannot be one.
+    """
     if arguments.name in discover():
         raise HarnessError(
             f"{arguments.name!r} is taken; `python -m harness methods` lists the names"

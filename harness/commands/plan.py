@@ -52,7 +52,11 @@ def add_parser(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measure and print the plan."""
+    """Measure and print the plan.
+
+    Raises:
+        HarnessError: if the configuration cannot be read or cannot work.
+    """
     config = read_yaml(arguments.configfile)
     if not isinstance(config, dict):
         raise HarnessError(f"{arguments.configfile}: not a configuration; see config/README.md")

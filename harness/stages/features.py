@@ -65,6 +65,12 @@ def features(
 ) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
     """Maps of the first stage, one a tile.
 
+    Args:
+        method: whose call gives the features.
+        pairs: the test tiles.
+        tiles: indices of those wanted.
+        device: where the method is.
+
     Returns:
         `segmentation`, `aligned`, `fusion`: (T, h, w) mean absolute activation over channels;
         `attention`: (T, p, p) mean weight that a position receives from all queries, and
