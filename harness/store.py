@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.colour import luma
+from harness.datasets.base import BANDS, INFRARED
 from harness.errors import HarnessError
 from harness.files import read_json, write_text
 from harness.provenance import check_artefact, read_record
 
-SPLITS = ("train", "test")
 RECORD = "prepare.json"
 """Record of the stage that made a store; where it lies beside one, every file is checked."""
-INFRARED, LABEL = 3, 4
 
 
 @dataclass(frozen=True)
@@ -105,10 +104,11 @@ class TileStore:
         array = map_array(path)
         expected = len(self.rows(split))
         tiles: NDArray[np.uint8] = array
-        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[:2] != (expected, 5):
+        form = (expected, len(BANDS))
+        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[:2] != form:
             raise HarnessError(
                 f"{path}: {array.dtype} {array.shape}, but the manifest lists {expected} tiles "
-                "of 5 uint8 bands; delete the store and prepare again"
+                f"of {len(BANDS)} uint8 bands; delete the store and prepare again"
             )
         return tiles
 

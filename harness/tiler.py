@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.base import BANDS, IGNORE, Dataset, Extent, Layout, Scene
+from harness.datasets.base import BANDS, IGNORE, SPLITS, Dataset, Extent, Layout, Scene
 from harness.errors import HarnessError
 from harness.files import atomic_path, write_json
 from harness.progress import progress
-from harness.store import SPLITS, TileRow, write_manifest
+from harness.store import TileRow, write_manifest
 from harness.tally import Tally
 from harness.tilefile import TileFile
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from harness.benchmark import Benchmark, Row
 from harness.datasets import layout_of
+from harness.datasets.base import SPLITS
 from harness.methods import MethodSpec
-from harness.store import SPLITS
 from harness.tiler import Tiling, plan, tile_shape
 from harness.training.recipe import Recipe
 

@@ -16,14 +16,14 @@ from torch.utils.flop_counter import FlopCounterMode
 import metrics
 from harness.contract import Batch
 from harness.cost import gflops, parameters
-from harness.datasets.base import BANDS, Dataset, Scene
+from harness.datasets.base import BANDS, INFRARED, LABEL, Dataset, Scene
 from harness.device import synchronise
 from harness.errors import HarnessError, MethodFailure
 from harness.external import fuse_pictures
 from harness.inference import load_method
 from harness.methods import MethodSpec
 from harness.planner.jobs import Tiles
-from harness.store import INFRARED, LABEL, Pairs
+from harness.store import Pairs
 from harness.tiler import Tiling, write_store
 from harness.training.batches import to_batch
 from harness.training.engine import Training
