@@ -2,13 +2,13 @@
 
 import argparse
 
+from harness.cli import run
 from harness.commands import fuse, methods, new_baseline, plan
-from harness.stages.common import run
 
 
 def main() -> None:
-    """Parse the command line and run one command."""
-    parser = argparse.ArgumentParser(description="Fuse pictures, plan a run, add a method.")
+    """Fuse pictures, plan a run, add a method."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (fuse, methods, new_baseline, plan):
         command.add_parser(commands)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from harness.errors import HarnessError
-from harness.files import FULL
+from harness.files import FULL, check_space
 
 # Every way of packing has errors of its own about broken data.
 BROKEN = (
@@ -50,7 +50,9 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         problem = "the disk is full while unpacking" if full else "damaged or not readable"
         raise HarnessError(f"{path}: {problem}: {error}") from error
     except BROKEN as error:
-        raise HarnessError(f"{path}: damaged or not a plain zip archive: {error!r}") from error
+        raise HarnessError(
+            f"{path}: damaged or not a plain zip archive: {error!r}; replace it"
+        ) from error
 
 
 def _check_members(path: Path, members: list[zipfile.ZipInfo]) -> None:
@@ -115,12 +117,8 @@ def copy_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path)
     """Unpack one member to `target`; never more bytes than it claims.
 
     Raises:
-        HarnessError: if the disk has no room for it.
+        StorageError: if the disk has no room for it.
     """
-    free = shutil.disk_usage(target.parent).free
-    if member.file_size > free:
-        raise HarnessError(
-            f"{target.parent}: {member.filename} needs {member.file_size} bytes, {free} are free"
-        )
+    check_space(target.parent, member.file_size, member.filename)
     with archive.open(member) as packed, target.open("wb") as stream:
         shutil.copyfileobj(packed, stream, 1 << 20)

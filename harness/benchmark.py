@@ -29,11 +29,14 @@ class Row:
     stretch: str = "none"
 
     @property
+    def raw(self) -> bool:
+        """Whether the method's output is measured as it is."""
+        return self.stretch == "none"
+
+    @property
     def name(self) -> str:
         """Name in paths and tables' data."""
-        return (
-            self.method if self.stretch == "none" else f"{self.method}{STRETCH_MARK}{self.stretch}"
-        )
+        return self.method if self.raw else f"{self.method}{STRETCH_MARK}{self.stretch}"
 
     @staticmethod
     def parse(name: str) -> "Row":
@@ -117,7 +120,9 @@ class Benchmark:
     def _check_mirrors(self) -> None:
         for folder in self.mirrors:
             if not Path(folder).is_dir():
-                raise HarnessError(f"config: mirror: the folder {folder} does not exist")
+                raise HarnessError(
+                    f"config: mirror: the folder {folder} does not exist; make it, or leave it out"
+                )
 
     def _check_dataset(self, name: str) -> None:
         try:

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from harness.datasets.base import INFRARED, LABEL, SPLITS
 from harness.files import atomic_path
-from harness.store import INFRARED, LABEL, SPLITS, TileStore
+from harness.store import TileStore
 
 COLUMNS = 8
 """Tiles of one split, evenly spread over its scenes."""

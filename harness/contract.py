@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.errors import MethodFailure as MethodFailure
+from harness.errors import MethodFailure
 
 
 @dataclass(frozen=True)

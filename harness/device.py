@@ -1,6 +1,7 @@
 """Choosing the device, and the settings that make a run repeatable on it."""
 
 import os
+import re
 from contextlib import suppress
 
 import torch
@@ -24,8 +25,10 @@ def choose_device(name: str) -> torch.device:
     for it if need be; `cuda:1` is taken at its word.
 
     Raises:
-        HarnessError: if CUDA is asked for and not there.
+        HarnessError: for another name, or if CUDA is asked for and not there.
     """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise HarnessError(f"device is {name!r}; use `auto`, `cpu`, `cuda` or `cuda:N`")
     if name in ("auto", "cuda"):
         claim_gpu()
     if name == "auto":

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from harness.errors import HarnessError
+from harness.files import check_space, size_text
 from harness.progress import progress
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _attempt(url: str, part: Part, password: str) -> None:
             raise
         raise HarnessError(
             f"{part.path.parent}: the disk is full; free some space and run again, "
-            f"the {_size(part.have)} received are kept"
+            f"the {size_text(part.have)} received are kept"
         ) from error
 
 
@@ -166,7 +166,7 @@ def _receive(url: str, part: Part, answer: "requests.Response") -> None:
     length = int(answer.headers.get("Content-Length", 0))
     total = start + length if length else 0
     part.note(url, total, _validator(answer))
-    _check_space(part.path.parent, length)
+    check_space(part.path.parent, length, _title(part))
     with part.path.open("r+b" if start else "wb") as stream:
         stream.seek(start)
         body = _Body(answer, length, stream)
@@ -219,13 +219,3 @@ class _Body:
 
 def _title(part: Part) -> str:
     return part.path.name.removeprefix(".").removesuffix(".part")
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise HarnessError(f"{folder}: {_size(needed)} are needed, but only {_size(free)} are free")
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.2f} GB" if count >= 1e8 else f"{count / 1e6:.2f} MB"

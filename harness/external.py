@@ -17,7 +17,7 @@ from harness.contract import check_fused
 from harness.device import thread_limits
 from harness.errors import HarnessError, MethodFailure
 from harness.images import open_image
-from harness.inference import CHUNK, open_stack, write_tiles
+from harness.inference import CHUNK, open_stack, to_tensor, write_tiles
 from harness.methods import MethodSpec
 from harness.placeholders import fill
 from harness.store import Pairs
@@ -46,13 +46,21 @@ def write_external_stack(
 ) -> None:
     """Run the command once over all test tiles and write the (N, H, W) uint8 stack.
 
-    `beat` is called whenever the command has written further pictures.
+    Args:
+        path: the stack.
+        spec: a method with a command.
+        stretch: of the output, one of `STRETCHES`.
+        pairs: the test tiles.
+        names: of the tiles, for messages.
+        device: handed to the command.
+        threads: bound of its threads.
+        beat: called whenever the command has written further pictures.
 
     Raises:
         MethodFailure: if the command fails or an output breaks the contract.
     """
     with exchange(spec) as folders:
-        files = [f"{index:06d}.png" for index in range(len(names))]
+        files = _numbered(names)
         for index, file in enumerate(files):
             part = slice(index, index + 1)
             Image.fromarray(pairs.infrared(part)[0]).save(folders["infrared"] / file)
@@ -62,7 +70,7 @@ def write_external_stack(
             for start in range(0, len(names), CHUNK):
                 part = slice(start, start + CHUNK)
                 outputs = [
-                    _read(folders["output"] / file, name)
+                    _read(folders["output"] / file, name, pairs.tiles.shape[2:])
                     for file, name in zip(files[part], names[part], strict=True)
                 ]
                 tiles = _checked(outputs, names[part], pairs, part, stretch)
@@ -93,17 +101,14 @@ def fuse_pictures(
     """
     fused = []
     with exchange(spec) as folders:
-        files = [f"{index:06d}.png" for index in range(len(names))]
+        files = _numbered(names)
         for file, pair in zip(files, sources, strict=True):
             for key, image in zip(("infrared", "visible"), pair, strict=True):
                 Image.fromarray(np.rint(image * 255).astype(np.uint8)).save(folders[key] / file)
         run_command(spec, folders, device, threads)
         for file, pair, name in zip(files, sources, names, strict=True):
-            output = _read(folders["output"] / file, name).astype(np.float32) / np.float32(255)
-            if output.shape != pair[0].shape:
-                raise MethodFailure(
-                    f"{name}: output has shape {output.shape}, expected {pair[0].shape}"
-                )
+            pixels = _read(folders["output"] / file, name, pair[0].shape)
+            output = pixels.astype(np.float32) / np.float32(255)
             tensors = [torch.from_numpy(x)[None, None] for x in (output, *pair)]
             fused.append(check_fused(*tensors, tiles=[name], clamp=False)[0])
     return fused
@@ -128,7 +133,12 @@ def run_command(
 ) -> None:
     """Run a method's command with its placeholders filled; arguments never pass a shell.
 
-    `beat` is called whenever further files have appeared in the output folder.
+    Args:
+        spec: a method with a command.
+        folders: infrared, visible and output, as `exchange` gives them.
+        device: that the command may ask for.
+        threads: bound of its threads.
+        beat: called whenever further files have appeared in the output folder.
 
     Raises:
         MethodFailure: with the end of what the command printed, if it fails.
@@ -181,23 +191,27 @@ def _tail(output: BinaryIO) -> str:
     return output.read().decode("utf-8", "replace").strip("\0 \n")
 
 
-def _read(path: Path, tile: str) -> Bytes:
+def _numbered(names: list[str]) -> list[str]:
+    """File names of so many pictures: tiles may be called what no file can be."""
+    return [f"{index:06d}.png" for index in range(len(names))]
+
+
+def _read(path: Path, tile: str, shape: tuple[int, ...]) -> Bytes:
     try:
         with open_image(path) as image:
-            return np.asarray(image.convert("L"))
+            output = np.asarray(image.convert("L"))
     except HarnessError as error:
         raise MethodFailure(f"tile {tile}: no readable output picture: {error}") from error
+    if output.shape != shape:
+        raise MethodFailure(f"tile {tile}: output has shape {output.shape}, expected {shape}")
+    return output
 
 
 def _checked(
     outputs: list[Bytes], names: list[str], pairs: Pairs, part: slice, stretch: str
 ) -> Bytes:
-    shape = pairs.tiles.shape[2:]
-    for name, output in zip(names, outputs, strict=True):
-        if output.shape != shape:
-            raise MethodFailure(f"tile {name}: output has shape {output.shape}, expected {shape}")
     fused, infrared, visible = (
-        torch.from_numpy(images)[:, None].to(torch.float32) / 255
+        to_tensor(images, torch.device("cpu"))
         for images in (np.stack(outputs), pairs.infrared(part), pairs.visible(part))
     )
     values = check_fused(fused, infrared, visible, tiles=names, clamp=False)

@@ -6,6 +6,7 @@ import json
 import mmap
 import os
 import platform
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,6 +82,28 @@ def _refusal(error: OSError, temporary: Path) -> str:
     if error.errno == errno.EROFS or (error.errno in FORBIDDEN and ours):
         return f"the folder cannot be written to ({error})"
     return ""
+
+
+def check_space(folder: Path, needed: int, what: str) -> None:
+    """Refuse to write `needed` bytes into a folder whose disk has fewer left.
+
+    Raises:
+        StorageError: naming the folder, `what` has no room there, and both sizes.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise StorageError(
+            f"{folder}: no room for {what}: {size_text(needed)} are needed, only "
+            f"{size_text(free)} are free; free some space and run again"
+        )
+
+
+def size_text(count: int) -> str:
+    """Word a number of bytes with three digits."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.3g} {name}"
+    return f"{count} bytes"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -30,7 +30,7 @@ def fuse(spec: MethodSpec, store: TileStore, arguments: Any, beat: Beat) -> dict
         HarnessError: if the device is not there or the disk refuses the stack.
     """
     make_deterministic(arguments.seed, arguments.threads)
-    device = choose_device("cpu" if spec.device == "cpu" else arguments.device)
+    device = choose_device(spec.device_for(arguments.device))
     try:
         return {"device": str(device), **_fuse(spec, store, device, arguments, beat)}
     except StorageError:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.datasets.splits import choose_split
 from harness.errors import HarnessError
 from harness.raster import Header, Member, files_below, members_of, read_header
 from harness.sources import Source, fetch, locate, record_of
@@ -14,28 +15,36 @@ SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class PlaceOptions:
+class FetchedOptions:
     """Options that every fetched data set has.
 
     `root` holds unpacked pictures or archives; `cache` is for downloads and scratch files;
-    `mirrors` are further folders that may hold archives.
+    `mirrors` are further folders that may hold archives. `train` and `test` name scenes in
+    the place of the data set's own split.
     """
 
     root: str | None = None
     cache: str = "resources"
     mirrors: tuple[str, ...] = ()
+    train: tuple[str, ...] | None = None
+    test: tuple[str, ...] | None = None
 
-    def check(self, adapter: str) -> None:
-        """Refuse a root that is no folder.
+    def check(self, dataset: str) -> None:
+        """Refuse a root that is no folder, and scenes that are no split.
 
         Raises:
-            HarnessError: naming the adapter and the folder.
+            HarnessError: naming the data set and the folder or scenes.
         """
         if self.root is not None and not Path(self.root).is_dir():
             raise HarnessError(
-                f"{adapter}: the folder {self.root} given as `root` does not exist; "
+                f"{dataset}: the folder {self.root} given as `root` does not exist; "
                 "leave `root` out to have the data fetched"
             )
+        self.split(dataset)
+
+    def split(self, dataset: str) -> list[tuple[str, str]]:
+        """Return (scene, split) pairs, training first."""
+        return choose_split(dataset, self.train, self.test)
 
     def loose(self) -> Iterable[Member]:
         """Yield the unpacked pictures below `root`."""
@@ -59,7 +68,7 @@ def gather(
     names: Sequence[str],
     loose: Mapping[str, Member],
     archives: Sequence[Source],
-    places: PlaceOptions,
+    places: FetchedOptions,
 ) -> Holding:
     """Find every named file: unpacked, else in an archive at hand, else in a fetched one.
 

@@ -1,4 +1,4 @@
-"""Opening pictures that strangers made."""
+"""Finding and opening pictures that strangers made."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +7,32 @@ from pathlib import Path
 from PIL import Image
 
 from harness.errors import HarnessError
+
+SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+"""Of the pictures that a folder is searched for."""
+
+
+def files_by_name(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str, Path]:
+    """Return a folder's pictures by name without suffix: numbers first, in their order.
+
+    Raises:
+        HarnessError: naming folder or file, if there are none or two have one name.
+    """
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir(), key=lambda path: _natural(path.stem)):
+        if path.suffix.lower() not in suffixes:
+            continue
+        if path.stem in files:
+            raise HarnessError(f"{path}: {files[path.stem].name} has the same name; keep one")
+        files[path.stem] = path
+    if not files:
+        raise HarnessError(f"{folder}: holds no pictures ({', '.join(suffixes)})")
+    return files
+
+
+def _natural(name: str) -> tuple[int, int, str]:
+    # 2 before 10: published sets number their pictures without leading zeros.
+    return (0, int(name), "") if name.isdecimal() else (1, 0, name)
 
 
 @contextmanager

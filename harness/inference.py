@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from harness.allocator import keep_freed_memory
 from harness.contract import Method, check_fused
 from harness.device import synchronise
-from harness.errors import HarnessError, MethodFailure
+from harness.errors import blamed
 from harness.files import atomic_path, release_pages
 from harness.methods import MethodSpec
 from harness.progress import progress
@@ -45,23 +45,24 @@ def load_method(
 ) -> Method:
     """Construct a method for inference, with the weights of a file if it has any.
 
+    Args:
+        spec: the method.
+        device: where it shall run.
+        weights: file to load; None leaves a network as its class made it.
+        classes: of the data set, 0 if it has no labels.
+
     Raises:
         MethodFailure: if the folder's code raises or the weights do not fit.
         HarnessError: if the file is damaged.
     """
     keep_freed_memory()
-    try:
-        extra = {"classes": classes} if spec.train and spec.train.get("labels") else {}
-        method = spec.load(**extra)
-        if isinstance(method, torch.nn.Module):
-            if weights is not None:
-                load_weights(method, weights)
+    method: Method = spec.load_for(classes)
+    if isinstance(method, torch.nn.Module):
+        if weights is not None:
+            load_weights(method, weights)
+        with blamed("cannot be loaded"):
             method.to(device).eval()
-    except HarnessError:
-        raise
-    except Exception as error:
-        raise MethodFailure(f"cannot be loaded: {type(error).__name__}: {error}") from error
-    return method  # type: ignore[no-any-return]
+    return method
 
 
 def fuse_pairs(
@@ -75,32 +76,45 @@ def fuse_pairs(
 ) -> NDArray[np.float32]:
     """Fuse (n, H, W) uint8 pairs into (n, H, W) float32 in [0, 1], `spec.batch` at a time.
 
+    Args:
+        spec: the method's declaration.
+        method: the method, on the device.
+        infrared: (n, H, W) uint8.
+        visible: (n, H, W) uint8 luma.
+        names: of the pairs, for messages.
+        device: where the method is.
+        timer: gets the milliseconds of every call.
+
     Raises:
         MethodFailure: naming the tile, if the method raises or breaks the contract.
     """
     parts = []
     for start in range(0, len(names), spec.batch):
         part = slice(start, start + spec.batch)
-        sources = [_to_tensor(images[part], device) for images in (infrared, visible)]
+        sources = [to_tensor(images[part], device) for images in (infrared, visible)]
         synchronise(device)
         began = time.perf_counter()
-        fused = _call(method, sources, names[start])
+        fused = call_fuse(method, *sources, what=f"tile {names[start]}")
         synchronise(device)
         timer.calls.append(1000 * (time.perf_counter() - began) / len(sources[0]))
         parts.append(check_fused(fused, *sources, tiles=names[part], clamp=spec.clamp))
     return np.concatenate(parts)
 
 
-def _call(method: Method, sources: list[torch.Tensor], tile: str) -> object:
-    infrared, visible = (source.clone() for source in sources)
-    try:
-        with torch.no_grad():
-            return method.fuse(infrared, visible)
-    except Exception as error:
-        raise MethodFailure(f"tile {tile}: {type(error).__name__}: {error}") from error
+def call_fuse(
+    method: Method, infrared: torch.Tensor, visible: torch.Tensor, *, what: str
+) -> torch.Tensor:
+    """Fuse copies of a batch (B, 1, H, W), without gradients; nothing is checked.
+
+    Raises:
+        MethodFailure: naming `what` is fused, if the method raises.
+    """
+    with blamed(what), torch.no_grad():
+        return method.fuse(infrared.clone(), visible.clone())
 
 
-def _to_tensor(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+def to_tensor(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    """Bring uint8 pictures (B, H, W) to a device as float32 (B, 1, H, W) in [0, 1]."""
     # A copy, because the store's memory map cannot be written to.
     pixels = torch.from_numpy(np.array(images)).to(device)
     return pixels[:, None].to(torch.float32) / 255
@@ -118,7 +132,22 @@ def write_fused_stack(
 ) -> Timer:
     """Fuse a whole split and write the (N, H, W) uint8 stack that is measured.
 
-    `beat` is called after every few tiles.
+    Args:
+        path: the stack.
+        spec: the method's declaration.
+        method: the method, on the device.
+        stretch: of the output, one of `STRETCHES`.
+        pairs: the tiles.
+        names: of the tiles, for messages.
+        device: where the method is.
+        beat: called after every few tiles.
+
+    Returns:
+        The time of every call.
+
+    Raises:
+        MethodFailure: naming the tile, if the method raises or breaks the contract.
+        StorageError: if the disk is full or cannot be written to.
     """
     timer = Timer()
     with open_stack(path, pairs) as stack:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, blamed
 from harness.schema import ROOT, check_schema, read_yaml
 
 
@@ -42,6 +42,22 @@ class MethodSpec:
         """Dotted name of the folder, as `import` wants it."""
         return ".".join(self.folder.relative_to(ROOT).parts)
 
+    @property
+    def needs_labels(self) -> bool:
+        """Whether it trains on labels; its class then takes their number as `classes`."""
+        return bool(self.train and self.train.get("labels"))
+
+    @property
+    def weight_files(self) -> dict[str, Mapping[str, Any]]:
+        """The authors' files by name; a single one has the name `official`."""
+        if not self.weights:
+            return {}
+        return {"official": self.weights} if "file" in self.weights else dict(self.weights)
+
+    def device_for(self, wanted: str) -> str:
+        """The device to use where `wanted` is configured: `cpu` if no other is of use."""
+        return "cpu" if self.device == "cpu" else wanted
+
     def code_files(self) -> list[Path]:
         """Every file of the folder that can change the method's output, sorted."""
         kinds = ("*.py", "*.yaml")
@@ -58,6 +74,15 @@ class MethodSpec:
         # It names one of several weight files and is no business of the class.
         options.pop("weights", None)
         return getattr(module, class_name)(**options)
+
+    def load_for(self, classes: int) -> Any:
+        """Construct the method for a data set of so many classes.
+
+        Raises:
+            MethodFailure: if the folder's code raises.
+        """
+        with blamed("cannot be loaded"):
+            return self.load(**({"classes": classes} if self.needs_labels else {}))
 
 
 def method_folders(root: Path = ROOT) -> list[Path]:

@@ -14,7 +14,11 @@ SECONDS_BETWEEN_LINES = 20.0
 def progress(items: Iterable[T], title: str, *, start: int = 0, unit: str = "it") -> Iterator[T]:
     """Yield `items` while showing how far the loop is on standard error.
 
-    `start` counts items that an earlier run already finished.
+    Args:
+        items: what to loop over; one without a length has no total.
+        title: of the bar or lines.
+        start: items that an earlier run already finished.
+        unit: of the items.
     """
     total = start + len(items) if isinstance(items, Sized) else None
     if sys.stderr.isatty():

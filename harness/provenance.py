@@ -19,7 +19,8 @@ from harness.schema import ROOT
 
 SEAL = "record_sha256"
 """Key of a record's own hash, over everything else in it."""
-PACKAGES = ("torch", "numpy", "scipy", "pandas", "scikit-image", "snakemake", "matplotlib")
+VERSIONED = ("torch", "numpy", "scipy", "pandas", "scikit-image", "snakemake", "matplotlib")
+"""Installed packages that numbers depend on."""
 
 
 @dataclass
@@ -87,7 +88,7 @@ def _mebibytes(who: int) -> float:
 def package_versions() -> dict[str, str]:
     """Versions of the installed packages that numbers depend on."""
     versions = {"python": platform.python_version()}
-    for name in PACKAGES:
+    for name in VERSIONED:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

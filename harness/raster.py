@@ -172,7 +172,8 @@ class Raster:
         opened = self._open()
         if max(bands) >= opened.count:
             raise HarnessError(
-                f"{self.member}: band {max(bands)} is asked for, it has {opened.count} bands"
+                f"{self.member}: band {max(bands)} is asked for, it has {opened.count} bands; "
+                "they count from 0"
             )
         try:
             picture: NDArray[Any] = opened.read(

@@ -93,8 +93,9 @@ def weight_sources() -> dict[str, dict[str, Source]]:
     for spec in discover().values():
         if spec.weights is None or spec.kind == "ablation":
             continue
-        files = [spec.weights] if "file" in spec.weights else list(spec.weights.values())
-        found[spec.name] = {item["file"]: weight_source(item, spec.bibtex) for item in files}
+        found[spec.name] = {
+            item["file"]: weight_source(item, spec.bibtex) for item in spec.weight_files.values()
+        }
     return found
 
 

@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.colour import luma
+from harness.datasets.base import BANDS, INFRARED
 from harness.errors import HarnessError
 from harness.files import read_json, write_text
 from harness.provenance import check_artefact, read_record
 
-SPLITS = ("train", "test")
 RECORD = "prepare.json"
 """Record of the stage that made a store; where it lies beside one, every file is checked."""
-INFRARED, LABEL = 3, 4
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,9 @@ class TileStore:
             with path.open(encoding="utf-8", newline="") as stream:
                 return [_tile_row(line) for line in csv.DictReader(stream)]
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-            raise HarnessError(f"{path}: not a manifest of tiles: {error!r}") from error
+            raise HarnessError(
+                f"{path}: not a manifest of tiles: {error!r}; prepare again"
+            ) from error
 
     @property
     def classes(self) -> list[str]:
@@ -94,15 +95,20 @@ class TileStore:
         return [row.tile for row in self.rows(split)]
 
     def tiles(self, split: str) -> NDArray[np.uint8]:
-        """Memory-map one split: (N, 5, H, W) uint8, R, G, B, infrared, label."""
+        """Memory-map one split: (N, 5, H, W) uint8, R, G, B, infrared, label.
+
+        Raises:
+            HarnessError: naming the file, if it is damaged or not what the manifest lists.
+        """
         path = self._checked(f"{split}.npy")
         array = map_array(path)
         expected = len(self.rows(split))
         tiles: NDArray[np.uint8] = array
-        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[:2] != (expected, 5):
+        form = (expected, len(BANDS))
+        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[:2] != form:
             raise HarnessError(
                 f"{path}: {array.dtype} {array.shape}, but the manifest lists {expected} tiles "
-                "of 5 uint8 bands; delete the store and prepare again"
+                f"of {len(BANDS)} uint8 bands; delete the store and prepare again"
             )
         return tiles
 
@@ -168,7 +174,9 @@ def read_fused(path: Path, record: Mapping[str, Any]) -> NDArray[np.uint8]:
     check_artefact(record, path)
     stack = map_array(path)
     if stack.dtype != np.uint8 or stack.ndim != 3:
-        raise HarnessError(f"{path}: {stack.dtype} {stack.shape}, expected uint8 (N, H, W)")
+        raise HarnessError(
+            f"{path}: {stack.dtype} {stack.shape}, expected uint8 (N, H, W); delete it and rerun"
+        )
     return stack
 
 

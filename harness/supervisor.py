@@ -137,7 +137,12 @@ class _Watch:
         sys.stderr.flush()
 
     def result(self, status: int) -> dict[str, Any]:
-        """Give what the child reported, or raise what became of it."""
+        """Give what the child reported.
+
+        Raises:
+            MethodFailure: with what became of it instead.
+            HarnessError: as the child raised it.
+        """
         if self.hangs:
             raise MethodFailure(
                 f"hangs: nothing finished in {self.patience:g} s; if it is only slow, "

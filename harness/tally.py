@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.base import BANDS, IGNORE
+from harness.datasets.base import BANDS, IGNORE, LABEL
 from harness.errors import HarnessError
 
 
@@ -31,7 +31,7 @@ class Tally:
         Raises:
             HarnessError: naming `place` and the strange labels.
         """
-        labels = tile[4]
+        labels = tile[LABEL]
         counts = tuple(int(np.count_nonzero(labels == index)) for index in range(classes))
         if sum(counts) + np.count_nonzero(labels == IGNORE) != labels.size:
             strange = np.setdiff1d(labels, [*range(classes), IGNORE]).tolist()

@@ -1,14 +1,13 @@
 """An `.npy` file of tiles that several threads fill at the places they are told."""
 
 import os
-import shutil
 from math import prod
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.errors import StorageError
+from harness.files import check_space
 
 
 class TileFile:
@@ -27,9 +26,8 @@ class TileFile:
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
         self.path, self.shape = path, shape
-        size, free = prod(shape), shutil.disk_usage(path.parent).free
-        if size > free:
-            raise StorageError(f"{path.parent}: the tiles need {size} bytes, only {free} are free")
+        size = prod(shape)
+        check_space(path.parent, size, "the tiles")
         self._stream = path.open("wb")
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._stream, header)

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.base import BANDS, IGNORE, Dataset, Extent, Layout, Scene
+from harness.datasets.base import BANDS, IGNORE, SPLITS, Dataset, Extent, Layout, Scene
 from harness.errors import HarnessError
 from harness.files import atomic_path, write_json
 from harness.progress import progress
-from harness.store import SPLITS, TileRow, write_manifest
+from harness.store import TileRow, write_manifest
 from harness.tally import Tally
 from harness.tilefile import TileFile
 
@@ -68,7 +68,9 @@ def tile_shape(scenes: tuple[Extent, ...], tiling: Tiling) -> tuple[int, int]:
     names = Counter(scene.name for scene in scenes)
     for scene in scenes:
         if names[scene.name] > 1:
-            raise HarnessError(f"scene {scene.name}: {names[scene.name]} scenes have this name")
+            raise HarnessError(
+                f"scene {scene.name}: {names[scene.name]} scenes have this name; rename"
+            )
         if min(scene.height, scene.width) < MIN_SIDE:
             size = f"{scene.height}×{scene.width}"
             raise HarnessError(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.errors import HarnessError, MethodFailure
+from harness.errors import HarnessError, MethodFailure, blamed
 from harness.files import sha256
 from harness.methods import MethodSpec
 from harness.provenance import check_artefact, read_record
@@ -96,17 +96,10 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
     if not file.is_file():
         raise HarnessError(f"{file}: no such weight file")
     digest = sha256(file)
-    known = {entry["sha256"]: entry for entry in weight_entries(spec).values()}
+    known = {entry["sha256"]: entry for entry in spec.weight_files.values()}
     if digest in known:
         return Weights("official", file, digest, known[digest]["licence"])
     return Weights("user", file, digest)
-
-
-def weight_entries(spec: MethodSpec) -> dict[str, Mapping[str, Any]]:
-    """The authors' files of a method by name; a single one has the name `official`."""
-    if not spec.weights:
-        return {}
-    return {"official": spec.weights} if "file" in spec.weights else dict(spec.weights)
 
 
 def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
@@ -115,7 +108,7 @@ def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
     Raises:
         HarnessError: listing the names, if the option is none of them.
     """
-    entries = weight_entries(spec)
+    entries = spec.weight_files
     if not entries:
         return None
     name = spec.options.get("weights", next(iter(entries)))
@@ -128,6 +121,12 @@ def official_file(
     spec: MethodSpec, entry: Mapping[str, Any], mirrors: Sequence[Path], cache: Path = CACHE
 ) -> Path:
     """Return the authors' file, from the cache, a mirror, or its address.
+
+    Args:
+        spec: the method.
+        entry: one of its `weight_files`.
+        mirrors: folders that may hold the file under any name.
+        cache: of downloads.
 
     Raises:
         HarnessError: naming the file, its address and where to put it, if it cannot be had or
@@ -159,12 +158,10 @@ def load_weights(method: torch.nn.Module, path: Path) -> None:
     """
     state = _arrays(path) if path.suffix == ".npz" else unwrapped(load_checkpoint(path))
     translate = getattr(method, "official_state", None)
-    if translate is not None and not set(state) <= set(method.state_dict()):
-        state = translate(state)
-    try:
+    with blamed(f"{path}: weights do not fit"):
+        if translate is not None and not set(state) <= set(method.state_dict()):
+            state = translate(state)
         missing, unexpected = method.load_state_dict(state, strict=False)
-    except (RuntimeError, TypeError, AttributeError) as error:
-        raise MethodFailure(f"{path}: weights do not fit: {error}") from error
     problems = [
         f"{word} {', '.join(keys[:5])}{' …' if len(keys) > 5 else ''}"
         for word, keys in (

@@ -47,11 +47,37 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m metrics", description="Metrics of infrared and visible image fusion."
     )
-    commands = parser.add_subparsers(required=True, metavar="score | explain | list")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    scoring = commands.add_parser("score", help="measure folders of images into a CSV file")
-    scoring.add_argument("--infrared", type=Path, required=True, metavar="DIR")
-    scoring.add_argument("--visible", type=Path, required=True, metavar="DIR")
+    _add_score(commands)
+
+    explaining = commands.add_parser(
+        "explain",
+        help="print what a metric means",
+        description="Print a metric's formula, direction, range, source and public twins.",
+    )
+    explaining.add_argument("metric", help="as `list` prints it")
+    explaining.set_defaults(run=_explain)
+
+    listing = commands.add_parser(
+        "list",
+        help="print all metrics and dialects",
+        description="Print all metrics, their variants for audits, and the dialects.",
+    )
+    listing.set_defaults(run=_list)
+    return parser
+
+
+def _add_score(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    scoring = commands.add_parser(
+        "score",
+        help="measure folders of images into a CSV file",
+        description="Measure folders of 8-bit images: a row an image and method, and the means.",
+    )
+    for source in SOURCES:
+        scoring.add_argument(
+            f"--{source}", type=Path, required=True, metavar="DIR", help=f"the {source} images"
+        )
     scoring.add_argument(
         "--fused",
         type=Path,
@@ -60,24 +86,30 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="one folder a method; each must hold the file names of the sources",
     )
-    scoring.add_argument("--metrics", nargs="+", default=list(PAPER), metavar="NAME")
+    scoring.add_argument(
+        "--metrics",
+        nargs="+",
+        default=list(PAPER),
+        metavar="NAME",
+        help=f"as `list` prints them; default {' '.join(PAPER)}",
+    )
     scoring.add_argument(
         "--dialect", choices=sorted(DIALECTS), help="reproduce a public evaluator instead"
     )
     scoring.add_argument(
         "--resize", type=int, metavar="PX", help="measure after a bilinear resize to PX×PX"
     )
-    scoring.add_argument("--threads", type=int, default=os.cpu_count() or 1, metavar="N")
-    scoring.add_argument("-o", "--output", type=Path, required=True, metavar="CSV")
+    scoring.add_argument(
+        "--threads",
+        type=int,
+        default=os.cpu_count() or 1,
+        metavar="N",
+        help="images measured at once; default one a core",
+    )
+    scoring.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="CSV", help="file to write"
+    )
     scoring.set_defaults(run=_score)
-
-    explaining = commands.add_parser("explain", help="print what a metric means")
-    explaining.add_argument("metric")
-    explaining.set_defaults(run=_explain)
-
-    listing = commands.add_parser("list", help="print all metrics and dialects")
-    listing.set_defaults(run=_list)
-    return parser
 
 
 def _score(options: argparse.Namespace) -> None:
@@ -237,8 +269,7 @@ def _list(options: argparse.Namespace) -> None:
     for heading, metrics in (("metrics", METRICS), ("variants, for audits", VARIANTS)):
         print(f"{heading}:")
         for metric in metrics.values():
-            arrow = "↑" if metric.larger_is_better else "↓"
-            print(f"  {metric.name:<10} {arrow} {metric.title}")
+            print(f"  {metric.name:<10} {metric.arrow} {metric.title}")
     print("dialects:")
     for dialect in DIALECTS.values():
         print(f"  {dialect.name:<13}{dialect.title}")

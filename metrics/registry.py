@@ -60,6 +60,16 @@ class Metric:
     equals: tuple[str, ...]
     undefined: str = ""
 
+    @property
+    def sign(self) -> int:
+        """1 or −1, so that a value times it is larger where the image is better."""
+        return 1 if self.larger_is_better else -1
+
+    @property
+    def arrow(self) -> str:
+        """The better direction as a character."""
+        return "↑" if self.larger_is_better else "↓"
+
 
 def _by_name(metrics: Iterable[Metric]) -> Mapping[str, Metric]:
     return MappingProxyType({metric.name: metric for metric in metrics})

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -45,16 +45,21 @@ _idle: "deque[tuple[ScorerKey, PairScorer]]" = deque(maxlen=os.cpu_count())
 COMPILED_SWITCH = "FUSION_METRICS_COMPILED"
 
 
+class Options(TypedDict, total=False):
+    """How to measure; `score_methods` explains each."""
+
+    dialect: str | None
+    resize: int | None
+    compiled: bool | None
+
+
 def score(
     fused: ArrayLike,
     infrared: ArrayLike,
     visible: ArrayLike,
     names: Sequence[str] = PAPER,
     threads: int = 1,
-    *,
-    dialect: str | None = None,
-    resize: int | None = None,
-    compiled: bool | None = None,
+    **options: Unpack[Options],
 ) -> dict[str, Values]:
     """Measure one batch.
 
@@ -62,11 +67,9 @@ def score(
         fused: (B, H, W) on the 0-255 scale.
         infrared: (B, H, W) likewise.
         visible: (B, H, W) likewise.
-        names: as in `score_methods`, and so all that follow.
-        threads: see names.
-        dialect: see names.
-        resize: see names.
-        compiled: see names.
+        names: metrics of `METRICS` or `VARIANTS`.
+        threads: how many threads share the images; never changes a value.
+        options: `dialect`, `resize` and `compiled`, as `score_methods` takes them.
 
     Returns:
         One (B,) float64 array a name, in the order of `names`, NaN where the metric is undefined.
@@ -74,17 +77,7 @@ def score(
     Raises:
         MetricError: as `score_methods`.
     """
-    table = score_methods(
-        {"fused": fused},
-        infrared,
-        visible,
-        names,
-        threads,
-        dialect=dialect,
-        resize=resize,
-        compiled=compiled,
-    )
-    return table["fused"]
+    return score_methods({"fused": fused}, infrared, visible, names, threads, **options)["fused"]
 
 
 def score_methods(

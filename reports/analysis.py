@@ -137,8 +137,8 @@ def analyse(outline: Outline, dataset: DatasetOutline, runs: list[Run]) -> Analy
             continue
         if list(run.scores["tile"]) != tiles:
             raise HarnessError(
-                f"{dataset.name}/{run.row}/seed{run.seed}/scores.csv: its tiles are not those of "
-                "the tile store; delete it and rerun"
+                f"{outline.folder(dataset, run.row, run.seed) / 'scores.csv'}: its tiles are not "
+                "those of the tile store; delete it and rerun"
             )
         tables.setdefault(run.row, []).append(run.scores)
     failed = {run.row for run in runs if run.failure}
@@ -170,5 +170,4 @@ def mean_ranks(analyses: list[Analysis], rows: Iterable[str]) -> MeanRanks | Non
 
 
 def _signed_mean(analysis: Analysis, row: str, metric: str) -> float:
-    mean = analysis.mean(row, metric)
-    return mean if METRICS[metric].larger_is_better else -mean
+    return METRICS[metric].sign * analysis.mean(row, metric)

@@ -11,10 +11,11 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 import metrics
+from harness.benchmark import Row
 from harness.colour import luma
+from harness.datasets.base import INFRARED
 from harness.errors import HarnessError
 from harness.provenance import check_artefact, read_record
-from harness.store import INFRARED
 from harness.stretch import STRETCHES
 from metrics import METRICS
 from reports.analysis import Analysis
@@ -66,7 +67,9 @@ def measure_choices(outline: Outline, dataset: DatasetOutline, analysis: Analysi
     store = outline.store(dataset)
     index = evenly(len(analysis.tiles), TILES)
     rows = [
-        row for row in analysis.values if "+" not in row and outline.method(row).kind != "ablation"
+        row
+        for row in analysis.values
+        if Row.parse(row).raw and outline.method(row).kind != "ablation"
     ]
     stacks = fused_stacks(outline, dataset, rows)
     pixels = np.asarray(store.test.tiles[index])
@@ -116,11 +119,7 @@ def describe_audit(outline: Outline, dataset: str, table: pd.DataFrame) -> dict[
     """What the page shows of one data set's audit."""
     values = table.set_index(["row", "choice", "metric"])["value"]
     found = choices(outline.metrics)
-    methods = [
-        row
-        for row in dict.fromkeys(table["row"])
-        if outline.method(row).kind in ("baseline", "proposed")
-    ]
+    methods = [row for row in dict.fromkeys(table["row"]) if outline.method(row).compared]
     return {
         "dataset": dataset,
         "tiles": int(table["tiles"].max()) if len(table) else 0,
@@ -169,7 +168,7 @@ def _mean_rank(
     """Mean over metrics of how many methods are better."""
     total = 0
     for metric in concerned:
-        sign = 1 if METRICS[metric].larger_is_better else -1
+        sign = METRICS[metric].sign
         own = sign * values[method, choice, metric]
         total += sum(sign * values[other, choice, metric] > own for other in methods)
         # An undefined value beats nobody.

@@ -31,7 +31,7 @@ class Claim:
         """Whether the paper's own two values support its claim; None if it prints none."""
         if math.isnan(self.printed):
             return None
-        return self.printed > 0 if METRICS[self.metric].larger_is_better else self.printed < 0
+        return METRICS[self.metric].sign * self.printed > 0
 
 
 def build_claims(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from harness.benchmark import Row
 from harness.provenance import read_record
 from reports.outline import Outline
 from reports.scores import Run
@@ -30,13 +31,13 @@ def costs(outline: Outline, runs: dict[str, list[Run]]) -> list[Cost]:
     """Costs of every method's raw row, in table order; failed runs have none."""
     found = []
     for dataset in outline.datasets:
-        for row, seed, folder in outline.runs(dataset):
-            run = next(r for r in runs[dataset.name] if (r.row, r.seed) == (row, seed))
-            if "+" in row or seed != outline.method(row).seeds[0] or run.failure:
+        for run in runs[dataset.name]:
+            method = outline.method(run.row)
+            if not Row.parse(run.row).raw or run.seed != method.seeds[0] or run.failure:
                 continue
-            training = folder / "training.json"
+            training = outline.folder(dataset, run.row, run.seed) / "training.json"
             trained = read_record(training) if training.is_file() else {}
-            found.append(_cost(dataset.name, row, outline.method(row).title, run.fusing, trained))
+            found.append(_cost(dataset.name, run.row, method.title, run.fusing, trained))
     return found
 
 

@@ -40,11 +40,7 @@ def _find(analysis: Analysis, dataset: DatasetOutline, name: str) -> int:
 
 
 def _rows(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> list[str]:
-    shown = [
-        row
-        for row in dataset.rows
-        if row in analysis.values and outline.method(row).kind in ("baseline", "proposed")
-    ]
+    shown = [row for row in dataset.rows if row in analysis.values and outline.method(row).compared]
     return shown if len(shown) > 1 else list(analysis.values)
 
 

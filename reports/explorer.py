@@ -86,9 +86,9 @@ def _shown(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> lis
 
 def _row(outline: Outline, row: str) -> dict[str, Any]:
     method = outline.method(row)
-    stretch = Row.parse(row).stretch
-    title = method.title if stretch == "none" else f"{method.title}, {stretch}"
-    return {"name": row, "title": title, "kind": method.kind, "stretched": stretch != "none"}
+    parsed = Row.parse(row)
+    title = method.title if parsed.raw else f"{method.title}, {parsed.stretch}"
+    return {"name": row, "title": title, "kind": method.kind, "stretched": not parsed.raw}
 
 
 def _quantiles(analysis: Analysis, row: str) -> list[list[float | None]]:

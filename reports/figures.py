@@ -123,7 +123,7 @@ def _comparison(outline: Outline, number: str, examples: list[Example], where: s
     rows = []
     for example in examples:
         columns = [name for name in ORDER if name not in outline.methods]
-        known = [m.name for m in outline.methods.values() if m.kind in ("baseline", "proposed")]
+        known = [m.name for m in outline.methods.values() if m.compared]
         added = [name for name in known if name not in ORDER and name in example.dataset.rows]
         names = [*(name for name in ORDER if name in [*columns, *known]), *added]
         luma = [example.fused[name] for name in names if name in example.fused]

@@ -28,8 +28,7 @@ def fused_stacks(outline: Outline, dataset: DatasetOutline, rows: list[str]) -> 
     """
     stacks = {}
     for row in rows:
-        seed = outline.method(row).seeds[0]
-        folder = outline.results / dataset.name / row / f"seed{seed}"
+        folder = outline.folder(dataset, row, outline.method(row).seeds[0])
         stacks[row] = read_fused(folder / "fused.npy", read_record(folder / "fused.json"))
     return stacks
 

@@ -25,6 +25,11 @@ class MethodOutline:
     notes: str = ""
     doi: str = ""
 
+    @property
+    def compared(self) -> bool:
+        """Whether it takes part in comparisons, being neither a control nor an ablation."""
+        return self.kind in ("baseline", "proposed")
+
 
 @dataclass(frozen=True)
 class DatasetOutline:
@@ -63,10 +68,14 @@ class Outline:
         """The tiles of a data set."""
         return TileStore(self.results / dataset.name / "tiles")
 
+    def folder(self, dataset: DatasetOutline, row: str, seed: int) -> Path:
+        """Where the results of one run lie."""
+        return self.results / dataset.name / row / f"seed{seed}"
+
     def runs(self, dataset: DatasetOutline) -> list[tuple[str, int, Path]]:
         """(row, seed, folder) of every run of a data set."""
         return [
-            (row, seed, self.results / dataset.name / row / f"seed{seed}")
+            (row, seed, self.folder(dataset, row, seed))
             for row in dataset.rows
             for seed in self.method(row).seeds
         ]

@@ -112,7 +112,7 @@ def _results(report: Report) -> dict[str, Any]:
         "claim_counts": {verdict: judged[verdict] for verdict in CLAIMS if judged[verdict]},
         "ranking": ranking,
         "rank_picture": ranking
-        and rank_picture(ranking, [_title(outline, row) for row in ranking.rows]),
+        and rank_picture(ranking, [outline.method(row).title for row in ranking.rows]),
         "checks": checks,
         "beaten": next(check.findings for check in checks if check.title.startswith("Controls")),
         "rewards": stretch_rewards(report),
@@ -149,12 +149,8 @@ def _ranked_rows(outline: Outline) -> list[str]:
     return [
         name
         for name, method in outline.methods.items()
-        if method.kind in ("baseline", "proposed") and all(name in rows for rows in shared)
+        if method.compared and all(name in rows for rows in shared)
     ]
-
-
-def _title(outline: Outline, row: str) -> str:
-    return outline.method(row).title
 
 
 def stretch_rewards(report: Report) -> list[dict[str, Any]]:
@@ -164,7 +160,7 @@ def stretch_rewards(report: Report) -> list[dict[str, Any]]:
         analysis = report.analyses[dataset.name]
         for name in analysis.values:
             row = Row.parse(name)
-            if row.stretch == "none" or row.method not in analysis.values:
+            if row.raw or row.method not in analysis.values:
                 continue
             changes = [
                 change_text(change(analysis.mean(row.method, m), analysis.mean(name, m), m), m)
@@ -173,7 +169,7 @@ def stretch_rewards(report: Report) -> list[dict[str, Any]]:
             found.append(
                 {
                     "dataset": dataset.name,
-                    "title": _title(report.outline, name),
+                    "title": report.outline.method(name).title,
                     "stretch": row.stretch,
                     "changes": changes,
                 }
@@ -183,7 +179,7 @@ def stretch_rewards(report: Report) -> list[dict[str, Any]]:
 
 def better(test: Comparison, metric: str) -> bool:
     """Whether a method beats SegFANet on a metric."""
-    return (test.difference > 0) == METRICS[metric].larger_is_better
+    return METRICS[metric].sign * test.difference > 0
 
 
 def span(interval: Interval) -> str:

@@ -117,7 +117,7 @@ def _duplicates(dataset: DatasetOutline, runs: list[Run]) -> Iterator[str]:
 def _beaten(table: Table) -> Iterator[str]:
     methods = [row for row in table.rows if not row.control and not row.missing]
     for column, metric in enumerate(table.metrics):
-        sign = 1 if METRICS[metric].larger_is_better else -1
+        sign = METRICS[metric].sign
         ours = [sign * row.cells[column].ours for row in methods]
         for row in table.rows:
             value = sign * row.cells[column].ours

@@ -285,4 +285,4 @@ def _ranks(rows: list[TableRow], column: int, metric: str) -> list[int]:
 
 def heading(metric: str) -> str:
     """Column heading with the arrow of the metric's better direction."""
-    return f"{metric.upper()} {'↑' if METRICS[metric].larger_is_better else '↓'}"
+    return f"{metric.upper()} {METRICS[metric].arrow}"

@@ -14,8 +14,8 @@ from pathlib import Path
 import yaml
 
 from harness.benchmark import Benchmark
+from harness.cli import run
 from harness.provenance import read_record
-from harness.stages.common import run
 from reports.outline import outline_of
 from tests.project import TINY
 

@@ -15,12 +15,12 @@ from baselines.tardal.losses import gradient_magnitude
 from baselines.tardal.model import TarDAL
 from baselines.umfusion.losses import laplacian, multiscale_ssim
 from baselines.ydtr.losses import local_frequency
-from baselines.ydtr.tokens import Tokens, token_names
 from harness.contract import Batch
 from harness.layers import ConvNorm
 from harness.methods import discover
 from harness.saliency import histogram_contrast, saliency_weights
 from harness.ssim import SourceMoments, ssim
+from harness.tokens import Tokens, token_names
 
 BASELINES = ("ydtr", "itfuse", "tardal", "umfusion", "limfusion")
 

@@ -167,8 +167,7 @@ def check_writes_nothing_outside_its_folder(spec, tmp_path):
 
 def check_training(spec):
     torch.manual_seed(0)
-    extra = {"classes": CLASSES} if spec.train.get("labels") else {}
-    method = spec.load(**extra).train()
+    method = spec.load_for(CLASSES).train()
     infrared, visible = sources(2, 48, 48)
     label = torch.randint(0, CLASSES, (2, 48, 48), generator=torch.Generator().manual_seed(0))
     terms = method.training_loss(Batch(infrared, visible, label))

@@ -52,6 +52,16 @@ def test_named_files_exist(page):
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+def test_version_and_date_are_the_same_everywhere():
+    def first(file, pattern):
+        return re.search(pattern, (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
+
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    released = first("CHANGELOG.md", r"^## \[(\d[^]]*)\] - (\S+)$").groups()
+    assert released == (citation["version"], str(citation["date-released"]))
+    assert first("pyproject.toml", r'^version = "(.*)"$')[1] == released[0]
+
+
 def commands():
     """Every `python -m package ...` of a shell block, without what follows a pipe."""
     for page in PAGES:

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness import registry, sources_cli
+from harness import registry
 from harness.errors import HarnessError
+from harness.sources import __main__ as sources_cli
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ def test_tilings_that_cannot_be_are_refused(tiling):
 def test_too_little_disk_is_found_before_reading(tmp_path, monkeypatch):
     usage = namedtuple("Usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10, 9, 100))
-    with pytest.raises(HarnessError, match="only 100 are free"):
+    with pytest.raises(HarnessError, match="only 100 bytes are free"):
         write_store(dataset(scene("one", "test", 50, 50)[0]), Tiling(), tmp_path)
     assert set(leftovers(tmp_path)) <= {"train.npy"}
 

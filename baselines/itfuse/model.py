@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from baselines.ydtr.tokens import Tokens, token_names
 from harness.contract import Batch
 from harness.layers import ConvNorm, PointNorm, channels_last
 from harness.ssim import SourceMoments, ssim_many
 from harness.state_dicts import renamed
+from harness.tokens import Tokens, token_names
 
 CHANNELS, BLOCKS, STAGES = 16, 3, 3
 NAMES = {

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from baselines.ydtr.losses import spatial_frequency_loss
-from baselines.ydtr.tokens import Tokens, token_names
 from harness.contract import Batch
 from harness.layers import ConvNorm, channels_last
 from harness.ssim import SourceMoments, ssim_many
 from harness.state_dicts import renamed
+from harness.tokens import Tokens, token_names
 
 CHANNELS, BLOCKS = 64, 2
 NAMES = {

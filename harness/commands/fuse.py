@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
+from harness.cli import Commands, add_command, add_device, add_mirrors, assignment
 from harness.commands.pictures import ARRAY, Float, Pair, pair_files, read_pair, write_fused
 from harness.contract import Method, check_fused
 from harness.device import choose_device, make_deterministic
 from harness.errors import HarnessError, MethodFailure
 from harness.external import fuse_pictures
-from harness.inference import load_method
+from harness.inference import call_fuse, load_method
 from harness.methods import MethodSpec, find_method
 from harness.progress import progress
 from harness.provenance import read_record
@@ -32,54 +32,45 @@ examples:
 """
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: Commands) -> None:
     """Add this command's parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "fuse",
-        help="fuse two pictures, or two folders of pictures",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = add_command(
+        commands, "fuse", run, "fuse two pictures, or two folders of pictures", EPILOG
     )
     parser.add_argument("method", help="as `python -m harness methods` lists it")
-    parser.add_argument("--infrared", type=Path, required=True, help="picture, array or folder")
-    parser.add_argument("--visible", type=Path, required=True, help="picture, array or folder")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="file or folder")
-    parser.add_argument("--checkpoint", type=Path, help="of a training here")
-    parser.add_argument("--weights", type=Path, help="weight file in the place of the authors'")
+    for source in ("--infrared", "--visible"):
+        parser.add_argument(
+            source, type=Path, required=True, metavar="PATH", help="picture, array or folder"
+        )
     parser.add_argument(
-        "--mirror",
-        type=Path,
-        action="append",
-        default=[],
-        help="folder that holds the authors' weights under any name; repeatable",
+        "-o", "--output", type=Path, required=True, metavar="PATH", help="file or folder to write"
     )
+    parser.add_argument("--checkpoint", type=Path, metavar="FILE", help="of a training here")
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="weight file in the place of the authors'"
+    )
+    add_mirrors(parser, "the authors' weights under any name")
     parser.add_argument(
         "--option",
         type=assignment,
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="over method.yaml's options; repeatable",
+        help="over method.yaml's options; may be repeated",
     )
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.set_defaults(run=run)
-
-
-def assignment(text: str) -> tuple[str, Any]:
-    """Parse `KEY=VALUE`, the value as YAML reads it."""
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise argparse.ArgumentTypeError(f"expected KEY=VALUE, got {text!r}")
-    return key, yaml.safe_load(value)
+    add_device(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Fuse everything that the arguments name."""
+    """Fuse everything that the arguments name.
+
+    Raises:
+        HarnessError: naming the file or method, if it cannot be had, read, fused or written.
+    """
     spec = find_method(arguments.method, {})
     files = pair_files(arguments.infrared, arguments.visible, arguments.output)
     make_deterministic(0, arguments.threads)
-    device = choose_device("cpu" if spec.device == "cpu" else arguments.device)
+    device = choose_device(spec.device_for(arguments.device))
     try:
         if spec.command:
             _fuse_outside(spec, files, device, arguments.threads)
@@ -133,7 +124,7 @@ def _as_trained(spec: MethodSpec, checkpoint: Path | None) -> tuple[dict[str, An
     record = read_record(path)
     trained = record["config"]["method"]
     if trained != spec.name:
-        raise HarnessError(f"{checkpoint}: holds {trained}, not {spec.name}")
+        raise HarnessError(f"{checkpoint}: holds {trained}, not {spec.name}; fuse with that")
     return record["config"]["options"], record["details"].get("classes", 0)
 
 
@@ -152,11 +143,7 @@ def _fuse(
     infrared, visible = (
         torch.from_numpy(image)[None, None].to(device) for image in (pair.infrared, pair.visible)
     )
-    try:
-        with torch.no_grad():
-            fused = method.fuse(infrared.clone(), visible.clone())
-    except Exception as error:
-        raise MethodFailure(f"{pair.name}: {type(error).__name__}: {error}") from error
+    fused = call_fuse(method, infrared, visible, what=pair.name)
     if not raw:
         images = check_fused(fused, infrared, visible, tiles=[pair.name], clamp=spec.clamp)
         checked: Float = images[0]

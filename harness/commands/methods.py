@@ -1,17 +1,15 @@
 """List the methods found: `python -m harness methods`."""
 
 import argparse
-from typing import Any
 
+from harness.cli import Commands, add_command
 from harness.methods import MethodSpec, discover
 from harness.text_table import aligned
-from harness.weights import weight_entries
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: Commands) -> None:
     """Add this command's parser."""
-    parser: argparse.ArgumentParser = commands.add_parser("methods", help="list the methods found")
-    parser.set_defaults(run=run)
+    add_command(commands, "methods", run, "list the methods found, a line each")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -21,7 +19,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _row(spec: MethodSpec) -> tuple[str, str, str, str, str]:
-    names = list(weight_entries(spec))
+    names = list(spec.weight_files)
     if spec.train is not None:
         names.append("train")
     options = " ".join(f"{key}={value}" for key, value in spec.options.items())

@@ -3,8 +3,8 @@
 import argparse
 import re
 from pathlib import Path
-from typing import Any
 
+from harness.cli import Commands, add_command
 from harness.errors import HarnessError
 from harness.files import write_text
 from harness.methods import discover
@@ -57,17 +57,19 @@ Which numbers of the authors this code gives, and how they were compared.
 """
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: Commands) -> None:
     """Add this command's parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "new-baseline", help="write a folder that fuses by average, to be filled in"
-    )
-    parser.add_argument("name", help="lower-case letters, digits and _; the folder's name")
-    parser.set_defaults(run=run)
+    summary = "write a folder of baselines/ that fuses by average, to be filled in"
+    parser = add_command(commands, "new-baseline", run, summary)
+    parser.add_argument("name", help="of method and folder: lower-case letters, digits and _")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Write the folder and say what comes next."""
+    """Write the folder and say what comes next.
+
+    Raises:
+        HarnessError: if a method has that name, or the name cannot be one.
+    """
     if arguments.name in discover():
         raise HarnessError(
             f"{arguments.name!r} is taken; `python -m harness methods` lists the names"

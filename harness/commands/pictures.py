@@ -10,14 +10,14 @@ from PIL import Image
 from harness.colour import luma, recompose
 from harness.errors import HarnessError
 from harness.files import atomic_path
-from harness.images import open_image
+from harness.images import SUFFIXES, files_by_name, open_image
 from harness.store import map_array
 from harness.stretch import quantise
 
 Float = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 ARRAY = ".npy"
-SUFFIXES = (ARRAY, ".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+KINDS = (ARRAY, *SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def pair_files(infrared: Path, visible: Path, output: Path) -> list[tuple[Path, 
         raise HarnessError(f"{infrared} and {visible}: give two files or two folders")
     if not infrared.is_dir():
         return [(infrared, visible, output)]
-    files = _by_stem(infrared), _by_stem(visible)
+    files = files_by_name(infrared, KINDS), files_by_name(visible, KINDS)
     alone = sorted(files[0].keys() ^ files[1].keys())
     if alone:
         raise HarnessError(f"{infrared} and {visible}: no partner for {', '.join(alone[:5])}")
@@ -57,19 +57,6 @@ def pair_files(infrared: Path, visible: Path, output: Path) -> list[tuple[Path, 
         (path, files[1][stem], output / f"{stem}{ARRAY if path.suffix == ARRAY else '.png'}")
         for stem, path in files[0].items()
     ]
-
-
-def _by_stem(folder: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in SUFFIXES:
-            continue
-        if path.stem in found:
-            raise HarnessError(f"{path} and {found[path.stem].name}: same name, so not one picture")
-        found[path.stem] = path
-    if not found:
-        raise HarnessError(f"{folder}: holds no pictures ({', '.join(SUFFIXES)})")
-    return found
 
 
 def read_pair(infrared: Path, visible: Path) -> Pair:
@@ -121,7 +108,7 @@ def _array(path: Path) -> Float:
     if values.ndim != 2 or not np.issubdtype(values.dtype, np.floating):
         raise HarnessError(f"{path}: {values.dtype} {values.shape}, expected float (H, W)")
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
-        raise HarnessError(f"{path}: values leave [0, 1] or are not finite")
+        raise HarnessError(f"{path}: values leave [0, 1] or are not finite; scale them")
     array: Float = values.astype(np.float32)
     return array
 
@@ -135,8 +122,8 @@ def write_fused(path: Path, fused: Float, pair: Pair) -> None:
     Raises:
         HarnessError: if the suffix names no picture format.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise HarnessError(f"{path}: write to one of {', '.join(SUFFIXES)}")
+    if path.suffix.lower() not in KINDS:
+        raise HarnessError(f"{path}: unknown kind of file; write to one of {', '.join(KINDS)}")
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         if path.suffix == ARRAY:
             np.save(stream, fused)

@@ -3,10 +3,9 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from harness.benchmark import Benchmark
-from harness.commands.fuse import assignment
+from harness.cli import Commands, add_command, assignment, positive
 from harness.device import choose_device, make_deterministic
 from harness.errors import HarnessError
 from harness.planner.forecast import forecast
@@ -25,15 +24,17 @@ examples:
 """
 
 
-def add_parser(commands: Any) -> None:
+def add_parser(commands: Commands) -> None:
     """Add this command's parser."""
-    parser: argparse.ArgumentParser = commands.add_parser(
-        "plan",
-        help="measure what a configuration will take: hours, memory, disk",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    summary = "measure what a configuration will take: hours, memory, disk"
+    parser = add_command(commands, "plan", run, summary, EPILOG)
+    parser.add_argument(
+        "--configfile",
+        type=Path,
+        default=ROOT / "config" / "config.yaml",
+        metavar="FILE",
+        help="default config/config.yaml, the demonstration",
     )
-    parser.add_argument("--configfile", type=Path, default=ROOT / "config" / "config.yaml")
     parser.add_argument(
         "--config",
         type=assignment,
@@ -42,17 +43,20 @@ def add_parser(commands: Any) -> None:
         metavar="KEY=VALUE",
         help="over the file's top-level keys",
     )
-    parser.add_argument("--device", help="auto, cpu, cuda, cuda:N; default the configuration's")
-    parser.add_argument("--threads", type=int, help="default the configuration's")
-    parser.add_argument("--steps", type=int, default=2, help="training steps to time; default 2")
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N; default the configuration's")
+    parser.add_argument("--threads", type=positive, metavar="N", help="default the configuration's")
+    parser.add_argument(
+        "--steps", type=positive, default=2, metavar="N", help="training steps to time; default 2"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, every job by itself")
-    parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Measure and print the plan."""
-    if arguments.steps < 1:
-        raise HarnessError(f"--steps is {arguments.steps}, expected at least 1")
+    """Measure and print the plan.
+
+    Raises:
+        HarnessError: if the configuration cannot be read or cannot work.
+    """
     config = read_yaml(arguments.configfile)
     if not isinstance(config, dict):
         raise HarnessError(f"{arguments.configfile}: not a configuration; see config/README.md")

@@ -1,13 +1,16 @@
 """What a data set adapter hands to the tiler: scenes that can be read by windows."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+SPLITS = ("train", "test")
 BANDS = ("red", "green", "blue", "infrared", "label")
+"""Of every scene and tile, in this order."""
+INFRARED, LABEL = BANDS.index("infrared"), BANDS.index("label")
 IGNORE = 255
 """Label of a pixel that belongs to no class and takes part in no loss."""
 
@@ -65,4 +68,3 @@ class Dataset:
     palette: tuple[tuple[int, int, int], ...] = ()
     sources: tuple[dict[str, Any], ...] = ()
     notes: str = ""
-    extra: dict[str, Any] = field(default_factory=dict)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from harness.datasets.base import Dataset, Extent, Layout, Scene
 from harness.datasets.options import parse_options
 from harness.datasets.potsdam_classes import CLASSES, PALETTE
-from harness.datasets.splits import choose_split, split_file
+from harness.datasets.splits import split_file
 from harness.errors import HarnessError
-from harness.holdings import PlaceOptions, check_pair, gather
+from harness.holdings import FetchedOptions, check_pair, gather
 from harness.labels import Coding
 from harness.progress import progress
 from harness.raster import Member, Raster
@@ -40,16 +40,14 @@ LABELS_WITHOUT_BORDERS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(PlaceOptions):
+class Options(FetchedOptions):
     """What can be chosen.
 
-    `train` and `test` replace our split (names such as 2_10). `no_boundary` reads the labels
-    whose object borders are black, and ignores those. `tolerance` is the largest difference
-    in a channel at which an off-palette colour still counts (6_7 has 252,255,0 for car).
+    Scenes have names such as 2_10. `no_boundary` reads the labels whose object borders are
+    black, and ignores those. `tolerance` is the largest difference in a channel at which an
+    off-palette colour still counts (6_7 has 252,255,0 for car).
     """
 
-    train: tuple[str, ...] | None = None
-    test: tuple[str, ...] | None = None
     no_boundary: bool = False
     tolerance: int = 3
 
@@ -62,7 +60,6 @@ def check_options(options: Mapping[str, Any]) -> Options:
     """
     chosen = parse_options(Options, options, "potsdam")
     chosen.check("potsdam")
-    choose_split("potsdam", chosen.train, chosen.test)
     if not 0 <= chosen.tolerance <= 100:
         raise HarnessError(f"potsdam: tolerance is {chosen.tolerance}, expected 0 to 100")
     return chosen
@@ -71,7 +68,7 @@ def check_options(options: Mapping[str, Any]) -> Options:
 def layout(options: Mapping[str, Any]) -> Layout:
     """Sizes and classes, for plans made before the archives are there."""
     chosen = check_options(options)
-    split = choose_split("potsdam", chosen.train, chosen.test)
+    split = chosen.split("potsdam")
     return Layout(tuple(Extent(name, part, SIDE, SIDE) for name, part in split), CLASSES)
 
 
@@ -82,7 +79,7 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
         HarnessError: naming the file or option that is missing or wrong.
     """
     chosen = check_options(options)
-    split = choose_split("potsdam", chosen.train, chosen.test)
+    split = chosen.split("potsdam")
     files = dataset_sources(SOURCES)
     archives = LABELS_WITHOUT_BORDERS if chosen.no_boundary else LABELS
     loose = _loose(chosen)

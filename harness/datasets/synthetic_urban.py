@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.datasets.base import Dataset, Scene
+from harness.datasets.base import SPLITS, Dataset, Scene
 from harness.datasets.options import parse_options
 from harness.datasets.potsdam_classes import CLASSES, PALETTE
 from harness.errors import HarnessError
 
-SPLITS = ("train", "test")
 LEAST = {"train_scenes": 1, "test_scenes": 1, "size": 41, "seed": 0}
 
 GROUND_SAMPLE = 0.16

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from harness.datasets.base import IGNORE, Dataset, Scene
 from harness.datasets.options import parse_options
+from harness.datasets.splits import check_split
 from harness.errors import HarnessError
-from harness.images import open_image
+from harness.images import files_by_name, open_image
 from harness.labels import Coding
 
 Bytes = NDArray[np.uint8]
-SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,10 @@ def check_options(options: Mapping[str, Any]) -> Options:
     if labels:
         _coding(parsed)
         if not (root / "seg").is_dir():
-            raise HarnessError(f"tiles: classes are given, but {root / 'seg'} does not exist")
+            raise HarnessError(
+                f"tiles: classes are given, but {root / 'seg'} does not exist; put the labels "
+                "there, or leave `classes` out"
+            )
     if len(parsed.rgb_bands) != 3:
         raise HarnessError(f"tiles: rgb_bands is {parsed.rgb_bands}, expected three band numbers")
     return parsed
@@ -83,8 +86,10 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     """
     parsed = check_options(options)
     root = Path(parsed.root)
-    rgb = _files(root / "rgb")
-    others = {name: _files(root / name) for name in ("ir", *(["seg"] if parsed.classes else []))}
+    rgb = files_by_name(root / "rgb")
+    others = {
+        name: files_by_name(root / name) for name in ("ir", *(["seg"] if parsed.classes else []))
+    }
     _check_partners(rgb, others)
     train, test = _split(parsed, list(rgb))
     scenes = tuple(
@@ -108,29 +113,13 @@ def _grays(parsed: Options) -> list[tuple[int, int, int]]:
     return [(value, value, value) for value in steps[: len(parsed.classes)]]
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir(), key=lambda path: _natural(path.stem)):
-        if path.suffix.lower() not in SUFFIXES:
-            continue
-        if path.stem in files:
-            raise HarnessError(f"{path}: {files[path.stem].name} has the same name; keep one")
-        files[path.stem] = path
-    if not files:
-        raise HarnessError(f"{folder}: no pictures ({', '.join(SUFFIXES)})")
-    return files
-
-
-def _natural(name: str) -> tuple[int, int, str]:
-    # 2 before 10: published sets number their pictures without leading zeros.
-    return (0, int(name), "") if name.isdecimal() else (1, 0, name)
-
-
 def _check_partners(rgb: dict[str, Path], others: dict[str, dict[str, Path]]) -> None:
     for key, files in others.items():
-        for name in rgb.keys() ^ files.keys():
+        for name in sorted(rgb.keys() ^ files.keys()):
             here, missing = (rgb[name], key) if name in rgb else (files[name], "rgb")
-            raise HarnessError(f"{here}: has no partner in {here.parent.parent / missing}")
+            raise HarnessError(
+                f"{here}: has no partner in {here.parent.parent / missing}; add it, or remove this"
+            )
 
 
 def _split(parsed: Options, names: list[str]) -> tuple[list[str], list[str]]:
@@ -138,15 +127,7 @@ def _split(parsed: Options, names: list[str]) -> tuple[list[str], list[str]]:
     train = [name for name in names if name not in test]
     if parsed.train is not None:
         train = list(parsed.train)
-    for key, chosen in (("train", train), ("test", test)):
-        unknown = sorted(set(chosen) - set(names))
-        if unknown:
-            raise HarnessError(f"tiles: `{key}` names {unknown}, not found in {parsed.root}/rgb")
-    both = sorted(set(train) & set(test))
-    if both:
-        raise HarnessError(f"tiles: {both} stand in `train` and in `test`")
-    if not test:
-        raise HarnessError("tiles: `test` is empty; name at least one picture")
+    check_split("tiles", names, train, test, Path(parsed.root, "rgb"))
     return train, test
 
 
@@ -155,7 +136,9 @@ def _scene(parsed: Options, name: str, split: str, rgb: Path, others: dict[str, 
     for path in others.values():
         if _size(path) != (width, height):
             other = "×".join(map(str, reversed(_size(path))))
-            raise HarnessError(f"{path}: {other} pixels, but {rgb} has {height}×{width}")
+            raise HarnessError(
+                f"{path}: {other} pixels, but {rgb} has {height}×{width}; cut both to one"
+            )
 
     picture = _Picture(parsed, rgb, others["ir"], others.get("seg"))
     return Scene(name, split, height, width, picture.read, picture.close)
@@ -215,7 +198,9 @@ def _pick(bands: Bytes, wanted: tuple[int, ...], path: Path) -> Bytes:
     if len(bands) == 1:
         return np.repeat(bands, len(wanted), axis=0)
     if max(wanted) >= len(bands):
-        raise HarnessError(f"{path}: band {max(wanted)} asked for, but it has {len(bands)} bands")
+        raise HarnessError(
+            f"{path}: band {max(wanted)} is asked for, it has {len(bands)} bands; they count from 0"
+        )
     return bands[list(wanted)]
 
 
@@ -224,7 +209,7 @@ def _labels(parsed: Options, path: Path) -> Bytes:
     coding = _coding(parsed)
     bands = _pixels(path, palette=coding.channels == 3)
     if coding.channels == 3 and len(bands) < 3:
-        raise HarnessError(f"{path}: gray labels, but the options give a colour palette")
+        raise HarnessError(f"{path}: gray labels, but the options give colours; give `codes`")
     return coding.decode(bands, str(path))
 
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from harness.datasets.base import Dataset, Extent, Layout, Scene
 from harness.datasets.options import parse_options
-from harness.datasets.splits import choose_split, split_file
+from harness.datasets.splits import split_file
 from harness.errors import HarnessError
-from harness.holdings import Holding, PlaceOptions, check_pair, gather
+from harness.holdings import FetchedOptions, Holding, check_pair, gather
 from harness.labels import Coding
 from harness.progress import progress
 from harness.raster import Header, Member, Raster
@@ -46,17 +46,15 @@ SAMPLE = 512
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(PlaceOptions):
+class Options(FetchedOptions):
     """What can be chosen.
 
-    `train` and `test` replace the authors' split (names such as NH49E001013). `rgb_bands`
-    and `infrared_band` count from 0; public readers disagree on the order of the first
-    three. `background` makes label 0 a class of its own instead of ignoring it.
-    `percentiles` bound the range that pictures of 16 bits are scaled from, sheet by sheet.
+    Scenes have names such as NH49E001013. `rgb_bands` and `infrared_band` count from 0;
+    public readers disagree on the order of the first three. `background` makes label 0 a
+    class of its own instead of ignoring it. `percentiles` bound the range that pictures of 16
+    bits are scaled from, sheet by sheet.
     """
 
-    train: tuple[str, ...] | None = None
-    test: tuple[str, ...] | None = None
     rgb_bands: tuple[int, ...] = (0, 1, 2)
     infrared_band: int = 3
     background: bool = False
@@ -81,7 +79,6 @@ def check_options(options: Mapping[str, Any]) -> Options:
     """
     chosen = parse_options(Options, options, "whu_opt_sar")
     chosen.check("whu_opt_sar")
-    choose_split("whu_opt_sar", chosen.train, chosen.test)
     if len(set(chosen.bands)) != 4 or min(chosen.bands) < 0:
         raise HarnessError(
             f"whu_opt_sar: rgb_bands {chosen.rgb_bands} and infrared_band "
@@ -96,7 +93,7 @@ def check_options(options: Mapping[str, Any]) -> Options:
 def layout(options: Mapping[str, Any]) -> Layout:
     """Sizes and classes, for plans made before the archives are there."""
     chosen = check_options(options)
-    split = choose_split("whu_opt_sar", chosen.train, chosen.test)
+    split = chosen.split("whu_opt_sar")
     return Layout(tuple(Extent(name, part, *SIZE) for name, part in split), chosen.classes)
 
 
@@ -107,7 +104,7 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
         HarnessError: naming the file or option that is missing or wrong.
     """
     chosen = check_options(options)
-    split = choose_split("whu_opt_sar", chosen.train, chosen.test)
+    split = chosen.split("whu_opt_sar")
     names = [f"{name}.tif" for name, _ in split]
     pictures, labels = (_holding(folder, names, chosen) for folder in ("optical", "lbl"))
     return Dataset(

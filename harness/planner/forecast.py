@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.benchmark import Benchmark
+from harness.datasets.base import BANDS
 from harness.planner.jobs import Job, Tiles, jobs_of, tiles_of
 from harness.planner.measuring import (
     Cost,
@@ -20,7 +21,6 @@ from harness.planner.schedule import Task, makespan
 from harness.progress import progress
 from harness.provenance import machine, package_versions
 
-BANDS = 5
 NAME_BYTES, NUMBER_BYTES = 40, 19
 """Of a line in a table of scores: data set, method, seed and tile together; one number."""
 GPUS = (1, 4, 8)
@@ -122,7 +122,7 @@ def _kind(job: Job, tiles: Tiles) -> str:
     spec = job.spec
     method: list[Any] = []
     if spec is not None and job.stage in ("train", "fuse"):
-        labels = tiles.classes if (spec.train or {}).get("labels") else 0
+        labels = tiles.classes if spec.needs_labels else 0
         method = [spec.name, dict(spec.options), labels]
         if job.stage == "train":
             method += [dict(spec.train or {}), tiles.train > 0]
@@ -142,7 +142,7 @@ def _disk(job: Job, tiles: Tiles, cost: Cost, numbers: int) -> int:
     """Bytes that stay on the disk when the job is done."""
     height, width = tiles.shape
     return {
-        "prepare": job.amount * BANDS * height * width,
+        "prepare": job.amount * len(BANDS) * height * width,
         "train": cost.checkpoint,
         "fuse": job.amount * height * width,
         "measure": job.amount * (NAME_BYTES + NUMBER_BYTES * numbers),

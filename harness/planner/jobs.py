@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from harness.benchmark import Benchmark, Row
 from harness.datasets import layout_of
+from harness.datasets.base import SPLITS
 from harness.methods import MethodSpec
-from harness.store import SPLITS
 from harness.tiler import Tiling, plan, tile_shape
 from harness.training.recipe import Recipe
 
@@ -46,7 +46,7 @@ class Job:
     def gpus(self) -> int:
         """GPUs that it occupies where there are any."""
         if self.stage == "train" and self.spec is not None:
-            return recipe_of(self.spec).processes
+            return Recipe.of(self.spec.train).processes
         return int(self.stage == "fuse")
 
 
@@ -62,11 +62,6 @@ def tiles_of(benchmark: Benchmark, dataset: str) -> Tiles:
     rows = plan(layout, tiling)
     train, test = (len(rows[split]) for split in SPLITS)
     return Tiles(train, test, tile_shape(layout.scenes, tiling), len(layout.classes))
-
-
-def recipe_of(spec: MethodSpec) -> Recipe:
-    """The recipe of a method that is trained here."""
-    return Recipe(**{key: value for key, value in (spec.train or {}).items() if key != "labels"})
 
 
 def jobs_of(benchmark: Benchmark, tiles: dict[str, Tiles]) -> list[Job]:
@@ -92,6 +87,6 @@ def _trainings(benchmark: Benchmark, dataset: str, counts: Tiles, prepare: Job) 
         Job("train", dataset, name, seed, steps, (prepare.name,), spec)
         for name, spec in benchmark.methods.items()
         if name in trained
-        for steps in [recipe_of(spec).total_steps(counts.train)]
+        for steps in [Recipe.of(spec.train).total_steps(counts.train)]
         for seed in benchmark.seeds(name)
     ]

@@ -16,14 +16,14 @@ from torch.utils.flop_counter import FlopCounterMode
 import metrics
 from harness.contract import Batch
 from harness.cost import gflops, parameters
-from harness.datasets.base import BANDS, Dataset, Scene
+from harness.datasets.base import BANDS, INFRARED, LABEL, Dataset, Scene
 from harness.device import synchronise
 from harness.errors import HarnessError, MethodFailure
 from harness.external import fuse_pictures
 from harness.inference import load_method
 from harness.methods import MethodSpec
-from harness.planner.jobs import Tiles, recipe_of
-from harness.store import INFRARED, LABEL, Pairs
+from harness.planner.jobs import Tiles
+from harness.store import Pairs
 from harness.tiler import Tiling, write_store
 from harness.training.batches import to_batch
 from harness.training.engine import Training
@@ -65,7 +65,7 @@ class Setting:
 
     def for_method(self, spec: MethodSpec) -> torch.device:
         """The device that a method runs on."""
-        return torch.device("cpu") if spec.device == "cpu" else self.device
+        return torch.device(spec.device_for(str(self.device)))
 
 
 def measured(measure: Callable[..., Cost], *arguments: Any) -> Cost:
@@ -90,11 +90,11 @@ def training_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> Cost:
     """
     if not tiles.train:
         raise MethodFailure("the data set has no training tiles")
-    if (spec.train or {}).get("labels") and not tiles.classes:
+    if spec.needs_labels and not tiles.classes:
         raise MethodFailure("needs labels to train, and the data set has none")
     device = setting.for_method(spec)
     method: Any = load_method(spec, device, None, tiles.classes)
-    recipe = _alone(recipe_of(spec))
+    recipe = _alone(Recipe.of(spec.train))
     pixels = noise(min(recipe.batch, tiles.train), tiles)
     names = [str(i) for i in range(len(pixels))]
     training = Training(method, recipe, pixels, names, 0, device, fingerprint="")
@@ -112,7 +112,7 @@ def training_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> Cost:
         seconds=seconds / setting.steps,
         memory=round(saved / share) + states if peak is None else peak,
         parameters=parameters(method),
-        gflop=gflop / share * recipe_of(spec).parts,
+        gflop=gflop / share * Recipe.of(spec.train).parts,
         checkpoint=_checkpoint_size(training),
     )
 

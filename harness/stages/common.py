@@ -1,24 +1,10 @@
-"""What the stages' command lines share."""
+"""The command line that the stages share which run one method."""
 
 import argparse
-import json
-import signal
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from harness.errors import HarnessError
-from harness.files import FORBIDDEN, FULL
+from harness.cli import add_device, json_object
 from harness.supervisor import PATIENCE
-
-
-def json_object(text: str) -> dict[str, Any]:
-    """Parse an argument that holds a JSON object."""
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError(f"expected a JSON object, got {text!r}")
-    return value
 
 
 def method_parser(description: str) -> argparse.ArgumentParser:
@@ -27,9 +13,8 @@ def method_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--tiles", type=Path, required=True, help="folder of the tile store")
     parser.add_argument("--method", required=True, help="name of a method or variant")
     parser.add_argument("--options", type=json_object, default={}, help="JSON, over method.yaml's")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0, help="default 0")
+    add_device(parser)
     return parser
 
 
@@ -39,29 +24,7 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
         "--timeout",
         type=float,
         default=PATIENCE,
-        help="seconds without a training step or fused tile after which the method has failed",
+        metavar="SECONDS",
+        help="without a training step or fused tile after which the method has failed; "
+        f"default {PATIENCE:g}",
     )
-
-
-def run(main: Callable[[], None]) -> None:
-    """Run a command line; a HarnessError becomes one line and exit status 1.
-
-    A request to terminate unwinds the program, so that it leaves no temporary files.
-    """
-    signal.signal(signal.SIGTERM, _terminate)
-    module = sys.modules["__main__"].__spec__
-    if module is not None:
-        # What help and errors call the program; argparse itself knows since Python 3.14.
-        sys.argv[0] = f"python -m {module.name.removesuffix('.__main__')}"
-    try:
-        main()
-    except HarnessError as error:
-        sys.exit(f"error: {error}")
-    except OSError as error:
-        if error.errno not in FULL | FORBIDDEN:
-            raise
-        sys.exit(f"error: the disk refuses: {error}")
-
-
-def _terminate(number: int, _: object) -> None:
-    raise SystemExit(128 + number)

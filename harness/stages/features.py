@@ -11,13 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from harness.cli import run
 from harness.device import choose_device, make_deterministic
-from harness.errors import HarnessError, MethodFailure
+from harness.errors import HarnessError, blamed
 from harness.files import atomic_path, read_json
-from harness.inference import load_method
+from harness.inference import load_method, to_tensor
 from harness.methods import find_method
 from harness.provenance import Record
-from harness.stages.common import method_parser, run
+from harness.stages.common import method_parser
 from harness.store import Pairs, TileStore
 from harness.weights import choose_weights
 
@@ -25,7 +26,7 @@ MAPS = ("segmentation", "aligned", "fusion")
 
 
 def main() -> None:
-    """Parse the command line and write the feature maps with their record."""
+    """Write the inner features of a trained network on a few tiles, and their record."""
     parser = method_parser(main.__doc__ or "")
     parser.add_argument("--checkpoint", type=Path, required=True, help="checkpoint.pt")
     parser.add_argument("--examples", type=Path, required=True, help="JSON list of tile indices")
@@ -38,8 +39,8 @@ def main() -> None:
     make_deterministic(arguments.seed, arguments.threads)
     maps: dict[str, Any] = {}
     try:
-        device = choose_device(arguments.device)
-        weights = choose_weights(spec, checkpoint=arguments.checkpoint, file=None, mirrors=[])
+        device = choose_device(spec.device_for(arguments.device))
+        weights = choose_weights(spec, checkpoint=arguments.checkpoint)
         path = weights.path if weights else None
         method = load_method(spec, device, path, len(store.classes))
         maps = features(method, store.test, tiles, device)
@@ -64,6 +65,12 @@ def features(
 ) -> dict[str, np.ndarray[Any, np.dtype[np.float32]]]:
     """Maps of the first stage, one a tile.
 
+    Args:
+        method: whose call gives the features.
+        pairs: the test tiles.
+        tiles: indices of those wanted.
+        device: where the method is.
+
     Returns:
         `segmentation`, `aligned`, `fusion`: (T, h, w) mean absolute activation over channels;
         `attention`: (T, p, p) mean weight that a position receives from all queries, and
@@ -75,19 +82,13 @@ def features(
     found: dict[str, list[Tensor]] = {}
     for index in tiles:
         part = slice(index, index + 1)
-        sources = [
-            torch.from_numpy(images[:, None].astype(np.float32) / 255).to(device)
-            for images in (pairs.infrared(part), pairs.visible(part))
-        ]
-        try:
-            with torch.no_grad():
-                output = method(*sources)
+        sources = [to_tensor(images(part), device) for images in (pairs.infrared, pairs.visible)]
+        with blamed("gives no features"), torch.no_grad():
+            output = method(*sources)
             for name in MAPS:
                 found.setdefault(name, []).append(getattr(output, name)[0].abs().mean(1)[0])
             for weights in output.attention[:1]:
                 found.setdefault("attention", []).append(_received(weights[0]))
-        except Exception as error:
-            raise MethodFailure(f"gives no features: {type(error).__name__}: {error}") from error
     return {name: torch.stack(maps).float().cpu().numpy() for name, maps in found.items()}
 
 

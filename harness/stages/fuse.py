@@ -10,29 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from harness.cli import add_mirrors, run
 from harness.errors import MethodFailure
 from harness.files import atomic_path, remove_stale
 from harness.methods import MethodSpec, find_method
 from harness.provenance import Record
-from harness.stages.common import add_timeout, method_parser, run
+from harness.stages.common import add_timeout, method_parser
 from harness.store import TileStore
 from harness.stretch import STRETCHES
 from harness.supervisor import Beat, supervise
 
 
 def main() -> None:
-    """Parse the command line, fuse, and write the fused stack with its record."""
+    """Fuse the test tiles of one data set with one method; write the stack and its record."""
     parser = method_parser(main.__doc__ or "")
-    parser.add_argument("--stretch", choices=list(STRETCHES), default="none")
+    parser.add_argument("--stretch", choices=list(STRETCHES), default="none", help="of the output")
     parser.add_argument("--checkpoint", type=Path, help="checkpoint.pt of a trained method")
-    parser.add_argument("--weights", default="official", help="official, or a weight file")
     parser.add_argument(
-        "--mirror",
-        type=Path,
-        action="append",
-        default=[],
-        help="folder of weight files; repeatable",
+        "--weights", default="official", help="official (default), or a weight file"
     )
+    add_mirrors(parser, "the authors' weights under any name")
     add_timeout(parser)
     parser.add_argument("--output", type=Path, required=True, help="fused.npy to write")
     arguments = parser.parse_args()

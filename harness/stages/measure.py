@@ -9,11 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import metrics
+from harness.cli import add_threads, run
 from harness.errors import HarnessError
 from harness.files import release_pages, write_text
 from harness.progress import progress
 from harness.provenance import Record, read_record
-from harness.stages.common import run
 from harness.store import Pairs, TileStore, read_fused
 from metrics.registry import PAPER
 
@@ -21,15 +21,15 @@ CHUNK = 32
 
 
 def main() -> None:
-    """Parse the command line and write the per-image table with its record."""
+    """Measure one fused stack; write a row a tile, a column a metric, and the record."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--tiles", type=Path, required=True, help="folder of the tile store")
     parser.add_argument("--fused", type=Path, required=True, help="fused.npy")
     parser.add_argument("--dataset", required=True, help="goes into the table")
     parser.add_argument("--method", required=True, help="goes into the table")
     parser.add_argument("--seed", type=int, required=True, help="goes into the table")
-    parser.add_argument("--metrics", nargs="+", default=list(PAPER))
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--metrics", nargs="+", default=list(PAPER), help="default the paper's")
+    add_threads(parser)
     parser.add_argument("--output", type=Path, required=True, help="scores.csv to write")
     arguments = parser.parse_args()
     record = Record("measure", {"metrics": arguments.metrics})
@@ -50,7 +50,9 @@ def _measure(arguments: Any, fused: NDArray[np.uint8], *, failed: bool) -> pd.Da
     pairs = store.test
     expected = (len(names), *pairs.tiles.shape[2:])
     if fused.shape != expected:
-        raise HarnessError(f"{arguments.fused}: shape {fused.shape}, expected {expected}")
+        raise HarnessError(
+            f"{arguments.fused}: shape {fused.shape}, expected {expected}; delete it and rerun"
+        )
     parts = []
     for start in progress(range(0, len(names), CHUNK), "measuring"):
         part = slice(start, start + CHUNK)

@@ -4,28 +4,28 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from harness.cli import add_mirrors, json_object, positive, run
 from harness.contact_sheet import write_contact_sheet
 from harness.datasets import find_adapter
 from harness.provenance import Record
 from harness.sources import CACHE
-from harness.stages.common import json_object, run
 from harness.store import RECORD
 from harness.tiler import Tiling, write_store
 
 
 def main() -> None:
-    """Parse the command line and write the store, a sheet to look at, and the record."""
+    """Cut a data set into the tile store; write it, a sheet to look at, and the record."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--adapter", required=True, help="module of harness/datasets")
     parser.add_argument("--options", type=json_object, default={}, help="JSON, to the adapter")
-    parser.add_argument("--size", type=int, default=320, help="largest tile side, pixels")
-    parser.add_argument("--stride", type=int, default=320, help="pixels")
+    parser.add_argument("--size", type=int, default=320, help="largest tile side, px; default 320")
+    parser.add_argument("--stride", type=int, default=320, help="of the tiles, px; default 320")
     parser.add_argument("--output", type=Path, required=True, help="folder of the tile store")
     parser.add_argument("--cache", type=Path, default=CACHE, help=f"downloads; default {CACHE}")
+    add_mirrors(parser, "archives")
     parser.add_argument(
-        "--mirror", type=Path, action="append", default=[], help="folder with archives, repeatable"
+        "--jobs", type=positive, default=1, metavar="N", help="scenes read at once; default 1"
     )
-    parser.add_argument("--jobs", type=int, default=1, help="scenes read at the same time")
     arguments = parser.parse_args()
     tiling = {"size": arguments.size, "stride": arguments.stride}
     config = {"adapter": arguments.adapter, "options": arguments.options, "tiling": tiling}

@@ -6,17 +6,18 @@ No torch here: the training runs in a process forked from this one, which loads 
 from pathlib import Path
 from typing import Any
 
+from harness.cli import json_object, run
 from harness.errors import MethodFailure
 from harness.files import remove_stale, write_text
 from harness.methods import find_method
 from harness.provenance import Record
-from harness.stages.common import add_timeout, json_object, method_parser, run
+from harness.stages.common import add_timeout, method_parser
 from harness.supervisor import Beat, supervise
 from harness.training.log import write_log
 
 
 def main() -> None:
-    """Parse the command line, train, and write checkpoint, log and record."""
+    """Train one method on one data set; write checkpoint, log and record."""
     parser = method_parser(main.__doc__ or "")
     parser.add_argument("--recipe", type=json_object, default={}, help="JSON, over method.yaml's")
     add_timeout(parser)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.contract import Batch
-from harness.store import INFRARED, LABEL
+from harness.datasets.base import INFRARED, LABEL
 
 SYMMETRIES = 8
 """Rotations by quarter turns, and their mirror images."""

@@ -12,7 +12,11 @@ from harness.files import atomic_path
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write `state`, tensors and plain values, atomically."""
+    """Write `state`, tensors and plain values, atomically.
+
+    Raises:
+        StorageError: naming the file, if the disk is full or cannot be written to.
+    """
     # Through a stream, because torch's own writer does not say that the disk is full.
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         try:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from harness.allocator import keep_freed_memory
 from harness.contract import Batch, TrainableMethod
-from harness.errors import HarnessError, MethodFailure
+from harness.errors import HarnessError, MethodFailure, blamed
 from harness.progress import progress
 from harness.supervisor import Beat
 from harness.training import log
@@ -141,12 +141,8 @@ class Training:
         return seen
 
     def _terms(self, batch: Batch) -> dict[str, torch.Tensor]:
-        try:
-            with self.precision.forward():
-                return self.method.training_loss(batch)
-        except Exception as error:
-            reason = f"training step {self.step}: {type(error).__name__}: {error}"
-            raise MethodFailure(reason) from error
+        with blamed(f"training step {self.step}"), self.precision.forward():
+            return self.method.training_loss(batch)
 
     def _guard(self, terms: dict[str, torch.Tensor]) -> None:
         if bool(torch.isfinite(torch.stack(list(terms.values()))).all()):

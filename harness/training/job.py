@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class Job:
     tiles: Path
     output: Path
 
-    @property
+    @cached_property
     def spec(self) -> MethodSpec:
         """The method with the job's options."""
         return find_method(self.config["method"], self.config["options"])
@@ -52,7 +53,12 @@ class Job:
     @property
     def recipe(self) -> Recipe:
         """How to train, all but what the data set must have."""
-        return Recipe(**{k: v for k, v in self.config["recipe"].items() if k != "labels"})
+        return Recipe.of(self.config["recipe"])
+
+    @property
+    def device(self) -> str:
+        """Name of the device to train on."""
+        return self.spec.device_for(self.config["device"])
 
     def fingerprint(self) -> str:
         """Identifies everything that a checkpoint depends on."""
@@ -79,7 +85,7 @@ def train(job: Job, beat: Beat = lambda: None) -> dict[str, Any]:
             continues from it.
         HarnessError: if there are fewer GPUs than processes.
     """
-    count, device = job.recipe.processes, job.config["device"]
+    count, device = job.recipe.processes, job.device
     if count == 1:
         return _train_here(job, choose_device(device), beat)
     if device != "cpu" and 0 < len(visible_gpus()) < count:
@@ -116,7 +122,7 @@ def _what_ended(error: ProcessException, count: int) -> str:
 
 def _join(rank: int, job: Job, count: int, meeting: str, answers: Any) -> None:
     """What each of several processes runs."""
-    device = choose_device(job.config["device"])
+    device = choose_device(job.device)
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(
         backend, init_method=f"file://{meeting}", rank=rank, world_size=count, timeout=PATIENCE
@@ -144,14 +150,10 @@ def _train_here(job: Job, device: torch.device, beat: Beat) -> dict[str, Any]:
 def _start(job: Job, store: TileStore, device: torch.device) -> Training:
     spec, recipe = job.spec, job.recipe
     if spec.train is None:
-        raise MethodFailure("has no training recipe in method.yaml")
-    needs_labels = job.config["recipe"].get("labels", False)
-    if needs_labels and not store.classes:
+        raise MethodFailure("has no training recipe; add a `train` section to its method.yaml")
+    if spec.needs_labels and not store.classes:
         raise MethodFailure(f"needs labels to train, and {store.meta['title']} has none")
-    try:
-        method = spec.load(**({"classes": len(store.classes)} if needs_labels else {}))
-    except Exception as error:
-        raise MethodFailure(f"cannot be loaded: {type(error).__name__}: {error}") from error
+    method = spec.load_for(len(store.classes))
     tiles, names = store.tiles("train"), store.names("train")
     validation = None
     if recipe.validate_every and len(names) > 1:

@@ -1,7 +1,9 @@
 """How a method is trained: the `train` section of method.yaml and of the configuration."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from harness.errors import HarnessError
 
@@ -42,6 +44,11 @@ class Recipe:
             )
         if self.select == "best" and not self.validate_every:
             raise HarnessError("train: `select: best` needs `validate_every`, in epochs")
+
+    @staticmethod
+    def of(section: Mapping[str, Any] | None) -> "Recipe":
+        """The recipe in a `train` section, which also says whether the data need labels."""
+        return Recipe(**{key: value for key, value in (section or {}).items() if key != "labels"})
 
     @property
     def parts(self) -> int:

@@ -1,15 +1,15 @@
 """Measure under other protocols: `python -m reports.stages.audit --help`."""
 
+from harness.cli import run
 from harness.files import write_text
 from harness.provenance import Record
-from harness.stages.common import run
 from reports.audit import measure_choices
 from reports.run import read_report
 from reports.stages.common import report_arguments
 
 
 def main() -> None:
-    """Parse the command line and write `<dataset>/audit.csv` and its record for every data set."""
+    """Write `<dataset>/audit.csv` and its record for every data set."""
     record = Record("audit", {})
     outline, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
     report = read_report(outline)

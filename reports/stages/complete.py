@@ -1,15 +1,15 @@
 """Fail if a method failed, after the report shows where: `--help` lists the arguments."""
 
+from harness.cli import run
 from harness.errors import HarnessError
 from harness.files import write_text
 from harness.provenance import read_record
-from harness.stages.common import run
 from reports.run import Report, read_report
 from reports.stages.common import report_arguments
 
 
 def main() -> None:
-    """Parse the command line; write the count of runs if all of them have values."""
+    """Write the count of runs if all of them have values."""
     outline, output = report_arguments(main.__doc__ or "", "file to write if nothing failed")
     report = read_report(outline)
     failures = report.failures()
@@ -31,10 +31,10 @@ def _forget(report: Report) -> None:
     The records with the reasons stay.
     """
     for dataset in report.outline.datasets:
-        failed = {(run.row, run.seed) for run in report.runs[dataset.name] if run.failure}
-        for row, seed, folder in report.outline.runs(dataset):
-            if (row, seed) not in failed:
+        for one in report.runs[dataset.name]:
+            if not one.failure:
                 continue
+            folder = report.outline.folder(dataset, one.row, one.seed)
             (folder / "scores.csv").unlink()
             (folder / "fused.npy").unlink()
             training = folder / "training.json"

@@ -1,14 +1,14 @@
 """Choose the tiles of the figures: `python -m reports.stages.examples --help`."""
 
+from harness.cli import run
 from harness.files import write_text
-from harness.stages.common import run
 from reports.examples import choose_examples
 from reports.run import read_report
 from reports.stages.common import report_arguments
 
 
 def main() -> None:
-    """Parse the command line and write `<dataset>/examples.json`, a list of indices, for each."""
+    """Write `<dataset>/examples.json`, a list of indices, for each."""
     outline, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
     report = read_report(outline)
     for dataset in outline.datasets:

@@ -1,14 +1,14 @@
 """Render the HTML page: `python -m reports.stages.report --help`."""
 
+from harness.cli import run
 from harness.files import write_text
-from harness.stages.common import run
 from reports.page import render
 from reports.run import read_report
 from reports.stages.common import report_arguments
 
 
 def main() -> None:
-    """Parse the command line and write the page."""
+    """Write the page."""
     outline, output = report_arguments(main.__doc__ or "", "index.html to write")
     for name in ("figures", "tiles"):
         # Declared outputs of the rule, also when a run has nothing to put there.

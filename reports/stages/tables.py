@@ -1,14 +1,14 @@
 """Write Tables 1-5 as CSV, LaTeX and Markdown: `python -m reports.stages.tables --help`."""
 
+from harness.cli import run
 from harness.files import write_text
-from harness.stages.common import run
 from reports.formats import to_csv, to_latex, to_markdown
 from reports.run import read_report
 from reports.stages.common import report_arguments
 
 
 def main() -> None:
-    """Parse the command line and write every table and `index.csv`, which lists them."""
+    """Write every table and `index.csv`, which lists them."""
     outline, output = report_arguments(main.__doc__ or "", "folder of the tables")
     tables = read_report(outline).tables
     for table in tables:

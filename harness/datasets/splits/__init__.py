@@ -1,7 +1,7 @@
 """Which scene is for training and which for testing: one CSV file a data set."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError
@@ -25,32 +25,46 @@ def choose_split(
         test: scenes to test on instead; by default the file's, without those of `train`.
 
     Raises:
-        HarnessError: for an unknown scene, one in both lists, or an empty test list.
+        HarnessError: as `check_split`.
     """
     path = split_file(dataset)
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
     every = {row["scene"]: row["split"] for row in rows}
-    lists = {"train": train, "test": test}
-    for key, names in lists.items():
-        unknown = sorted(set(names or ()) - set(every))
-        if unknown:
-            raise HarnessError(f"{dataset}: `{key}` names {unknown}, not listed in {path}")
-    both = sorted(set(train or ()) & set(test or ()))
-    if both:
-        raise HarnessError(f"{dataset}: {both} stand in `train` and in `test`")
     taken = {*(train or ()), *(test or ())}
-    chosen = [
-        (name, split)
-        for split, names in lists.items()
-        for name in (names if names is not None else _default(every, split, taken))
-    ]
-    if not any(split == "test" for _, split in chosen):
+    chosen = {
+        split: names
+        if names is not None
+        else [name for name in every if every[name] == split and name not in taken]
+        for split, names in (("train", train), ("test", test))
+    }
+    check_split(dataset, every, chosen["train"], chosen["test"], path)
+    return [(name, split) for split, names in chosen.items() for name in names]
+
+
+def check_split(
+    dataset: str, known: Collection[str], train: Sequence[str], test: Sequence[str], place: Path
+) -> None:
+    """Refuse lists of scenes that are no division into training and test.
+
+    Args:
+        dataset: name for messages.
+        known: names of all scenes.
+        train: scenes to train on.
+        test: scenes to test on.
+        place: file or folder that has the names of all scenes, for messages.
+
+    Raises:
+        HarnessError: for an unknown scene, one that is named twice, or an empty test list.
+    """
+    for key, names in (("train", train), ("test", test)):
+        unknown = sorted(set(names) - set(known))
+        if unknown:
+            raise HarnessError(f"{dataset}: `{key}` names {unknown}, not found in {place}")
+        if len(set(names)) != len(names):
+            raise HarnessError(f"{dataset}: a scene is named twice in `{key}`; name it once")
+    both = sorted(set(train) & set(test))
+    if both:
+        raise HarnessError(f"{dataset}: {both} stand in `train` and in `test`; choose one")
+    if not test:
         raise HarnessError(f"{dataset}: `test` is empty; name at least one scene")
-    if len(set(chosen)) != len(chosen):
-        raise HarnessError(f"{dataset}: a scene is named twice in `train` or `test`")
-    return chosen
-
-
-def _default(every: dict[str, str], split: str, taken: set[str]) -> list[str]:
-    return [name for name, given in every.items() if given == split and name not in taken]

@@ -225,10 +225,3 @@ def access(source: Source) -> str:
     if not source.urls:
         return "by hand"
     return "Google Drive" if "drive.google.com" in source.urls[0] else "open"
-
-
-if __name__ == "__main__":
-    from harness.sources_cli import main
-    from harness.stages.common import run
-
-    run(main)

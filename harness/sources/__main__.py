@@ -1,9 +1,10 @@
-"""External files from the command line: list, get, verify, where."""
+"""External files from the command line: `python -m harness.sources --help`."""
 
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from harness.cli import add_mirrors, run
 from harness.errors import HarnessError
 from harness.registry import Owned, every_file
 from harness.sources import CACHE, access, fetch, locate
@@ -11,11 +12,17 @@ from harness.sources import CACHE, access, fetch, locate
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Show, fetch and check the files that data sets and methods take from elsewhere."""
-    parser = argparse.ArgumentParser(prog="python -m harness.sources", description=main.__doc__)
-    parser.add_argument("command", choices=sorted(COMMANDS), help="what to do")
+    parser = argparse.ArgumentParser(
+        description=main.__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=COMMANDS, help="what to do")
     parser.add_argument("names", nargs="*", help="data sets, methods or files; all without")
-    parser.add_argument("--cache", type=Path, default=CACHE, help=f"default {CACHE}")
-    parser.add_argument("--mirror", type=Path, action="append", default=[], help="may be repeated")
+    parser.add_argument(
+        "--cache", type=Path, default=CACHE, metavar="DIR", help=f"of downloads; default {CACHE}"
+    )
+    add_mirrors(parser, "the files")
     arguments = parser.parse_args(argv)
     if arguments.command == "get" and not arguments.names:
         parser.error("get: name a data set, a method or a file; see `list`")
@@ -98,3 +105,18 @@ COMMANDS: dict[str, Callable[[Sequence[Owned], Path, Sequence[Path]], None]] = {
     "get": get,
     "verify": verify,
 }
+
+EPILOG = """\
+list prints what is known of each file: addresses, size, hash, licence. where prints the place of
+each, or where it would have to lie. get fetches what is missing. verify checks the hashes of what
+is there. Only get uses the network.
+
+examples:
+  python -m harness.sources list
+  python -m harness.sources get potsdam
+  python -m harness.sources verify --mirror /data/zips
+"""
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,272 @@
+"""Every reader of data, with valid contents that broken ones are made from."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+from PIL import Image
+
+import harness.benchmark
+import harness.files
+import harness.ledger
+from harness.archives import extract_member
+from harness.benchmark import Benchmark
+from harness.commands.pictures import read_pair
+from harness.datasets import tiles as tiles_adapter
+from harness.files import write_json
+from harness.methods import discover, read_method, read_variants
+from harness.provenance import SEAL, Record, check_artefact, read_record
+from harness.raster import Member, Raster, read_header
+from harness.registry import read_registry
+from harness.schema import ROOT, read_yaml
+from harness.store import TileStore, read_fused
+from harness.training.checkpoints import load_checkpoint
+from harness.weights import load_weights
+from metrics.images import read_grey
+from reports.audit import read_audit
+from reports.outline import outline_of, read_outline
+from reports.scores import read_runs
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One reader: a file name, valid contents, and what reads the file.
+
+    `structured` files are JSON or YAML, whose parsed value is changed as well.
+    """
+
+    name: str
+    seeds: list[bytes]
+    read: Callable[[Path], object]
+    structured: bool = False
+
+
+def readers(folder):
+    """All readers by name; `folder` is theirs to write to."""
+    kinds = (_texts, _stores, _tables, _pictures, _binaries)
+    return dict(reader for kind in kinds for reader in kind(folder))
+
+
+def _texts(folder):
+    known = discover()
+    harness.benchmark.discover = lambda: known
+    configs = [path.read_bytes() for path in sorted((ROOT / "config").glob("*.yaml"))]
+    configs = [text for text in configs if b"\ndatasets:" in text]
+
+    def config(path):
+        benchmark = Benchmark(read_yaml(path))
+        json.dumps(outline_of(benchmark))
+        for name in benchmark.datasets:
+            benchmark.tiling(name), benchmark.runs(name)
+
+    def outline(path):
+        read_outline(path.read_text("utf-8", "replace"), folder)
+
+    yield "config", Reader("config.yaml", configs, config, True)
+    methods = [path.read_bytes() for path in sorted((ROOT / "baselines").glob("*/method.yaml"))]
+    methods = [b"name: method\n" + text.split(b"\n", 1)[1] for text in methods]
+    yield (
+        "method.yaml",
+        Reader("method/method.yaml", methods, lambda path: list(read_method(path.parent)), True),
+    )
+    variants = [(ROOT / "segfanet/variants.yaml").read_bytes()]
+    yield "variants.yaml", Reader("variants.yaml", variants, read_variants, True)
+    sources = [(ROOT / "config/sources.yaml").read_bytes()]
+    yield "sources.yaml", Reader("sources.yaml", sources, read_registry, True)
+    value = outline_of(Benchmark(yaml.safe_load(configs[0])))
+    yield "outline", Reader("outline.json", [json.dumps(value).encode()], outline, True)
+    ledger = json.dumps({"a.zip": "0" * 64, "b.zip": "f" * 64}).encode()
+    yield (
+        "sources.lock.json",
+        Reader(
+            "cache/sources.lock.json",
+            [ledger],
+            lambda path: harness.ledger.Ledger(path.parent).get("a.zip"),
+            True,
+        ),
+    )
+
+
+def _store(folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(0).integers(0, 2, (2, 5, 48, 48), dtype=np.uint8)
+    np.save(folder / "test.npy", pixels)
+    rows = [f"test,{i},s{i},s{i},0,0,0,0" for i in range(2)]
+    text = "\n".join(["split,index,tile,scene,row,col,y,x", *rows, ""])
+    (folder / "manifest.csv").write_text(text)
+    meta = {"title": "t", "classes": ["a", "b"], "palette": [[0, 0, 0], [9, 9, 9]], "tiles": {}}
+    write_json(folder / "dataset.json", meta)
+    return folder
+
+
+def _stores(folder):
+    def store(path):
+        found = TileStore(path.parent)
+        found.classes, found.names("test"), found.test.visible(slice(0, 2))
+
+    for name in ("manifest.csv", "dataset.json", "test.npy"):
+        place = _store(folder / f"store-{name}")
+        seeds = [(place / name).read_bytes()]
+        yield name, Reader(f"{place.name}/{name}", seeds, store, name.endswith("json"))
+
+    (folder / "fused.npy").write_bytes(b"x")
+    Record("fuse", {"method": "average"}).write(folder / "fused.json", [folder / "fused.npy"])
+    record = (folder / "fused.json").read_bytes()
+
+    def sealed(path):
+        # With a valid seal, so that the reader looks further.
+        try:
+            value = json.loads(path.read_bytes())
+            content = {key: item for key, item in value.items() if key != SEAL}
+            write_json(path, {**content, SEAL: harness.files.sha256_json(content)})
+        except (ValueError, AttributeError, TypeError, RecursionError):
+            pass
+        check_artefact(read_record(path), folder / "fused.npy")
+
+    yield "record", Reader("record.json", [record], sealed, True)
+
+
+def _tables(folder):
+    outline = read_outline(
+        json.dumps(
+            {
+                "title": "t", "demonstration": False, "metrics": ["sf", "ag"],
+                "methods": [{"name": "a", "title": "A", "kind": "baseline", "seeds": [0],
+                             "trained": False}],
+                "datasets": [{"name": "d", "rows": ["a"], "stands_for": "", "examples": []}],
+            }
+        ),
+        folder / "results",
+    )  # fmt: skip
+    run = folder / "results/d/a/seed0"
+    run.mkdir(parents=True)
+    (run / "fused.npy").write_bytes(b"x")
+    Record("fuse", {}).write(run / "fused.json", [run / "fused.npy"])
+
+    def scores(path):
+        Record("measure", {}).write(path.with_name("scores.json"), [path])
+        for item in read_runs(outline, outline.datasets[0]):
+            item.scores.drop(columns=["tile"]).mean()
+
+    table = b"dataset,method,seed,tile,sf,ag\nd,a,0,s0,1.5,2.5\nd,a,0,s1,,3.5\n"
+    yield "scores.csv", Reader("results/d/a/seed0/scores.csv", [table], scores)
+
+    def audit(path):
+        Record("audit", {}).write(path.with_suffix(".json"), [path])
+        read_audit(path)
+
+    table = b"row,choice,metric,value,tiles\na,native,sf,1.5,2\na,resized,sf,,2\n"
+    yield "audit.csv", Reader("audit.csv", [table], audit)
+
+
+def _encoded(pixels, kind, **options):
+    stream = io.BytesIO()
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    image.save(stream, format=kind, **options)
+    return stream.getvalue()
+
+
+def _pictures(folder):
+    rng = np.random.default_rng(0)
+    colour = rng.integers(0, 256, (48, 48, 3), dtype=np.uint8)
+    gray, deep = colour[..., 0], rng.integers(0, 65536, (48, 48), dtype=np.uint16)
+    palette = Image.fromarray(colour).convert("P")
+    alpha = Image.fromarray(np.dstack([colour, gray]))
+    seeds = [
+        *(_encoded(pixels, kind) for pixels in (colour, gray) for kind in ("png", "tiff", "bmp")),
+        *(_encoded(colour, "tiff", compression=c) for c in ("tiff_lzw", "tiff_deflate", "jpeg")),
+        _encoded(colour, "jpeg"),
+        *(_encoded(item, "png") for item in (palette, alpha, deep)),
+        _encoded(deep, "tiff"),
+        _encoded(Image.fromarray(gray > 99), "png"),
+        _encoded(gray.astype(np.float32), "tiff"),
+    ]
+    good = folder / "good.png"
+    good.write_bytes(_encoded(gray, "png"))
+    yield "metrics picture", Reader("grey.png", seeds, read_grey)
+    yield "picture of a pair", Reader("pair.png", seeds, lambda path: read_pair(path, good))
+    for kind in ("rgb", "ir", "seg"):
+        root = folder / f"set-{kind}"
+        for other in ("rgb", "ir", "seg"):
+            (root / other).mkdir(parents=True)
+            (root / other / "x.png").write_bytes(_encoded(gray, "png"))
+
+        def read(path, root=root):
+            codes = list(range(256))
+            labels = {"classes": [str(code) for code in codes], "codes": codes}
+            dataset = tiles_adapter.open_dataset({"root": str(root), **labels})
+            for scene in dataset.scenes:
+                scene.read(0, 0, min(scene.height, 48), min(scene.width, 48))
+
+        yield f"tile folder, {kind}", Reader(f"{root.name}/{kind}/x.png", seeds, read)
+
+    def raster(path):
+        with Raster(Member(path.name, path)) as opened:
+            header = opened.header
+            opened.read(0, 0, min(header.height, 48), min(header.width, 48), [0])
+
+    def packed_header(path):
+        packed = path.with_suffix(".zip")
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.write(path, "x.tif")
+        read_header(Member("x.tif", packed, "x.tif"))
+
+    seeds = [seed for seed in seeds if seed[:2] in (b"II", b"MM")]
+    yield "raster", Reader("raster.tif", seeds, raster)
+    yield "packed raster", Reader("packed.tif", seeds, packed_header)
+
+
+def _binaries(folder):
+    rng = np.random.default_rng(0)
+    archives = []
+    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", method) as archive:
+            archive.writestr("deep/data.tif", rng.bytes(200) + b"x" * 500)
+            archive.writestr("readme.txt", "text")
+        archives.append(stream.getvalue())
+    target = folder / "unpacked"
+    yield (
+        "archive",
+        Reader("a.zip", archives, lambda path: extract_member(path, "data.tif", target)),
+    )
+
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
+    checkpoints = []
+    for state in (
+        network.state_dict(),
+        {"model": network.state_dict(), "step": 3, "log": [{"a": 1.0}]},
+    ):
+        for new in (True, False):
+            stream = io.BytesIO()
+            torch.save(state, stream, _use_new_zipfile_serialization=new)
+            checkpoints.append(stream.getvalue())
+
+    def checkpoint(path):
+        load_checkpoint(path)
+        load_weights(network, path)
+
+    yield "checkpoint", Reader("checkpoint.pt", checkpoints, checkpoint)
+    stream = io.BytesIO()
+    np.savez(stream, **{key: value.numpy() for key, value in network.state_dict().items()})
+    yield (
+        "weights.npz",
+        Reader("weights.npz", [stream.getvalue()], lambda path: load_weights(network, path)),
+    )
+    arrays = []
+    for array in (np.zeros((2, 48, 48), np.uint8), np.zeros((0, 48, 48), np.uint8), np.ones(3)):
+        stream = io.BytesIO()
+        np.save(stream, array)
+        arrays.append(stream.getvalue())
+
+    def fused(path):
+        record = {"artefacts": {path.name: harness.files.sha256(path)}}
+        np.asarray(read_fused(path, record)[:1]).sum()
+
+    yield "fused.npy", Reader("fused.npy", arrays, fused)
