@@ -5,33 +5,11 @@ import math
 import numpy as np
 
 from metrics import kernels, sums
-from metrics.arrays import Batch, Image
+from metrics.arrays import Batch
 from metrics.filters import gaussian
-from metrics.kernels import BLOCK, KEPT, PLANES, SIDE, Scratch, Window
 from metrics.moments import WINDOWS
 from metrics.scd import difference_correlations
-
-CACHE_LINE = 64
-
-
-def aligned(*shape: int) -> Image:
-    """Allocate zeros that start on a cache line, as vector loads want them."""
-    count = math.prod(shape)
-    memory = np.zeros(count + CACHE_LINE // 8)
-    start = -memory.ctypes.data % CACHE_LINE // 8
-    return memory[start : start + count].reshape(shape)
-
-
-def scratch(width: int) -> Scratch:
-    """Allocate what a thread needs to compare images of a width."""
-    return Scratch(
-        pixels=aligned(2 * BLOCK),
-        filtered=aligned(BLOCK),
-        columns=aligned(2 * PLANES * KEPT * BLOCK),
-        means=aligned(2 * PLANES * BLOCK),
-        factors=aligned(6 * BLOCK),
-        lines=aligned(3, (math.ceil(width / SIDE) + 1) * SIDE),
-    )
+from metrics.scratch import BLOCK, PLANES, SIDE, Window, aligned, allocate
 
 
 class PairScorer:
@@ -57,7 +35,7 @@ class PairScorer:
         self._source_sums = (0.0, 0.0, 0.0, 0.0, 0.0)
         if "vif" not in names:
             return
-        self._scratch = scratch(width)
+        self._scratch = allocate(width)
         self._windows = tuple(
             Window(gaussian(size, size / 5), (0,) * (size // 2)) for size in WINDOWS
         )

@@ -15,7 +15,7 @@ The cache on disk watches this file alone: after a change to a constant it impor
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar, cast
+from typing import TypeVar, cast
 
 import numpy as np
 from numba import njit
@@ -24,65 +24,22 @@ from numpy.typing import NDArray
 from metrics.arrays import Batch, Image
 from metrics.intrinsics import LANES, borrow, transpose_lanes
 from metrics.moments import FLAT, MID_GREY
+from metrics.scratch import BLOCK, KEPT, PLANES, SIDE, Buffer, Constant, Scratch, Window
 from metrics.vif import NOISE
 
-# Rows and columns of windows in a block, and numbers in one. The widest window has SIDE + 1 taps:
-# what a block of windows covers lies in two blocks of pixels.
-SIDE = 16
-BLOCK = SIDE * SIDE
-# Planes filtered for the sources: two means and two squares; and for the fused image: its mean, its
-# square and two products.
-PLANES = 4
 # The factors of each plane, 0 being infrared, 1 visible and 2 fused; a mean has but one. One loop
 # over planes instead of a call a plane: the code stays small enough for the processor's cache.
 FACTORS = ((0, -1), (1, -1), (0, 0), (1, 1), (2, -1), (2, 2), (2, 0), (2, 1))
-# Blocks of one row of blocks kept between the two passes; the 20 of a 320 px image fit.
-KEPT = 20
 # Blocks between two extractions of exponents: each factor is below 2^15, so 60 stay below 2^901.
 RESCALE = 60
 
 _FAST = {"contract", "reassoc", "nsz"}
 
-Buffer = NDArray[np.float64]
 Bits = NDArray[np.int64]
-Constant = tuple[int, ...]
 # Of four scales, the finest first.
-Windows = tuple["Window", ...]
+Windows = tuple[Window, ...]
 Scales = tuple[Image, ...]
 Function = TypeVar("Function", bound=Callable[..., object])
-
-
-class Window(NamedTuple):
-    """A symmetric window.
-
-    Attributes:
-        taps: its values, (2·len(half) + 1,).
-        half: one item per tap left of the centre, at most SIDE / 2.
-    """
-
-    taps: Buffer
-    half: Constant
-
-
-class Scratch(NamedTuple):
-    """Memory to work in.
-
-    Attributes:
-        pixels: two blocks of one plane, one below the other, (2·BLOCK,).
-        filtered: a block filtered down its columns, (BLOCK,).
-        columns: for each plane `KEPT` blocks side by side, filtered and transposed,
-            (2·PLANES·KEPT·BLOCK,).
-        means: one block of each plane, filtered both ways, (2·PLANES·BLOCK,).
-        factors: products of factors, (6·BLOCK,).
-        lines: lines of an image, (3, at least SIDE·strips).
-    """
-
-    pixels: Buffer
-    filtered: Buffer
-    columns: Buffer
-    means: Buffer
-    factors: Buffer
-    lines: Image
 
 
 _MANTISSA = np.int64(0x000FFFFFFFFFFFFF)
@@ -284,6 +241,17 @@ def _log(factors: Buffer) -> float:
 
 
 @compiled
+def _sums(factors: Buffer, bits: Bits, exponents: Bits) -> Buffer:
+    """Turn products without exponents, and the exponents, into the sums of `compare`."""
+    logs = np.zeros(6)
+    for k in range(6):
+        exponents[k] += _normalise(bits[k * BLOCK :])
+        logs[k] = _log(factors[k * BLOCK :])
+    logs += exponents * np.log(2.0)
+    return np.array([logs[0] - logs[2], logs[1] - logs[3], logs[4], logs[5]])
+
+
+@compiled
 def _carry(columns: Buffer) -> None:
     """Move the last kept block of each plane to the first place."""
     for plane in range(2 * PLANES):
@@ -291,6 +259,18 @@ def _carry(columns: Buffer) -> None:
         last = first[(KEPT - 1) * BLOCK :]
         for j in range(BLOCK):
             first[j] = last[j]
+
+
+@compiled
+def _borrow_scratch(scratch: Scratch) -> Scratch:
+    return Scratch(
+        borrow(scratch.pixels),
+        borrow(scratch.filtered),
+        borrow(scratch.columns),
+        borrow(scratch.means),
+        borrow(scratch.factors),
+        borrow(scratch.lines),
+    )
 
 
 @compiled
@@ -306,14 +286,7 @@ def _compare(
 ) -> Buffer:
     f, a, b, maps = borrow(f), borrow(a), borrow(b), borrow(maps)
     window = Window(borrow(window.taps), window.half)
-    scratch = Scratch(
-        borrow(scratch.pixels),
-        borrow(scratch.filtered),
-        borrow(scratch.columns),
-        borrow(scratch.means),
-        borrow(scratch.factors),
-        borrow(scratch.lines),
-    )
+    scratch = _borrow_scratch(scratch)
     reach, images = len(window.half), (a, b, f)
     rows, columns = _rows(f) - 2 * reach, width - 2 * reach
     blocks = (columns + SIDE - 1) // SIDE
@@ -350,17 +323,7 @@ def _compare(
             if done % RESCALE == 0:
                 for k in range(6):
                     exponents[k] += _normalise(bits[k * BLOCK :])
-    logs = np.zeros(6)
-    for k in range(6):
-        exponents[k] += _normalise(bits[k * BLOCK :])
-        logs[k] = _log(factors[k * BLOCK :])
-    ln2 = np.log(2.0)
-    sums = np.empty(4)
-    for k in range(2):
-        above, below = k, 2 + k
-        sums[k] = (exponents[above] - exponents[below]) * ln2 + (logs[above] - logs[below])
-        sums[2 + k] = exponents[4 + k] * ln2 + logs[4 + k]
-    return sums
+    return _sums(factors, bits, exponents)
 
 
 @compiled

@@ -1,0 +1,76 @@
+"""Memory that the compiled loops work in, and its layout."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics.arrays import Image
+
+# Rows and columns of windows in a block, and numbers in one. The widest window has SIDE + 1 taps:
+# what a block of windows covers lies in two blocks of pixels.
+SIDE = 16
+BLOCK = SIDE * SIDE
+# Planes filtered for the sources: two means and two squares; and for the fused image: its mean, its
+# square and two products.
+PLANES = 4
+# Blocks of one row of blocks kept between the two passes; the 20 of a 320 px image fit.
+KEPT = 20
+Buffer = NDArray[np.float64]
+Constant = tuple[int, ...]
+
+CACHE_LINE = 64
+
+
+class Window(NamedTuple):
+    """A symmetric window.
+
+    Attributes:
+        taps: its values, (2·len(half) + 1,).
+        half: one item per tap left of the centre, at most SIDE / 2.
+    """
+
+    taps: Buffer
+    half: Constant
+
+
+class Scratch(NamedTuple):
+    """Memory to work in.
+
+    Attributes:
+        pixels: two blocks of one plane, one below the other, (2·BLOCK,).
+        filtered: a block filtered down its columns, (BLOCK,).
+        columns: for each plane `KEPT` blocks side by side, filtered and transposed,
+            (2·PLANES·KEPT·BLOCK,).
+        means: one block of each plane, filtered both ways, (2·PLANES·BLOCK,).
+        factors: products of factors, (6·BLOCK,).
+        lines: lines of an image, (3, at least SIDE·strips).
+    """
+
+    pixels: Buffer
+    filtered: Buffer
+    columns: Buffer
+    means: Buffer
+    factors: Buffer
+    lines: Image
+
+
+def aligned(*shape: int) -> Image:
+    """Allocate zeros that start on a cache line, as vector loads want them."""
+    count = math.prod(shape)
+    memory = np.zeros(count + CACHE_LINE // 8)
+    start = -memory.ctypes.data % CACHE_LINE // 8
+    return memory[start : start + count].reshape(shape)
+
+
+def allocate(width: int) -> Scratch:
+    """Allocate what a thread needs to compare images of a width."""
+    return Scratch(
+        pixels=aligned(2 * BLOCK),
+        filtered=aligned(BLOCK),
+        columns=aligned(2 * PLANES * KEPT * BLOCK),
+        means=aligned(2 * PLANES * BLOCK),
+        factors=aligned(6 * BLOCK),
+        lines=aligned(3, (math.ceil(width / SIDE) + 1) * SIDE),
+    )
