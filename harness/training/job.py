@@ -147,6 +147,8 @@ def _start(job: Job, store: TileStore, device: torch.device) -> Training:
     needs_labels = job.config["recipe"].get("labels", False)
     if needs_labels and not store.classes:
         raise MethodFailure(f"needs labels to train, and {store.meta['title']} has none")
+    if not store.names("train"):
+        raise MethodFailure(f"has to be trained, and {store.meta['title']} has no training tiles")
     try:
         method = spec.load(**({"classes": len(store.classes)} if needs_labels else {}))
     except Exception as error:
