@@ -15,6 +15,12 @@ from reports.scores import Run
 from reports.statistics import UNKNOWN, Comparison, Interval, kendall_tau
 from reports.verdicts import cell_verdict, relative_difference
 
+ORIGINS = {
+    "retrained": "weights trained here",
+    "user": "weights given by the user, not known to be its authors'",
+}
+"""What is said of weights that are not the authors' file."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -226,8 +232,8 @@ class _Rows:
         if notes:
             yield f"{title}: {notes.strip()}"
         weights = runs[0].fusing.get("details", {}).get("weights") or {}
-        if weights.get("origin") not in (None, "official"):
-            yield f"{title}: weights {weights['origin']}, not those of its authors."
+        if origin := ORIGINS.get(weights.get("origin")):
+            yield f"{title}: {origin}."
         for metric, cell in zip(self.outline.metrics, cells, strict=True):
             if cell.undefined:
                 reason = METRICS[metric].undefined or "pixels are not finite"

@@ -167,7 +167,12 @@ def test_footnotes_name_what_a_reader_must_know(tmp_path):
     methods = [method("ydtr", notes="Reads one channel."), method("itfuse")]
     rows, table = rows_of(read_report(outline(tmp_path, methods, ["ydtr", "itfuse"])))
     text = "\n".join(table.footnotes)
-    for part in ("Reads one channel.", "weights retrained", "SCD undefined on 1 tiles", "no luck"):
+    for part in (
+        "Reads one channel.",
+        "weights trained here",
+        "SCD undefined on 1 tiles",
+        "no luck",
+    ):
         assert part in text
     assert table.marks(rows["ydtr"]) == [1, 2, 3]
 

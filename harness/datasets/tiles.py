@@ -128,9 +128,13 @@ def _natural(name: str) -> tuple[int, int, str]:
 
 def _check_partners(rgb: dict[str, Path], others: dict[str, dict[str, Path]]) -> None:
     for key, files in others.items():
-        for name in rgb.keys() ^ files.keys():
-            here, missing = (rgb[name], key) if name in rgb else (files[name], "rgb")
-            raise HarnessError(f"{here}: has no partner in {here.parent.parent / missing}")
+        alone = sorted(rgb.keys() ^ files.keys())
+        if alone:
+            here, missing = (rgb[alone[0]], key) if alone[0] in rgb else (files[alone[0]], "rgb")
+            raise HarnessError(
+                f"{here}: has no partner in {here.parent.parent / missing} "
+                f"(files without one: {len(alone)}); the files of a pair have one name, suffix aside"
+            )
 
 
 def _split(parsed: Options, names: list[str]) -> tuple[list[str], list[str]]:
@@ -141,7 +145,10 @@ def _split(parsed: Options, names: list[str]) -> tuple[list[str], list[str]]:
     for key, chosen in (("train", train), ("test", test)):
         unknown = sorted(set(chosen) - set(names))
         if unknown:
-            raise HarnessError(f"tiles: `{key}` names {unknown}, not found in {parsed.root}/rgb")
+            raise HarnessError(
+                f"tiles: `{key}` names {unknown}, not found in {parsed.root}/rgb; give names "
+                "without extension, those of digits in quotes"
+            )
     both = sorted(set(train) & set(test))
     if both:
         raise HarnessError(f"tiles: {both} stand in `train` and in `test`")

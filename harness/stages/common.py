@@ -44,7 +44,7 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command line; a HarnessError becomes one line and exit status 1.
+    """Run a command line; a HarnessError becomes one line and exit status 1, Ctrl-C one and 130.
 
     A request to terminate unwinds the program, so that it leaves no temporary files.
     """
@@ -61,6 +61,9 @@ def run(main: Callable[[], None]) -> None:
         if error.errno not in FULL | FORBIDDEN:
             raise
         sys.exit(f"error: the disk refuses: {error}")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 def _terminate(number: int, _: object) -> None:
