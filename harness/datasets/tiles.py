@@ -133,7 +133,7 @@ def _check_partners(rgb: dict[str, Path], others: dict[str, dict[str, Path]]) ->
             here, missing = (rgb[alone[0]], key) if alone[0] in rgb else (files[alone[0]], "rgb")
             raise HarnessError(
                 f"{here}: has no partner in {here.parent.parent / missing} "
-                f"(files without one: {len(alone)}); the files of a pair have one name, suffix aside"
+                f"(files without one: {len(alone)}); the files of a pair have one name"
             )
 
 
