@@ -232,7 +232,7 @@ class _Rows:
         if notes:
             yield f"{title}: {notes.strip()}"
         weights = runs[0].fusing.get("details", {}).get("weights") or {}
-        if origin := ORIGINS.get(weights.get("origin")):
+        if origin := ORIGINS.get(weights.get("origin", "")):
             yield f"{title}: {origin}."
         for metric, cell in zip(self.outline.metrics, cells, strict=True):
             if cell.undefined:
