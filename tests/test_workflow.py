@@ -3,11 +3,14 @@
 import csv
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from harness.schema import ROOT
 from tests.project import add_method, append_comment, copy_project, planned, snakemake
 
 pytestmark = pytest.mark.slow
@@ -152,6 +155,15 @@ def test_wrong_configuration_ends_before_any_work(tmp_path):
     assert "'optoins' was unexpected" in run.stdout
     assert "Traceback" not in run.stdout
     assert not (folder / "results").exists()
+
+
+def test_default_configuration_is_found_from_another_folder(tmp_path):
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", "data"]
+    run = subprocess.run(
+        [*command, "--directory", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert "results/landsat7/tiles" in run.stdout + run.stderr
 
 
 def test_unreadable_picture_is_named(tmp_path):
