@@ -85,20 +85,13 @@ def status(row: TableRow) -> str:
 
 def to_latex(table: Table) -> str:
     """A booktabs table: ours ± half the interval, and printed; best bold, second underlined."""
-    parts = ["ours", "paper"] if table.paper else ["ours"]
-    columns = "ll" + "r" * len(parts) * len(table.metrics)
-    heads = " & ".join(
-        rf"\multicolumn{{{len(parts)}}}{{c}}{{{latex_text(heading(metric))}}}"
-        for metric in table.metrics
-    )
-    halves = " & ".join(parts * len(table.metrics))
+    columns = "ll" + ("rr" if table.paper else "r") * len(table.metrics)
     lines = [
         r"% needs \usepackage{booktabs}",
         rf"% {table.caption} ({table.dataset}); ours ± half the 95 % interval".replace("\n", " "),
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        rf"Method & Output & {heads} \\",
-        rf" & & {halves} \\",
+        *_latex_heads(table),
         r"\midrule",
     ]
     controls = False
@@ -109,6 +102,17 @@ def to_latex(table: Table) -> str:
         lines.append(_latex_row(table, row))
     notes = [rf"% {i}: {note}".replace("\n", " ") for i, note in enumerate(table.footnotes, 1)]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes, ""])
+
+
+def _latex_heads(table: Table) -> list[str]:
+    heads = [latex_text(heading(metric)) for metric in table.metrics]
+    if not table.paper:
+        return [" & ".join(["Method", "Output", *heads]) + r" \\"]
+    wide = [rf"\multicolumn{{2}}{{c}}{{{head}}}" for head in heads]
+    return [
+        " & ".join(["Method", "Output", *wide]) + r" \\",
+        " & & " + " & ".join(["ours & paper"] * len(heads)) + r" \\",
+    ]
 
 
 def _latex_row(table: Table, row: TableRow) -> str:
