@@ -4,7 +4,7 @@ PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
 
-.PHONY: demo report test test-fast coverage lint format clean
+.PHONY: demo report install test test-fast coverage lint format clean
 
 demo: .venv/runtime ## run the whole benchmark on the embedded data
 	@$(BIN)/snakemake --cores $(CORES); status=$$?; \
@@ -12,6 +12,8 @@ demo: .venv/runtime ## run the whole benchmark on the embedded data
 
 report: .venv/runtime ## render tables and page again, without training or fusing
 	$(BIN)/snakemake --cores $(CORES) --forcerun tables report
+
+install: .venv/dev ## only make .venv, with everything that commands and tests need
 
 test: .venv/dev ## all tests
 	$(BIN)/python -m pytest

@@ -11,10 +11,11 @@ sys.path.insert(0, workflow.basedir)
 from harness.benchmark import Benchmark
 from harness.errors import HarnessError
 
-# A file given by --configfile replaces the default; it is not merged into it.
+# A file given by --configfile replaces the default; it is not merged into it. The default lies
+# beside this file, wherever --directory puts the results.
 if "datasets" not in config:
 
-    configfile: "config/config.yaml"
+    configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 try:

@@ -18,7 +18,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command line; a HarnessError becomes one line and exit status 1.
+    """Run a command line; a HarnessError becomes one line and exit status 1, Ctrl-C one and 130.
 
     A request to terminate unwinds the program, so that it leaves no temporary files.
     """
@@ -35,6 +35,9 @@ def run(main: Callable[[], None]) -> None:
         if error.errno not in FULL | FORBIDDEN:
             raise
         sys.exit(f"error: the disk refuses: {error}; free some space, or make it writable")
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 def _terminate(number: int, _: object) -> None:

@@ -120,7 +120,8 @@ def _describe(bands: Bytes, unknown: NDArray[np.bool_]) -> str:
     values, counts = np.unique(bands[:, unknown].T, axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:SHOWN]
     row, column = np.argwhere(unknown)[0].tolist()
-    listed = ", ".join(f"{tuple(values[i].tolist())} × {counts[i]}" for i in order)
+    names = [value[0] if len(value) == 1 else tuple(value) for value in values.tolist()]
+    listed = ", ".join(f"{names[i]} × {counts[i]}" for i in order)
     more = f" and {len(values) - SHOWN} further values" if len(values) > SHOWN else ""
     return (
         f"{unknown.sum()} pixels outside the labels ({listed}{more}; the first at row {row}, "

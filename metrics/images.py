@@ -100,7 +100,10 @@ def pair_files(folders: Mapping[str, Path]) -> dict[str, dict[str, Path]]:
 
 def _images(role: str, folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
-        raise MetricError(f"{folder}: the {role} folder does not exist")
+        problem = (
+            "is a file; name the folder that holds it" if folder.exists() else "does not exist"
+        )
+        raise MetricError(f"{folder}: the {role} folder {problem}")
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):

@@ -341,5 +341,6 @@ def find(name: str) -> Metric:
 def suggest(name: str, known: Iterable[str]) -> str:
     """Word a hint for a misspelt name: the closest known ones, or else all of them."""
     names = list(known)
-    close = difflib.get_close_matches(name, names, n=2, cutoff=0.5)
+    # Papers and our own tables write VIF.
+    close = difflib.get_close_matches(name.lower(), names, n=2, cutoff=0.5)
     return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names)}"

@@ -85,18 +85,13 @@ def status(row: TableRow) -> str:
 
 def to_latex(table: Table) -> str:
     """A booktabs table: ours ± half the interval, and printed; best bold, second underlined."""
-    columns = "ll" + "rr" * len(table.metrics)
-    heads = " & ".join(
-        rf"\multicolumn{{2}}{{c}}{{{latex_text(heading(metric))}}}" for metric in table.metrics
-    )
-    halves = " & ".join(["ours & paper"] * len(table.metrics))
+    columns = "ll" + ("rr" if table.paper else "r") * len(table.metrics)
     lines = [
         r"% needs \usepackage{booktabs}",
         rf"% {table.caption} ({table.dataset}); ours ± half the 95 % interval".replace("\n", " "),
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        rf"Method & Output & {heads} \\",
-        rf" & & {halves} \\",
+        *_latex_heads(table),
         r"\midrule",
     ]
     controls = False
@@ -104,17 +99,30 @@ def to_latex(table: Table) -> str:
         if row.control and not controls:
             lines.append(r"\midrule")
             controls = True
-        lines.append(_latex_row(row))
+        lines.append(_latex_row(table, row))
     notes = [rf"% {i}: {note}".replace("\n", " ") for i, note in enumerate(table.footnotes, 1)]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes, ""])
 
 
-def _latex_row(row: TableRow) -> str:
+def _latex_heads(table: Table) -> list[str]:
+    heads = [latex_text(heading(metric)) for metric in table.metrics]
+    if not table.paper:
+        return [" & ".join(["Method", "Output", *heads]) + r" \\"]
+    wide = [rf"\multicolumn{{2}}{{c}}{{{head}}}" for head in heads]
+    return [
+        " & ".join(["Method", "Output", *wide]) + r" \\",
+        " & & " + " & ".join(["ours & paper"] * len(heads)) + r" \\",
+    ]
+
+
+def _latex_row(table: Table, row: TableRow) -> str:
     cells = []
     for cell in row.cells:
         style = {1: r"\textbf{%s}", 2: r"\underline{%s}"}.get(cell.rank, "%s")
         margin = rf" $\pm$ {half_width(cell)}" if cell.interval.known else ""
-        cells += [style % shown(row, cell) + margin, cell.printed or "--"]
+        cells.append(style % shown(row, cell) + margin)
+        if table.paper:
+            cells.append(cell.printed or "--")
     return " & ".join([latex_text(row.title), latex_text(row.output), *cells]) + r" \\"
 
 
@@ -122,8 +130,8 @@ def to_markdown(table: Table) -> str:
     """A Markdown table: ours ± half the interval (printed); best bold, second in italics."""
     heads = [heading(metric) for metric in table.metrics]
     lines = [
-        f"Table {table.number}: {table.caption} (`{table.dataset}`); ours ± half the 95 % "
-        "interval (printed)",
+        f"{markdown_text(table.title)} (`{table.dataset}`); ours ± half the 95 % interval"
+        + (" (printed)" if table.paper else ""),
         "",
         "| " + " | ".join(["Method", "Output", *heads]) + " |",
         "|" + "|".join(["---", "---", *["---:"] * len(heads)]) + "|",

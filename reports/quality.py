@@ -68,7 +68,7 @@ def _missing(tables: list[Table]) -> Iterator[str]:
     for table in tables:
         names = [row.title for row in table.rows if row.missing]
         if names:
-            yield f"Table {table.number}, {table.dataset}: {', '.join(names)}"
+            yield f"{table.label}, {table.dataset}: {', '.join(names)}"
 
 
 def _undefined(dataset: DatasetOutline, analysis: Analysis) -> Iterator[str]:
@@ -126,6 +126,6 @@ def _beaten(table: Table) -> Iterator[str]:
                 name = f"{row.title}, {row.output}"
                 known = sum(not np.isnan(other) for other in ours)
                 yield (
-                    f"Table {table.number}, {table.dataset}: {name} beats {beaten} of {known} "
+                    f"{table.label}, {table.dataset}: {name} beats {beaten} of {known} "
                     f"rows of methods in {metric.upper()}"
                 )

@@ -1,4 +1,4 @@
-"""Building Tables 1-5: our means and intervals beside the paper's printed values."""
+"""Building the tables: our means and intervals beside the paper's printed values."""
 
 import math
 from collections.abc import Iterable
@@ -14,6 +14,12 @@ from reports.printed import TITLES, printed_table, table_definitions
 from reports.scores import Run
 from reports.statistics import UNKNOWN, Comparison, Interval, kendall_tau
 from reports.verdicts import cell_verdict, relative_difference
+
+ORIGINS = {
+    "retrained": "weights trained here",
+    "user": "weights given by the user, not known to be its authors'",
+}
+"""What is said of weights that are not the authors' file."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +65,10 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Table:
-    """One of the paper's tables on one data set.
+    """One comparison of methods on one data set.
 
+    number: the paper's, 0 for a data set of one's own, which the paper does not have.
+    paper: whether printed values belong beside ours.
     agreement: metric → Kendall's τ between our order of the methods and the printed one.
     """
 
@@ -76,7 +84,17 @@ class Table:
     @property
     def identifier(self) -> str:
         """Name of the table's files."""
-        return f"table{self.number}_{self.dataset}"
+        return f"table{self.number}_{self.dataset}" if self.number else f"comparison_{self.dataset}"
+
+    @property
+    def label(self) -> str:
+        """What a sentence calls the table."""
+        return f"Table {self.number}" if self.number else "Comparison"
+
+    @property
+    def title(self) -> str:
+        """Heading of the table."""
+        return f"Table {self.number}: {self.caption}" if self.number else self.caption
 
     @property
     def footnotes(self) -> list[str]:
@@ -91,12 +109,21 @@ class Table:
 def build_tables(
     outline: Outline, runs: dict[str, list[Run]], analyses: dict[str, Analysis]
 ) -> list[Table]:
-    """Build every table that the run has a data set for, in the paper's order."""
-    return [
-        _build(outline, dataset, definition, runs[dataset.name], analyses[dataset.name])
+    """Build the paper's tables in its order, then one for every data set that it does not have."""
+    wanted = [
+        (dataset, definition)
         for definition in table_definitions()
         for dataset in outline.datasets
         if applies(definition, dataset)
+    ]
+    wanted += [
+        (dataset, {"number": 0, "caption": f"Comparison on {outline.store(dataset).meta['title']}"})
+        for dataset in outline.datasets
+        if not dataset.stands_for
+    ]
+    return [
+        _build(outline, dataset, definition, runs[dataset.name], analyses[dataset.name])
+        for dataset, definition in wanted
     ]
 
 
@@ -115,7 +142,7 @@ def _build(
     runs: list[Run],
     analysis: Analysis,
 ) -> Table:
-    number, paper = definition["number"], dataset.stands_for == definition["stands_for"]
+    number, paper = definition["number"], dataset.stands_for == definition.get("stands_for")
     printed = printed_table(number) if paper else {}
     builder = _Rows(outline, runs, printed, analysis)
     if "rows" in definition:
@@ -155,7 +182,7 @@ class _Rows:
         return [self.row(method, title=label) for label, method in rows]
 
     def comparison(self, dataset: DatasetOutline) -> list[TableRow]:
-        """Rows of Tables 1 and 2: baselines in the paper's order, others, ours, controls last."""
+        """Rows of a comparison: baselines in the paper's order, others, ours, controls last."""
         printed = list(dict.fromkeys(method for method, _ in self.printed))
         absent = [method for method in printed if method not in dataset.rows]
         rows = [
@@ -205,8 +232,8 @@ class _Rows:
         if notes:
             yield f"{title}: {notes.strip()}"
         weights = runs[0].fusing.get("details", {}).get("weights") or {}
-        if weights.get("origin") not in (None, "official"):
-            yield f"{title}: weights {weights['origin']}, not those of its authors."
+        if origin := ORIGINS.get(weights.get("origin", "")):
+            yield f"{title}: {origin}."
         for metric, cell in zip(self.outline.metrics, cells, strict=True):
             if cell.undefined:
                 reason = METRICS[metric].undefined or "pixels are not finite"

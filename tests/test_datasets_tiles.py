@@ -166,7 +166,7 @@ def test_options_that_cannot_work_are_refused_at_once(pairs, changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"test": ["3"]}, "3"),
+        ({"test": ["1.png"]}, r"\['1.png'\], not found in .*names without extension"),
         ({"test": []}, "`test` is empty"),
         ({"test": ["1"], "train": ["1"]}, "stand in `train` and in `test`"),
     ],
@@ -205,7 +205,7 @@ def break_folder(pairs):
     ("damage", "message"),
     [
         (break_size, "2.png: 50×59 pixels, but"),
-        (break_partner, "has no partner in .*ir"),
+        (break_partner, r"rgb.2.png: has no partner in .*ir \(files without one: 1\); .* one name"),
         (break_name, "same name"),
         (break_depth, "expected 8 bits"),
         (break_file, "not a readable picture"),

@@ -36,6 +36,7 @@ def test_killed_stage_leaves_no_result_and_runs_again(finished, tmp_path, name, 
     ended = stage(name, folder, before=kill_at_replacement(signal.Signals[number]))
     assert ended.status == SIGNALS[number], ended.output
     assert "Traceback" not in ended.output
+    assert ("interrupted" in ended.output) == (number == "SIGINT")
     assert {key: value for key, value in contents(folder).items() if key in before} == before
     assert not [path for path in outputs if (folder / path).is_file()]
     if number != "SIGKILL":

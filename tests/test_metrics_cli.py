@@ -1,6 +1,8 @@
 """`python -m metrics` from folder to table, and what it refuses."""
 
 import csv
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -140,6 +142,9 @@ def test_empty_and_missing_folders_are_named(folders, tmp_path, capsys):
     assert "nowhere: the visible folder does not exist" in refused(
         folders | {"visible": tmp_path / "nowhere"}, tmp_path, capsys
     )
+    assert "0.png: the infrared folder is a file" in refused(
+        folders | {"infrared": folders["infrared"] / "0.png"}, tmp_path, capsys
+    )
 
 
 def test_two_files_of_one_name_are_refused(folders, tmp_path, capsys):
@@ -176,6 +181,14 @@ def test_explain_prints_definition_range_and_sources(capsys):
     assert all(word in text for word in ("Sheikh", "[0, inf]", "CDDFuse VIFF", "flat", "cddfuse"))
     assert main(["explain", "viv"]) == 2
     assert "did you mean vif" in capsys.readouterr().err
+
+
+def test_a_reader_that_stops_early_is_no_error():
+    command = [sys.executable, "-m", "metrics", "list"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as listing:
+        listing.stdout.close()
+        assert listing.stderr.read() == b""
+    assert listing.returncode == 0
 
 
 def test_list_names_metrics_and_dialects(capsys):

@@ -101,6 +101,8 @@ def test_unusable_arrays_are_named(triple):
 
 
 def test_unusable_options_are_named(triple):
+    with pytest.raises(MetricError, match="unknown metric 'VIF'; did you mean vif"):
+        score(*triple, names=("VIF",))
     with pytest.raises(MetricError, match="unknown metric 'viv'; did you mean vif"):
         score(*triple, names=("viv",))
     with pytest.raises(MetricError, match="unknown dialect 'cdfuse'; did you mean cddfuse"):

@@ -107,6 +107,19 @@ def test_ablation_tables_need_an_ablation(run, tmp_path):
     assert "segfanet_1sinet" not in {row.name for row in tables[0].rows}
 
 
+def test_a_data_set_that_the_paper_has_not_gets_a_table_of_its_own(run):
+    own = replace(run, datasets=(replace(run.datasets[0], stands_for=""),))
+    (table,) = read_report(own).tables
+    assert table.identifier == "comparison_d"
+    assert [row.name for row in table.rows] == ["ydtr", "itfuse", "broken", "segfanet", "average"]
+    assert not any(cell.printed or cell.verdict for row in table.rows for cell in row.cells)
+    assert to_markdown(table).startswith(
+        r"Comparison on whu\_like (`d`); ours ± half the 95 % interval" + "\n"
+    )
+    assert r"Method & Output & SF $\uparrow$ & AG $\uparrow$" in to_latex(table)
+    assert rf"\begin{{tabular}}{{ll{'r' * 4}}}" in to_latex(table)
+
+
 def test_csv_and_latex_hold_every_row(run):
     _, table = rows_of(read_report(run))
     lines = list(csv.DictReader(StringIO(to_csv(table))))
@@ -154,7 +167,12 @@ def test_footnotes_name_what_a_reader_must_know(tmp_path):
     methods = [method("ydtr", notes="Reads one channel."), method("itfuse")]
     rows, table = rows_of(read_report(outline(tmp_path, methods, ["ydtr", "itfuse"])))
     text = "\n".join(table.footnotes)
-    for part in ("Reads one channel.", "weights retrained", "SCD undefined on 1 tiles", "no luck"):
+    for part in (
+        "Reads one channel.",
+        "weights trained here",
+        "SCD undefined on 1 tiles",
+        "no luck",
+    ):
         assert part in text
     assert table.marks(rows["ydtr"]) == [1, 2, 3]
 

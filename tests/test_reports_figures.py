@@ -159,12 +159,13 @@ def test_one_tile_renders_and_has_no_interval(tmp_path):
     assert "1 test tiles" in render(report)
 
 
-def test_no_labels_no_table_and_one_data_set_are_said(tmp_path):
+def test_no_labels_no_printed_table_and_one_data_set_are_said(tmp_path):
     make_store(tmp_path / "d" / "tiles", classes=())
     make_run(tmp_path / "d", "ydtr")
     page = render(read_report(one_method(tmp_path, datasets=dataset(["ydtr"], stands_for=""))))
     assert "no labels" in page
-    assert "No table of the paper applies" in page
+    assert "Comparison on whu_like" in page
+    assert "The paper prints no such table for this data set" in page
     assert "No ablation was run" in page
     assert "Mean ranks" not in page
 

@@ -35,11 +35,11 @@ class Tiny(nn.Module):
         return {"error": (self.conv(pair) - batch.visible).abs().mean()}
 
 
-def training(seed=0, fingerprint="same", steps=7, method=None, tiles=TILES):
+def training(seed=0, fingerprint="same", steps=7, method=None):
     make_deterministic(seed, 1)
     recipe = Recipe(steps=steps, learning_rate=1e-2, checkpoint_seconds=0)
     device = torch.device("cpu")
-    return Training(method or Tiny(), recipe, tiles, NAMES, seed, device, fingerprint)
+    return Training(method or Tiny(), recipe, TILES, NAMES, seed, device, fingerprint)
 
 
 def weights(run):
@@ -124,11 +124,6 @@ def test_loss_that_is_not_finite_stops_with_the_tiles(tmp_path):
     run = training(method=Tiny(poison_step=2))
     with pytest.raises(MethodFailure, match=r"training step 2: bad not finite on tiles tile\d"):
         run.run(tmp_path / "partial.pt")
-
-
-def test_no_training_tiles_is_an_error():
-    with pytest.raises(HarnessError, match="no training tiles"):
-        training(tiles=TILES[:0])
 
 
 def test_every_epoch_visits_each_tile_once_in_an_order_of_its_own():

@@ -3,10 +3,14 @@
 import csv
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from harness.schema import ROOT
 from tests.project import add_method, append_comment, copy_project, planned, snakemake
 
 pytestmark = pytest.mark.slow
@@ -153,6 +157,15 @@ def test_wrong_configuration_ends_before_any_work(tmp_path):
     assert not (folder / "results").exists()
 
 
+def test_default_configuration_is_found_from_another_folder(tmp_path):
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--dry-run", "data"]
+    run = subprocess.run(
+        [*command, "--directory", str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    assert "results/landsat7/tiles" in run.stdout + run.stderr
+
+
 def test_unreadable_picture_is_named(tmp_path):
     folder = copy_project(tmp_path)
     pictures = folder / "pictures"
@@ -166,3 +179,28 @@ def test_unreadable_picture_is_named(tmp_path):
     run = snakemake(folder, configfile="bad.yaml")
     assert run.returncode != 0
     assert "one.png: not a readable picture" in run.stdout
+
+
+def test_pairs_without_training_tiles_still_end_with_a_report(tmp_path):
+    folder = copy_project(tmp_path)
+    rng = np.random.default_rng(0)
+    for kind in ("rgb", "ir"):
+        (folder / "pairs" / kind).mkdir(parents=True)
+        for name in ("a.png", "b.png"):
+            picture = rng.integers(0, 256, (48, 50), np.uint8)
+            Image.fromarray(picture).save(folder / "pairs" / kind / name)
+    (folder / "mine.yaml").write_text(
+        "title: x\nmethods: [average, segfanet, umfusion]\n"
+        "datasets: {mine: {adapter: tiles, options: {root: pairs, title: Mine}}}\n"
+    )
+    run = snakemake(folder, configfile="mine.yaml")
+    assert (
+        "segfanet (seed 0): training failed: needs labels to train, and Mine has none" in run.stdout
+    )
+    assert "umfusion (seed 0): training failed: has to be trained, and Mine has no" in run.stdout
+    assert run.returncode != 0
+    table = {
+        r["row"]: r for r in csv.DictReader((folder / "results/tables/comparison_mine.csv").open())
+    }
+    assert float(table["average"]["sf_ours"]) > 0
+    assert (folder / "results/report/index.html").is_file()

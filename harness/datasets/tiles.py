@@ -115,10 +115,12 @@ def _grays(parsed: Options) -> list[tuple[int, int, int]]:
 
 def _check_partners(rgb: dict[str, Path], others: dict[str, dict[str, Path]]) -> None:
     for key, files in others.items():
-        for name in sorted(rgb.keys() ^ files.keys()):
-            here, missing = (rgb[name], key) if name in rgb else (files[name], "rgb")
+        alone = sorted(rgb.keys() ^ files.keys())
+        if alone:
+            here, missing = (rgb[alone[0]], key) if alone[0] in rgb else (files[alone[0]], "rgb")
             raise HarnessError(
-                f"{here}: has no partner in {here.parent.parent / missing}; add it, or remove this"
+                f"{here}: has no partner in {here.parent.parent / missing} "
+                f"(files without one: {len(alone)}); the files of a pair have one name"
             )
 
 

@@ -43,9 +43,6 @@ class Training:
         fingerprint: identifies method, options, recipe, seed and data; a partial checkpoint
             with another fingerprint is not continued.
         validation: what to measure between epochs; None for nothing.
-
-    Raises:
-        HarnessError: if there are no training tiles.
     """
 
     def __init__(
@@ -59,8 +56,6 @@ class Training:
         fingerprint: str,
         validation: Validation | None = None,
     ) -> None:
-        if not len(tiles):
-            raise HarnessError("the data set has no training tiles; name some under `train`")
         keep_freed_memory()
         self.method = method
         self.module: torch.nn.Module = method.to(device).train()  # type: ignore[attr-defined]

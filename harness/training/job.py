@@ -153,6 +153,8 @@ def _start(job: Job, store: TileStore, device: torch.device) -> Training:
         raise MethodFailure("has no training recipe; add a `train` section to its method.yaml")
     if spec.needs_labels and not store.classes:
         raise MethodFailure(f"needs labels to train, and {store.meta['title']} has none")
+    if not store.names("train"):
+        raise MethodFailure(f"has to be trained, and {store.meta['title']} has no training tiles")
     method = spec.load_for(len(store.classes))
     tiles, names = store.tiles("train"), store.names("train")
     validation = None

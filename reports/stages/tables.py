@@ -1,4 +1,4 @@
-"""Write Tables 1-5 as CSV, LaTeX and Markdown: `python -m reports.stages.tables --help`."""
+"""Write the tables as CSV, LaTeX and Markdown: `python -m reports.stages.tables --help`."""
 
 from harness.cli import run
 from harness.files import write_text
@@ -15,7 +15,7 @@ def main() -> None:
         write_text(output / f"{table.identifier}.csv", to_csv(table))
         write_text(output / f"{table.identifier}.tex", to_latex(table))
         write_text(output / f"{table.identifier}.md", to_markdown(table))
-    lines = [f"{table.number},{table.dataset},{table.identifier}" for table in tables]
+    lines = [f"{table.number or ''},{table.dataset},{table.identifier}" for table in tables]
     write_text(output / "index.csv", "\n".join(["table,dataset,file", *lines, ""]))
 
 

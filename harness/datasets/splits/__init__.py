@@ -60,7 +60,10 @@ def check_split(
     for key, names in (("train", train), ("test", test)):
         unknown = sorted(set(names) - set(known))
         if unknown:
-            raise HarnessError(f"{dataset}: `{key}` names {unknown}, not found in {place}")
+            raise HarnessError(
+                f"{dataset}: `{key}` names {unknown}, not found in {place}; give names without "
+                "extension, those of digits in quotes"
+            )
         if len(set(names)) != len(names):
             raise HarnessError(f"{dataset}: a scene is named twice in `{key}`; name it once")
     both = sorted(set(train) & set(test))
