@@ -51,7 +51,9 @@ def growing(amount):
 
 def gpu_of(wildcards):
     """GPUs that training or running a method asks for."""
-    return gpus(spec_of(wildcards).device_for(DEVICE), elsewhere=workflow.non_local_exec)
+    return gpus(
+        spec_of(wildcards).device_for(DEVICE), elsewhere=workflow.non_local_exec
+    )
 
 
 def gpus_of_training(wildcards):
