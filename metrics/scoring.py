@@ -112,6 +112,8 @@ def score_methods(
     """
     if threads < 1:
         raise MetricError(f"threads must be 1 or more, got {threads}")
+    if isinstance(names, str):
+        raise MetricError(f"names must be a list, such as [{names!r}], got the string {names!r}")
     measures = functions(names, dialect)
     triples = _triples(fused, infrared, visible, resize)
     table: Table = {

@@ -105,6 +105,8 @@ def test_unusable_options_are_named(triple):
         score(*triple, names=("VIF",))
     with pytest.raises(MetricError, match="unknown metric 'viv'; did you mean vif"):
         score(*triple, names=("viv",))
+    with pytest.raises(MetricError, match=r"names must be a list, such as \['vif'\]"):
+        score(*triple, names="vif")
     with pytest.raises(MetricError, match="unknown dialect 'cdfuse'; did you mean cddfuse"):
         score(*triple, dialect="cdfuse")
     with pytest.raises(MetricError, match="dialect vifb has no 'vif'"):

@@ -84,6 +84,8 @@ def test_the_paper_s_jobs():
     stretched = by_name["fuse:whu:segfanet+minmax_rgb:2"]
     assert set(stretched.after) == {"prepare:whu", "train:whu:segfanet:2"}
     assert by_name["fuse:whu:ydtr:0"].after == ("prepare:whu",)
+    assert by_name["fuse:whu:ydtr:0"].gpus == 1
+    assert by_name["fuse:whu:average:0"].gpus == 0, "it is of no use to a method on the processor"
     done = set()
     for job in jobs:
         assert done.issuperset(job.after), job.name

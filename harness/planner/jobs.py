@@ -45,7 +45,9 @@ class Job:
     @property
     def gpus(self) -> int:
         """GPUs that it occupies where there are any."""
-        if self.stage == "train" and self.spec is not None:
+        if self.spec is None or self.spec.device == "cpu":
+            return 0
+        if self.stage == "train":
             return Recipe.of(self.spec.train).processes
         return int(self.stage == "fuse")
 
