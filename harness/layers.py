@@ -148,7 +148,7 @@ class BatchRenorm(nn.BatchNorm2d):
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
         # A plain mean of the first batches, so that the start values do not linger.
-        share = max(self.momentum or 0.0, 1 / self.num_batches_tracked.item())
+        share = (1 / self.num_batches_tracked.to(mean.dtype)).clamp(min=self.momentum or 0.0)
         self.running_mean.lerp_(mean, share)
         # The variance of all pixels: within the batches, and of their means.
         self.running_var.lerp_(variance + (mean - self.running_mean) ** 2, share)

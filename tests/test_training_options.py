@@ -1,11 +1,15 @@
 """What a recipe can ask for: precision, schedule, augmentation, accumulation, validation."""
 
+import shutil
 import sys
+import sysconfig
 import types
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch._dynamo
 from torch import nn
 
 from harness.colour import luma
@@ -16,6 +20,7 @@ from harness.training.checkpoints import load_checkpoint
 from harness.training.engine import BEST, Training
 from harness.training.recipe import Recipe
 from harness.training.validation import Validation, held_back
+from segfanet.method import SegFANetMethod
 
 CPU = torch.device("cpu")
 TILES = np.random.default_rng(0).integers(0, 256, (6, 5, 44, 48), dtype=np.uint8)
@@ -207,8 +212,22 @@ def test_log_goes_to_tensorboard_where_it_is_installed(tmp_path, monkeypatch):
     assert written[-1] == "closed"
 
 
-def test_compilation_is_asked_of_torch(tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(Blend, "compile", lambda self: asked.append(self), raising=False)
-    run = trained(tmp_path, compile=True)
-    assert asked == [run.module]
+HEADERS = Path(sysconfig.get_path("include"), "Python.h")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch compiles with g++, which is missing")
+@pytest.mark.skipif(not HEADERS.exists(), reason=f"torch compiles with {HEADERS}, which is missing")
+def test_a_compiled_step_is_the_same_step(tmp_path):
+    def curve(name, **recipe):
+        torch.manual_seed(0)
+        method = SegFANetMethod(classes=3, width=4, sinets=1, pool=(4, 4, 4))
+        folder = tmp_path / name
+        folder.mkdir()
+        return trained(folder, method, learning_rate=1e-5, steps=3, **recipe).log[-1]["loss"]
+
+    # Compiling again at every step would be slower than not at all.
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        compiled = curve("compiled", compile=True)
+    assert compiled == pytest.approx(curve("plain"), rel=1e-4)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0

@@ -60,8 +60,9 @@ class Training:
         self.method = method
         self.module: torch.nn.Module = method.to(device).train()  # type: ignore[attr-defined]
         synchronise_batch_norms(self.module)
-        if recipe.compile:
-            self.module.compile()
+        self.training_loss = (
+            torch.compile(method.training_loss) if recipe.compile else method.training_loss
+        )
         self.recipe, self.names, self.device, self.seed = recipe, names, device, seed
         self.fingerprint, self.validation = fingerprint, validation
         self.batches = Batches(
@@ -137,7 +138,7 @@ class Training:
 
     def _terms(self, batch: Batch) -> dict[str, torch.Tensor]:
         with blamed(f"training step {self.step}"), self.precision.forward():
-            return self.method.training_loss(batch)
+            return self.training_loss(batch)
 
     def _guard(self, terms: dict[str, torch.Tensor]) -> None:
         if bool(torch.isfinite(torch.stack(list(terms.values()))).all()):
