@@ -25,7 +25,8 @@ class SegFANetMethod(SegFANet):
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fuse float32 (B, 1, H, W) pairs in [0, 1]; see `harness.contract.Method`."""
-        return self(infrared, visible, segment=False).fused  # type: ignore[no-any-return]
+        fused: Tensor = self(infrared, visible, segment=False).fused
+        return fused.clamp(0, 1)
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
         """The three terms of Eq. 14, unweighted."""

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.layers import BatchRenorm
+from segfanet.initial import LARGE, difference, looks_linear, normal
 
 STAGES = 3
 STRIDE = 2 ** (STAGES - 1)
@@ -22,11 +23,7 @@ STRIDE = 2 ** (STAGES - 1)
 CONTEXT = 3
 """Further halvings inside the segmentation decoder."""
 INPUT_GAIN = 4.0
-IMAGE_GAIN = 0.01
-HEAD_START = 10.0
-"""Initial amplitude of the last convolutions; one would keep the signal's size."""
-CENTRE_SHARE = 0.9
-"""Of the initial amplitude of a 3×3 convolution, what its centre tap has."""
+IMAGE_GAIN = 0.0025
 
 
 @dataclass(frozen=True)
@@ -64,10 +61,11 @@ class Output:
 
     Figure 1 shows f^S and f^R, Figure 8 also f^F, Figure 9 CAM's attention.
 
-    fused: (B, 1, H, W) in (0, 1). logits: (B, classes, H, W), None unless asked for.
-    reconstructed: one image a SINet with IRM, (B, 1, h_i, w_i) in (0, 1). segmentation,
-    aligned, fusion: f^S_i, f^R_i and f^F_i of every SINet, (B, c_i, h_i, w_i). attention:
-    CAM's weights, (B, p_i², p_i²), rows are queries and sum to one.
+    fused: (B, 1, H, W), unbounded, like the sources in [0, 1] once trained. logits:
+    (B, classes, H, W), None unless asked for. reconstructed: one image a SINet with IRM,
+    (B, 1, h_i, w_i), unbounded likewise. segmentation, aligned, fusion: f^S_i, f^R_i and
+    f^F_i of every SINet, (B, c_i, h_i, w_i). attention: CAM's
+    weights, (B, p_i², p_i²), rows are queries and sum to one.
     """
 
     fused: Tensor
@@ -79,9 +77,14 @@ class Output:
     attention: list[Tensor]
 
 
-def conv3(inputs: int, outputs: int) -> nn.Conv2d:
-    """3×3 convolution that keeps the size."""
-    return nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
+def conv3(inputs: int, outputs: int, *, joined: int = 1) -> nn.Conv2d:
+    """3×3 convolution that keeps the size, of `joined` concatenated features (0: of images)."""
+    return looks_linear(nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), joined)
+
+
+def conv1(inputs: int, outputs: int, *, joined: int = 1, bias: bool = True) -> nn.Conv2d:
+    """1×1 convolution of `joined` concatenated features."""
+    return looks_linear(nn.Conv2d(inputs, outputs, kernel_size=1, bias=bias), joined)
 
 
 def resize(features: Tensor, size: tuple[int, int]) -> Tensor:
@@ -107,58 +110,22 @@ def pad(images: Tensor) -> Tensor:
     return F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
 
 
-@torch.no_grad()
-def initialise(network: nn.Module) -> None:
-    """Choose the initial weights, which the paper leaves open (docs/protocol.md, point 8).
-
-    He-normal weights keep the signal's size through the deep decoder. Most of a 3×3
-    convolution is an orthogonal matrix at its centre tap (Xiao et al., ICML 2018), so that
-    pixels reach the fused image through a dozen layers without being blurred. Residual
-    branches start at zero. Class scores start large, because the features of rare classes
-    learn through the weights of their scores.
-    """
-    for module in network.modules():
-        if not isinstance(module, nn.Conv2d):
-            continue
-        rectified = module.kernel_size == (3, 3) and not isinstance(module, ImageHead)
-        gain = 2**0.5 if rectified else 1.0
-        nn.init.kaiming_normal_(module.weight, nonlinearity="linear").mul_(gain)
-        if rectified:
-            _stress_centre(module.weight, gain)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-    for module in network.modules():
-        if isinstance(module, ResidualBlock):
-            nn.init.zeros_(module.second.weight)
-        elif isinstance(module, ImageHead):
-            module.weight *= HEAD_START
-        elif isinstance(module, SegmentationDecoder):
-            module.head.weight *= HEAD_START
-
-
-def _stress_centre(weight: Tensor, gain: float) -> None:
-    outputs, inputs = weight.shape[:2]
-    matrix = nn.init.orthogonal_(torch.empty(outputs, inputs, device=weight.device))
-    # Rows of equal expected length, whichever side is longer.
-    matrix *= gain * max(1.0, outputs / inputs) ** 0.5
-    weight *= (1 - CENTRE_SHARE**2) ** 0.5
-    weight[:, :, 1, 1] += CENTRE_SHARE * matrix
-
-
 class ImageHead(nn.Conv2d):
-    """3×3 convolution to one channel, and sigmoid.
+    """3×3 convolution to one channel, in the range of the inputs.
 
-    Large weights times a small factor: the first images are smooth grey, and no step of the
-    optimiser, which moves every weight alike, drives the sigmoid into saturation, from which
-    it does not return.
+    Large weights times a small factor: the first images are smooth grey, and a step of the
+    optimiser, which moves every weight alike, moves no pixel far.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, 1, kernel_size=3, padding=1)
+        normal(self, LARGE)
+        half = self.weight.data[:, : -(-channels // 2)]
+        self.weight.data = difference(half)[:, :channels]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, c, h, w) → (B, 1, h, w) in (0, 1)."""
-        return torch.sigmoid(IMAGE_GAIN * super().forward(x))
+        """(B, c, h, w) → (B, 1, h, w), unbounded."""
+        return 0.5 + IMAGE_GAIN * super().forward(x)
 
 
 class ResidualBlock(nn.Module):
@@ -167,6 +134,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first, self.second = conv3(channels, channels), conv3(channels, channels)
+        nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c, h, w) → (B, c, h, w)."""
@@ -180,9 +148,10 @@ class EncoderStage(nn.Module):
     def __init__(self, inputs: int, outputs: int, *, halve: bool) -> None:
         super().__init__()
         self.halve = halve
-        self.expand = conv3(inputs, outputs)
+        # Channels double from stage to stage, and the first stage reads the images.
+        self.expand = conv3(inputs, outputs, joined=inputs // (outputs // 2) if halve else 0)
         self.refine = ResidualBlock(outputs)
-        self.mix = nn.Conv2d(outputs, outputs, kernel_size=1, bias=False) if halve else None
+        self.mix = conv1(outputs, outputs, bias=False) if halve else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, h, w) → (B, outputs, h/2, w/2), or the same size at the first stage."""
@@ -244,9 +213,12 @@ class FFM(nn.Module):
             conv3(channels, channels), nn.ReLU(), conv3(channels, channels), nn.ReLU()
         )
         self.merge = nn.Sequential(
-            conv3(2 * channels, channels), nn.ReLU(), conv3(channels, channels), nn.ReLU()
+            conv3(2 * channels, channels, joined=2),
+            nn.ReLU(),
+            conv3(channels, channels),
+            nn.ReLU(),
         )
-        self.project = nn.Conv2d(2 * channels, channels, kernel_size=1)
+        self.project = conv1(2 * channels, channels, joined=2)
 
     def forward(self, f_r: Tensor, f_d: Tensor) -> Tensor:
         """f^R_i and the decoder's f_d of the same stage, (B, c, h, w) each → (B, c, h, w)."""
@@ -271,7 +243,7 @@ class NormalisedConv(nn.Sequential):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(
-            nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=False),
+            normal(nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=False)),
             nn.GroupNorm(max(1, outputs // 8), outputs),
             nn.ReLU(),
         )
@@ -291,7 +263,8 @@ class SegmentationDecoder(nn.Module):
         self.down = nn.ModuleList([NormalisedConv(c3, c3) for _ in range(CONTEXT)])
         joined = [(c3 + c3, c3)] * CONTEXT + [(c3 + c2, c2), (c2 + c1, c1)]
         self.up = nn.ModuleList([NormalisedConv(a, b) for a, b in joined])
-        self.head = nn.Conv2d(c1, config.classes, kernel_size=1)
+        # Scores start large: the features of rare classes learn through their weights.
+        self.head = normal(nn.Conv2d(c1, config.classes, kernel_size=1), LARGE)
 
     def forward(self, stages: list[Tensor]) -> Tensor:
         """[f^S_1, f^S_2, f^S_3] → logits (B, classes, H, W)."""
@@ -320,18 +293,17 @@ class SegFANet(nn.Module):
         self.fusion_encoder = _encoder((2, *joined[:-1]), channels)
         self.sinets = nn.ModuleList([SINet(config, stage) for stage in range(config.sinets)])
         self.segmentation_decoder = SegmentationDecoder(config)
-        self.bottom = conv3(joined[-1], channels[-1])
+        self.bottom = conv3(joined[-1], channels[-1], joined=joined[-1] // channels[-1])
         self.refine = nn.ModuleList([ResidualBlock(c) for c in channels])
-        self.up = nn.ModuleList([nn.Conv2d(c, c // 2, kernel_size=1) for c in channels[1:]])
+        self.up = nn.ModuleList([conv1(c, c // 2) for c in channels[1:]])
         self.head = ImageHead(channels[0])
-        initialise(self)
         # Channels last, 3×3 convolutions are faster on processors and on GPUs alike.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, infrared: Tensor, visible: Tensor, *, segment: bool = True) -> Output:
         """Fuse, and segment if asked to, (B, 1, H, W) pairs in [0, 1]; any H, W ≥ 41."""
         height, width = infrared.shape[-2:]
-        # About zero mean and unit deviation, for which the initial weights are made.
+        # About zero mean and unit deviation, which the initial weights keep.
         pair = INPUT_GAIN * (pad(torch.cat([infrared, visible], dim=1)) - 0.5)
         f_s = self._segmentation_features(pair)
         aligned, reconstructed = self._align(f_s)

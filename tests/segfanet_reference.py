@@ -13,10 +13,6 @@ def relu(x):
     return np.maximum(x, 0)
 
 
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
 def softmax(x, axis):
     shifted = np.exp(x - x.max(axis, keepdims=True))
     return shifted / shifted.sum(axis, keepdims=True)
@@ -103,7 +99,7 @@ def irm(state, name, f_s):
     """Eq. 3: f^R_i and I_res,i."""
     for layer in (0, 2, 4, 6):
         f_s = relu(conv(state, f"{name}.body.{layer}", f_s))
-    return f_s, sigmoid(0.01 * conv(state, f"{name}.head", f_s))
+    return f_s, 0.5 + 0.0025 * conv(state, f"{name}.head", f_s)
 
 
 def cam(state, name, f_f, f_r, side, training):
@@ -168,7 +164,7 @@ def fusion_decoder(state, deepest, aligned):
         if i > 0:
             doubled = bilinear(x, (2 * x.shape[-2], 2 * x.shape[-1]))
             x = conv(state, f"up.{i - 1}", doubled)
-    return sigmoid(0.01 * conv(state, "head", x))
+    return 0.5 + 0.0025 * conv(state, "head", x)
 
 
 def forward(state, config, infrared, visible, training):
