@@ -55,7 +55,6 @@ def main():
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rate", type=float, default=2e-3)
-    parser.add_argument("--augment", action="store_true", help="flip and rotate the tiles")
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
@@ -81,7 +80,6 @@ def study(name, store, arguments):
         learning_rate=arguments.rate,
         schedule="cosine",
         warmup=120,
-        augment=arguments.augment,
         precision=arguments.precision,
         checkpoint_seconds=1e9,
     )

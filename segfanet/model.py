@@ -125,7 +125,8 @@ class ImageHead(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c, h, w) → (B, 1, h, w), unbounded."""
-        return 0.5 + IMAGE_GAIN * super().forward(x)
+        # In the weights' precision: beside ½, bfloat16 has steps of half a grey level and more.
+        return 0.5 + IMAGE_GAIN * super().forward(x).to(self.weight.dtype)
 
 
 class ResidualBlock(nn.Module):
