@@ -57,9 +57,12 @@ class Scratch(NamedTuple):
 
 
 def aligned(*shape: int) -> Image:
-    """Allocate zeros that start on a cache line, as vector loads want them."""
+    """Allocate zeros that start on a cache line, as vector loads want them.
+
+    A block of memory follows them: loops take whole blocks, and may read beyond the last strip.
+    """
     count = math.prod(shape)
-    memory = np.zeros(count + CACHE_LINE // 8)
+    memory = np.zeros(count + CACHE_LINE // 8 + BLOCK)
     start = -memory.ctypes.data % CACHE_LINE // 8
     return memory[start : start + count].reshape(shape)
 

@@ -1,6 +1,8 @@
 """What must hold for every image: ranges, invariances, and that the paths agree."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -146,3 +148,28 @@ def test_many_methods_give_what_each_gives_alone():
 def test_floats_give_what_bytes_give(triple):
     floats = [image.astype(np.float32) for image in triple]
     equal(score(*triple, compiled=True), score(*floats, compiled=True), relative=1e-10)
+
+
+GUARDED = """
+import ctypes, mmap, types
+import numpy as np
+from metrics import score, scratch
+
+protect = ctypes.CDLL(None).mprotect
+
+def zeros(count):
+    pages = -(-8 * count // mmap.PAGESIZE) * mmap.PAGESIZE
+    memory = mmap.mmap(-1, pages + mmap.PAGESIZE)
+    end = ctypes.addressof(ctypes.c_char.from_buffer(memory)) + pages
+    assert protect(ctypes.c_void_p(end), mmap.PAGESIZE, 0) == 0
+    return np.frombuffer(memory, np.float64, count, pages - 8 * count)
+
+scratch.np = types.SimpleNamespace(zeros=zeros)
+image = np.random.default_rng(0).integers(0, 256, (3, 1, 41, 41), dtype=np.uint8)
+score(*image, names=("vif",), compiled=True)
+"""
+
+
+def test_compiled_loops_stay_in_their_memory():
+    """Behind all memory lies a page that must not be touched."""
+    assert subprocess.run([sys.executable, "-c", GUARDED]).returncode == 0
