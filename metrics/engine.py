@@ -8,7 +8,7 @@ from metrics import kernels, sums
 from metrics.arrays import Batch
 from metrics.filters import gaussian
 from metrics.moments import WINDOWS
-from metrics.scd import difference_correlations
+from metrics.scd import correlation, difference_correlations
 from metrics.scratch import BLOCK, PLANES, SIDE, Window, aligned, allocate
 
 
@@ -94,9 +94,7 @@ class PairScorer:
         beyond_visible, beyond_infrared = ff + bb - 2 * fb, ff + aa - 2 * fa
         if min(aa, bb, beyond_visible, beyond_infrared) == 0:
             return math.nan
-        infrared = (fa - ab) / math.sqrt(aa * beyond_visible)
-        visible = (fb - ab) / math.sqrt(bb * beyond_infrared)
-        return infrared + visible
+        return correlation(fa - ab, aa, beyond_visible) + correlation(fb - ab, bb, beyond_infrared)
 
     def _vif(self, fused: Batch) -> float:
         found = kernels.compare(

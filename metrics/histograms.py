@@ -34,5 +34,7 @@ def entropy(counts: Counts) -> float:
 
 def mutual_information(x: Image, y: Image) -> float:
     """Give the mutual information, in bits, of the levels of two images (H, W)."""
-    joint = entropy(joint_histogram(levels(x), levels(y)))
-    return entropy(histogram(x)) + entropy(histogram(y)) - joint
+    apart = entropy(histogram(x)), entropy(histogram(y))
+    shared = sum(apart) - entropy(joint_histogram(levels(x), levels(y)))
+    # Rounding must not make it negative, nor larger than what one image holds.
+    return max(0.0, min(shared, *apart))

@@ -47,7 +47,12 @@ def pearson(x: Image, y: Image) -> float:
     xx, yy, xy = (sum_of_products(*pair) for pair in ((x, x), (y, y), (x, y)))
     if min(xx, yy) <= x.size * FLAT_LEVELS**2:
         return float("nan")
-    return xy / math.sqrt(xx * yy)
+    return correlation(xy, xx, yy)
+
+
+def correlation(xy: float, xx: float, yy: float) -> float:
+    """Divide a covariance by the root of both variances; rounding must not leave [−1, 1]."""
+    return max(-1.0, min(1.0, xy / math.sqrt(xx * yy)))
 
 
 def difference_correlations(fused: Image, infrared: Image, visible: Image) -> float:

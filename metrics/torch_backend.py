@@ -88,7 +88,7 @@ def _pearson(x: "Tensor", y: "Tensor") -> "Tensor":
     xx, yy = x.square().sum(dim=(1, 2)), y.square().sum(dim=(1, 2))
     flat = torch.minimum(xx, yy) <= x[0].numel() * FLAT_LEVELS**2
     correlation = (x * y).sum(dim=(1, 2)) / (xx * yy).sqrt()
-    return correlation.masked_fill(flat, torch.nan)
+    return correlation.clamp(-1, 1).masked_fill(flat, torch.nan)
 
 
 def _scd(f: "Tensor", a: "Tensor", b: "Tensor") -> "Tensor":

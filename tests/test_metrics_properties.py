@@ -150,6 +150,21 @@ def test_floats_give_what_bytes_give(triple):
     equal(score(*triple, compiled=True), score(*floats, compiled=True), relative=1e-10)
 
 
+def test_rounding_leaves_no_range():
+    """Opposites, multiples of each other and unrelated images lie at the very ends."""
+    rng = np.random.default_rng(0)
+    down, across = (np.uint8(ramp)[None] for ramp in np.mgrid[:47, :53])
+    triples = [(down, across, across)]
+    for _ in range(20):
+        image = rng.integers(0, 52, (1, 41, 43), dtype=np.uint8)
+        triples += [(255 - image, image, image), (4 * image, image, 2 * image)]
+    for name in ("scd", "cc", "mi", "nmi"):
+        low, high = METRICS[name].range
+        for triple in triples:
+            value = METRICS[name].function(*triple)[0]
+            assert math.isnan(value) or low <= value <= high, (name, value)
+
+
 GUARDED = """
 import ctypes, mmap, types
 import numpy as np
