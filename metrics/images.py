@@ -24,6 +24,7 @@ SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg"})
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_DEPTH_BYTE = 24
+TIFF_DEPTH_TAG = 258
 
 GREY_MODES = frozenset({"L", "1"})
 COLOUR_MODES = frozenset({"RGB", "P"})
@@ -44,7 +45,7 @@ def read_grey(path: Path) -> NDArray[np.uint8]:
 
     try:
         with Image.open(path) as image:
-            _check_depth(path, image.mode)
+            _check_depth(path, image)
             if image.mode in ALPHA_MODES or "transparency" in image.info:
                 return np.asarray(_opaque(path, image.convert("RGBA")).convert("L"))
             if image.mode in COLOUR_MODES:
@@ -57,12 +58,14 @@ def read_grey(path: Path) -> NDArray[np.uint8]:
         raise MetricError(f"{path}: cannot be read as an image ({error!r})") from error
 
 
-def _check_depth(path: Path, mode: str) -> None:
+def _check_depth(path: Path, image: "Image.Image") -> None:
     with path.open("rb") as file:
         header = file.read(PNG_DEPTH_BYTE + 1)
-    deep_png = header.startswith(PNG_SIGNATURE) and header[PNG_DEPTH_BYTE] > 8
-    if deep_png or mode not in GREY_MODES | COLOUR_MODES | ALPHA_MODES:
-        kind = "16-bit PNG" if deep_png else f"image of mode {mode}"
+    depth = header[PNG_DEPTH_BYTE] if header.startswith(PNG_SIGNATURE) else 8
+    # Pillow gives colours of 16 bits a sample a mode of 8.
+    depth = max((depth, *getattr(image, "tag_v2", {}).get(TIFF_DEPTH_TAG, ())))
+    if depth > 8 or image.mode not in GREY_MODES | COLOUR_MODES | ALPHA_MODES:
+        kind = f"{depth}-bit {image.format}" if depth > 8 else f"image of mode {image.mode}"
         raise MetricError(f"{path}: {kind}; metrics are defined on 8-bit images, convert it first")
 
 

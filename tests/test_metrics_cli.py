@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from metrics import score
@@ -127,6 +128,14 @@ def test_unsuitable_images_are_named(folders, tmp_path, capsys, image, reason):
     Image.fromarray(image).save(folders["infrared"] / "0.png")
     message = refused(folders, tmp_path, capsys)
     assert "infrared/0.png" in message and reason in message
+
+
+def test_deep_colours_in_a_tiff_are_named(folders, tmp_path, capsys):
+    """Pillow opens them as if they had 8 bits."""
+    (folders["infrared"] / "0.png").unlink()
+    deep = np.full((64, 50, 3), 300, np.uint16)
+    tifffile.imwrite(folders["infrared"] / "0.tif", deep, photometric="rgb")
+    assert "infrared/0.tif: 16-bit TIFF" in refused(folders, tmp_path, capsys)
 
 
 def test_broken_file_is_named(folders, tmp_path, capsys):
