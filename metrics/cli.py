@@ -4,7 +4,6 @@ import argparse
 import csv
 import os
 import sys
-import tempfile
 import textwrap
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,12 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
         sys.stdout.flush()
-    except MetricError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough; what is left to flush goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (MetricError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -117,8 +116,9 @@ def _add_score(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _score(options: argparse.Namespace) -> None:
-    # Unknown names should not cost the time of reading a thousand images.
+    # Neither unknown names nor a useless output should cost the time of a thousand images.
     functions(options.metrics, options.dialect)
+    _check_output(options.output)
     methods = _methods(options.fused)
     folders = {role: getattr(options, role) for role in SOURCES} | methods
     names = pair_files(folders)
@@ -207,23 +207,30 @@ def write_csv(path: Path, names: Sequence[str], table: Mapping[str, Mapping[str,
     """Write one row an image and method, one column a metric; the file appears complete or not.
 
     Raises:
-        MetricError: the folder of `path` does not exist.
+        MetricError: the disk refuses the file.
     """
-    if not path.parent.is_dir():
-        raise MetricError(f"{path}: the folder {path.parent} does not exist; create it first")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    temporary = path.with_name(f".scores.{os.getpid()}.part")
     try:
-        with os.fdopen(handle, "w", newline="", encoding="utf-8") as file:
+        # Names of files need not be text.
+        with temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             writer = csv.writer(file)
             writer.writerow(["method", "image", *next(iter(table.values()))])
             for method, columns in table.items():
                 for index, name in enumerate(names):
                     values = (repr(float(column[index])) for column in columns.values())
                     writer.writerow([method, name, *values])
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        temporary.replace(path)
+    except OSError as error:
+        raise MetricError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check_output(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise MetricError(f"{path}: the folder {path.parent} does not exist; create it first")
+    if path.exists() and not path.is_file():
+        raise MetricError(f"{path}: is a folder or a device; name the file to write")
 
 
 def summary(values: Values) -> str:
@@ -233,8 +240,8 @@ def summary(values: Values) -> str:
     note = f"  undefined for {undefined} of {len(values)}, left out" if undefined else ""
     if not len(defined):
         return f"{'–':>12}{note}"
-    if len(defined) == 1:
-        return f"{defined[0]:12.5g}{note}"
+    if len(defined) == 1 or np.isinf(defined).any():
+        return f"{defined.mean():12.5g}{note}"
     half = NORMAL_95 * defined.std(ddof=1) / np.sqrt(len(defined))
     return f"{defined.mean():12.5g} ± {half:.2g}{note}"
 

@@ -1,8 +1,10 @@
 """`python -m metrics` from folder to table, and what it refuses."""
 
 import csv
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -96,6 +98,7 @@ def test_summary_words():
     assert summary(np.array([np.nan, np.nan])).endswith("undefined for 2 of 2, left out")
     assert "±" not in summary(np.array([1.5]))
     assert summary(np.array([1.0, 2.0, 3.0])).split() == ["2", "±", "1.1"]
+    assert summary(np.array([np.inf, 30.0, 31.0])).split() == ["inf"]
 
 
 def test_missing_partner_is_named(folders, tmp_path, capsys):
@@ -182,6 +185,40 @@ def test_colour_palette_and_opaque_alpha_become_luma(folders, tmp_path):
 def test_output_folder_must_exist(folders, tmp_path, capsys):
     assert run(folders, tmp_path / "no" / "scores.csv") == 2
     assert "create it first" in capsys.readouterr().err
+
+
+def test_useless_output_is_refused_before_measuring(folders, tmp_path, capsys):
+    (folders["visible"] / "0.png").write_bytes(b"no image")
+    assert run(folders, tmp_path) == 2
+    assert f"{tmp_path}: is a folder or a device" in capsys.readouterr().err
+    assert run(folders, tmp_path / "no" / "scores.csv") == 2
+    assert "create it first" in capsys.readouterr().err
+    assert run(folders, tmp_path / ("long" * 99)) == 2
+    assert "File name too long" in capsys.readouterr().err
+
+
+def test_disk_that_refuses_the_table_is_named(folders, tmp_path, capsys, monkeypatch):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    message = refused(folders, tmp_path, capsys)
+    assert "scores.csv: cannot be written (No space left on device)" in message
+    assert {path.name for path in tmp_path.iterdir()} == set(folders)
+
+
+def test_table_is_as_readable_as_any_file(folders, tmp_path):
+    assert run(folders, tmp_path / "scores.csv") == 0
+    (tmp_path / "other").write_bytes(b"")
+    modes = {(tmp_path / name).stat().st_mode for name in ("scores.csv", "other")}
+    assert len(modes) == 1
+
+
+def test_name_that_is_no_text_is_measured(folders, tmp_path):
+    for folder in folders.values():
+        (folder / "0.png").rename(folder / os.fsdecode(b"gr\xfcn.png"))
+    assert run(folders, tmp_path / "s.csv", "--metrics", "sf") == 0
+    assert "gr\\udcfcn," in (tmp_path / "s.csv").read_text(encoding="utf-8")
 
 
 def test_explain_prints_definition_range_and_sources(capsys):
