@@ -79,7 +79,8 @@ def gather(
         places: where archives may be.
 
     Raises:
-        HarnessError: listing the files that are nowhere, and what was tried.
+        HarnessError: listing the files that are nowhere, and what was tried; or naming an
+            archive of the cache that is not what it was.
     """
     found = {name: loose[name] for name in names if name in loose}
     records = [{"folder": str(places.root), "files": len(found)}] if found else []
@@ -91,6 +92,9 @@ def gather(
             try:
                 path = find(source, cache=Path(places.cache), mirrors=places.folders)
             except HarnessError as error:
+                if find is locate:
+                    # A damaged archive at hand must not give way to another one unseen.
+                    raise
                 problems.append(str(error))
                 continue
             wanted = {name for name in names if name not in found}

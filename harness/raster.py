@@ -4,7 +4,7 @@ import io
 import os
 import tempfile
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -51,10 +51,19 @@ def members_of(archive: Path, names: Collection[str]) -> dict[str, Member]:
 
 
 def files_below(folder: Path) -> Iterable[Member]:
-    """Yield the TIFF files of a folder and of all folders in it, in sorted order."""
-    for path in sorted(folder.rglob("*")):
+    """Yield the TIFF files of a folder and of all folders in it, linked ones too, sorted."""
+    for path in sorted(_walk(folder)):
         if path.suffix.lower() in SUFFIXES and path.is_file():
             yield Member(path.name, path)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        here = Path(parent)
+        # A link to a folder that it lies in would have no end.
+        real = here.resolve()
+        folders[:] = [name for name in folders if not real.is_relative_to((here / name).resolve())]
+        yield from (here / name for name in files)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """ISPRS Potsdam, from made-up archives in its exact layout."""
 
+import shutil
 import zipfile
 
 import numpy as np
@@ -269,3 +270,42 @@ def test_members_in_stored_archives(tmp_path):
     zipped(path, members, zipfile.ZIP_STORED)
     scene = potsdam.open_dataset(options(tmp_path)).scenes[2]
     np.testing.assert_array_equal(whole(scene), pixels["7_13"])
+
+
+@pytest.mark.parametrize("clean", ["archive", "deeper folder"])
+def test_clean_labels_at_hand_go_before_unpacked_ones_of_the_full_set(tmp_path, clean):
+    data = tmp_path / "data"
+    pixels = make_potsdam(data, SCENES, participants=SCENES, layout="loose")
+    rng = np.random.default_rng(1)
+    for path in (data / "5_Labels_all").iterdir():
+        path.write_bytes(tiff(picture(rng, (60, 64), 3)))
+    folder = data / "5_Labels_for_participants"
+    if clean == "archive":
+        zipped(folder.with_suffix(".zip"), {p.name: p.read_bytes() for p in folder.iterdir()})
+        shutil.rmtree(folder)
+    else:
+        folder.rename(tmp_path / "labels")
+        folder.mkdir()
+        (tmp_path / "labels").rename(folder / "labels")
+    for scene in potsdam.open_dataset(options(tmp_path)).scenes:
+        np.testing.assert_array_equal(whole(scene)[4], pixels[scene.name][4])
+
+
+def test_a_damaged_archive_in_the_cache_does_not_give_way_to_the_full_set(tmp_path):
+    make_potsdam(tmp_path / "cache", SCENES, participants=SCENES)
+    chosen = {**options(tmp_path), "root": None}
+    potsdam.open_dataset(chosen)
+    damaged = tmp_path / "cache/5_Labels_for_participants.zip"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.raises(HarnessError, match=r"5_Labels_for_participants\.zip: its sha256"):
+        potsdam.open_dataset(chosen)
+
+
+def test_linked_folders_below_the_root_are_looked_into(tmp_path):
+    pixels = make_potsdam(tmp_path / "elsewhere", SCENES, layout="loose")
+    (tmp_path / "data").mkdir()
+    for folder in (tmp_path / "elsewhere").iterdir():
+        (tmp_path / "data" / folder.name).symlink_to(folder)
+    (tmp_path / "data/round").symlink_to(tmp_path / "data")
+    for scene in potsdam.open_dataset(options(tmp_path)).scenes:
+        np.testing.assert_array_equal(whole(scene), pixels[scene.name])

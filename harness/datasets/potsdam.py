@@ -4,7 +4,7 @@ Near infrared is band 4 of the RGBIR product; the IRRG product mixes up its chan
 for participants are preferred over the full set, in which those of 4_12 and 6_7 are damaged.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from harness.errors import HarnessError
 from harness.holdings import FetchedOptions, check_pair, gather
 from harness.labels import Coding
 from harness.progress import progress
-from harness.raster import Member, Raster
+from harness.raster import Member, Raster, members_of
 from harness.registry import dataset_sources
+from harness.sources import Source, locate
 
 SOURCES = "potsdam"
 """Entry of the registry of external files."""
@@ -84,9 +85,10 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     archives = LABELS_WITHOUT_BORDERS if chosen.no_boundary else LABELS
     loose = _loose(chosen)
     pictures = gather([_picture(name) for name, _ in split], loose, [files[PICTURES]], chosen)
+    wanted = [_label(name, chosen) for name, _ in split]
     labels = gather(
-        [_label(name, chosen) for name, _ in split],
-        loose,
+        wanted,
+        _preferred(wanted, loose, files[archives[0]], chosen),
         [files[name] for name in archives],
         chosen,
     )
@@ -128,9 +130,25 @@ def _loose(chosen: Options) -> dict[str, Member]:
     """Unpacked pictures by name; of two label files that of the participants."""
     found: dict[str, Member] = {}
     for member in chosen.loose():
-        if member.name not in found or "participants" in member.path.parent.name.lower():
+        if member.name not in found or _is_clean(member, chosen):
             found[member.name] = member
     return found
+
+
+def _is_clean(member: Member, chosen: Options) -> bool:
+    """Tell whether an unpacked label file lies in a folder of the participants' labels."""
+    below = member.path.parent.relative_to(str(chosen.root))
+    return "participants" in str(below).lower()
+
+
+def _preferred(
+    names: Sequence[str], loose: Mapping[str, Member], clean: Source, chosen: Options
+) -> dict[str, Member]:
+    """Leave out unpacked labels of the full set that the participants' archive at hand has."""
+    lesser = {name for name in names if name in loose and not _is_clean(loose[name], chosen)}
+    archive = locate(clean, cache=Path(chosen.cache), mirrors=chosen.folders) if lesser else None
+    better = members_of(archive, lesser) if archive else {}
+    return {name: member for name, member in loose.items() if name not in better}
 
 
 def _scene(
