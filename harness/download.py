@@ -1,6 +1,5 @@
 """Downloads that survive a bad line: resumed, retried, and never seen half under their name."""
 
-import errno
 import json
 import sys
 import time
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from harness.errors import HarnessError
-from harness.files import check_space, size_text
+from harness.files import FULL, check_space, size_text
 from harness.progress import progress
 
 if TYPE_CHECKING:
@@ -90,6 +89,9 @@ def download(url: str, part: Part, *, password: str = "", pause: float = 1.0) ->
 
     part.path.parent.mkdir(parents=True, exist_ok=True)
     if is_drive(url):
+        if part.state.exists():
+            # gdown would take what came from another address for the whole file.
+            part.discard()
         drive_download(url, part.path)
         return
     tries, most = 0, part.have
@@ -126,10 +128,10 @@ def _attempt(url: str, part: Part, password: str) -> None:
     except requests.RequestException as error:
         raise _CutError(f"connection lost: {error}") from error
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in FULL:
             raise
         raise HarnessError(
-            f"{part.path.parent}: the disk is full; free some space and run again, "
+            f"{part.path.parent}: the disk is full ({error}); free some space and run again, "
             f"the {size_text(part.have)} received are kept"
         ) from error
 
@@ -164,7 +166,7 @@ def _receive(url: str, part: Part, answer: "requests.Response") -> None:
         )
     start = _start(url, part, answer)
     length = int(answer.headers.get("Content-Length", 0))
-    total = start + length if length else 0
+    total = _total(answer) or (start + length if length else 0)
     part.note(url, total, _validator(answer))
     check_space(part.path.parent, length, _title(part))
     with part.path.open("r+b" if start else "wb") as stream:
@@ -195,6 +197,13 @@ def _start(url: str, part: Part, answer: "requests.Response") -> int:
         part.discard()
         raise _CutError("the file on the server has changed, starting again")
     return part.have
+
+
+def _total(answer: "requests.Response") -> int:
+    """Return the size of the file that an answer is a part of, 0 if it does not say."""
+    # A server may send less than the rest that was asked for.
+    told = answer.headers.get("Content-Range", "").rpartition("/")[2]
+    return int(told) if answer.status_code == 206 and told.isdecimal() else 0
 
 
 @dataclass

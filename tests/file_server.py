@@ -13,13 +13,14 @@ class Script:
     """What the server holds and what goes wrong.
 
     `statuses` are answered first, one a request; `cuts` are the bytes after which the next
-    bodies end early.
+    bodies end early; `most` are the bytes that the answer to a range has at most.
     """
 
     data: bytes
     statuses: list[int] = field(default_factory=list)
     cuts: list[int] = field(default_factory=list)
     ranges: bool = True
+    most: int | None = None
     length: bool = True
     etag: str = '"one"'
     content_type: str = "application/zip"
@@ -84,14 +85,16 @@ class _Handler(BaseHTTPRequestHandler):
         if start >= len(script.data):
             self._head(416, {"Content-Length": "0"})
             return
+        size = len(script.data)
+        end = min(size, start + script.most) if start and script.most else size
         headers = {"Content-Type": script.content_type, "ETag": script.etag}
         if start:
-            headers["Content-Range"] = f"bytes {start}-{len(script.data) - 1}/{len(script.data)}"
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
         if script.length:
-            headers["Content-Length"] = str(len(script.data) - start)
+            headers["Content-Length"] = str(end - start)
         headers["Connection"] = "close"
         self._head(206 if start else 200, headers)
-        body = script.data[start:]
+        body = script.data[start:end]
         self.wfile.write(body[: script.cuts.pop(0)] if script.cuts else body)
         self.close_connection = True
 

@@ -2,12 +2,14 @@
 
 import errno
 import hashlib
+import io
 import json
 import multiprocessing
 import shutil
 import signal
 import sys
 import time
+import zipfile
 from collections import namedtuple
 from pathlib import Path
 
@@ -157,6 +159,13 @@ def test_a_server_that_never_gets_further_is_given_up(cache):
     assert len(script.asked) == downloads.TRIES + 1
 
 
+def test_a_server_that_sends_the_rest_in_pieces_is_asked_for_every_piece(cache):
+    script = Script(DATA, cuts=[1_000_000], most=700_000)
+    with serve(script) as root:
+        assert fetch(source(f"{root}/file.zip"), cache=cache, pause=QUICK).read_bytes() == DATA
+    assert len(script.asked) == 4
+
+
 def test_no_content_length(cache):
     with serve(Script(DATA, length=False)) as root:
         assert fetch(source(f"{root}/file.zip"), cache=cache, pause=QUICK).read_bytes() == DATA
@@ -167,6 +176,24 @@ def test_no_content_length_and_cut_is_found_by_the_hash(cache):
         with pytest.raises(HarnessError, match="refused"):
             fetch(source(f"{root}/file.zip"), cache=cache, pause=QUICK)
         assert fetch(source(f"{root}/file.zip"), cache=cache, pause=QUICK).read_bytes() == DATA
+
+
+def test_half_an_archive_does_not_become_the_one_that_is_enforced(cache):
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("a.tif", DATA[:100_000])
+    data = whole.getvalue()
+    cache.mkdir()
+    (cache / "by_hand.zip").write_bytes(data[:-50])
+    with pytest.raises(HarnessError, match=r"by_hand\.zip: it is no complete zip archive"):
+        fetch(Source("by_hand.zip"), cache=cache)
+    (cache / "by_hand.zip").unlink()
+    with serve(Script(data, length=False, cuts=[70_000])) as root:
+        unknown = source(f"{root}/file.zip", sha256="")
+        with pytest.raises(HarnessError, match="refused: it is no complete zip archive"):
+            fetch(unknown, cache=cache, pause=QUICK)
+        assert held(cache) == []
+        assert fetch(unknown, cache=cache, pause=QUICK).read_bytes() == data
 
 
 def test_a_redirect_is_followed(cache):
@@ -222,7 +249,8 @@ def test_too_little_disk_is_found_before_the_download(cache, monkeypatch):
     assert "file.zip" not in held(cache)
 
 
-def test_a_disk_that_fills_up_keeps_the_part_for_the_next_run(cache, monkeypatch):
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_disk_that_fills_up_keeps_the_part_for_the_next_run(cache, monkeypatch, number):
     writes = []
 
     class Full(downloads._Body):
@@ -230,7 +258,7 @@ def test_a_disk_that_fills_up_keeps_the_part_for_the_next_run(cache, monkeypatch
             for item in super().__iter__():
                 writes.append(item)
                 yield item
-                raise OSError(errno.ENOSPC, "No space left on device")
+                raise OSError(number, "no more")
 
     script = Script(DATA)
     with serve(script) as root:
@@ -324,12 +352,13 @@ def test_a_mirror_serves_by_name_or_by_hash(cache, tmp_path, capsys):
 
 def test_without_a_known_hash_the_first_use_is_recorded_and_enforced(cache):
     cache.mkdir()
-    (cache / "file.zip").write_bytes(DATA)
-    unknown = source("", sha256="")
+    file = cache / "file.tif"
+    file.write_bytes(DATA)
+    unknown = source("", name="file.tif", sha256="")
     fetch(unknown, cache=cache)
-    assert json.loads((cache / "sources.lock.json").read_text()) == {"file.zip": SHA}
-    assert record_of(unknown, cache / "file.zip", cache=cache)["sha256"] == SHA
-    (cache / "file.zip").write_bytes(DATA + b"x")
+    assert json.loads((cache / "sources.lock.json").read_text()) == {"file.tif": SHA}
+    assert record_of(unknown, file, cache=cache)["sha256"] == SHA
+    file.write_bytes(DATA + b"x")
     with pytest.raises(HarnessError, match="first use"):
         fetch(unknown, cache=cache)
 
@@ -361,6 +390,8 @@ class FakeDrive:
         return [Item(f"id-{name}", f"folder/{name}") for name in self.names]
 
     def download(self, url, output, resume, retries, timeout):
+        if resume and Path(output).is_file():
+            return
         self.urls.append(url)
         Path(output).write_bytes(DATA)
 
@@ -377,3 +408,15 @@ def test_a_file_of_a_drive_folder_is_found_by_its_name(cache, monkeypatch):
     assert drive.urls == ["https://drive.google.com/uc?id=id-optical.zip"]
     with pytest.raises(HarnessError, match=r"holds optical\.zip, sar\.zip; there is no lbl\.zip"):
         drive_download(f"{folder}#lbl.zip", cache / "x")
+
+
+def test_what_came_from_elsewhere_is_not_taken_for_the_file_of_a_drive(cache, monkeypatch):
+    import gdown
+
+    monkeypatch.setattr(gdown, "download", FakeDrive([]).download)
+    cache.mkdir()
+    part = downloads.Part(cache / ".file.zip.part")
+    part.path.write_bytes(DATA[:1000])
+    part.note("http://127.0.0.1:9/file.zip", len(DATA), "")
+    found = fetch(source("https://drive.google.com/uc?id=abc"), cache=cache)
+    assert found.read_bytes() == DATA

@@ -8,6 +8,7 @@ it, then downloaded. Whatever is found must have the stated hash. For people:
 import hashlib
 import sys
 import tempfile
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +150,9 @@ def mismatch(source: Source, path: Path, cache: Path) -> str:
         if found != source.md5:
             return f"its md5 is {found}, expected {source.md5}"
     found = sha256(path)
+    if not expected and source.name.endswith(".zip") and not zipfile.is_zipfile(path):
+        # Half a file must not become the one that is enforced.
+        return "it is no complete zip archive"
     if not expected:
         ledger.record(source.name, found)
     elif found != expected:
