@@ -32,7 +32,7 @@ def files_by_name(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[st
 
 def _natural(name: str) -> tuple[int, int, str]:
     # 2 before 10: published sets number their pictures without leading zeros.
-    return (0, int(name), "") if name.isdecimal() else (1, 0, name)
+    return (0, int(name), name) if name.isdecimal() else (1, 0, name)
 
 
 @contextmanager

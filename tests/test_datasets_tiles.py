@@ -1,7 +1,10 @@
 """The adapter for a user's own pairs of pictures, and the coding of labels."""
 
+import os
+
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -127,6 +130,15 @@ def test_bands_may_be_reordered(pairs):
     check(pairs, pairs.options(rgb_bands=[2, 1, 0]))
 
 
+def test_names_of_one_number_are_ordered_too(tmp_path):
+    names = ["00002", "2", "0002", "02", "002"]
+    orders = [
+        split_of(tiles.open_dataset(Pairs(tmp_path / key, made).options()))
+        for key, made in (("a", names), ("b", names[::-1]))
+    ]
+    assert orders == [" ".join(f"{name}:test" for name in sorted(names))] * 2
+
+
 def test_file_types_may_differ(pairs):
     for name, bands in pairs.pixels.items():
         (pairs.root / "ir" / f"{name}.png").unlink()
@@ -150,6 +162,12 @@ def test_many_scenes_in_parallel_give_the_store_of_one_job(tmp_path):
         ({"classes": ["red"]}, "1 classes, but 3 label values"),
         ({"codes": [1, 2, 3]}, "not both"),
         ({"rgb_bands": [0, 1]}, "three band numbers"),
+        ({"rgb_bands": [0, 1, -4]}, "bands count from 0"),
+        ({"infrared_band": -1}, "bands count from 0"),
+        ({"colours": PALETTE[:2]}, "colours is .* for each of 3 classes"),
+        ({"colours": [[1, 2]] * 3}, "colours is .*red, green and blue"),
+        ({"colours": [[1, 2, 300]] * 3}, "colours is .*from 0 to 255"),
+        ({"palette": [[1], [2], [3]]}, "palette is .*red, green and blue"),
         ({"palette": [[0, 0, 0], [0, 0, 0], [1, 1, 1]]}, "differ by 0"),
         ({"palette": [[0, 0, 300], [0, 0, 0], [1, 1, 1]]}, "0 to 255"),
         ({"palette": [[0, 0], [1, 1], [2, 2]]}, "all three"),
@@ -192,6 +210,17 @@ def break_depth(pairs):
     pairs.save("ir", "2.png", np.zeros((50, 60), np.uint16))
 
 
+def break_depth_of_colour(pairs):
+    tifffile.imwrite(pairs.root / "rgb" / "2.tif", np.zeros((50, 60, 3), "u2"), photometric="rgb")
+    (pairs.root / "rgb" / "2.png").unlink()
+
+
+def break_encoding(pairs):
+    for folder in ("rgb", "ir", "seg"):
+        path = pairs.root / folder / "2.png"
+        path.rename(path.with_name(os.fsdecode(b"stra\xdfe.png")))
+
+
 def break_file(pairs):
     (pairs.root / "rgb" / "2.png").write_bytes(b"no picture")
 
@@ -208,6 +237,8 @@ def break_folder(pairs):
         (break_partner, r"rgb.2.png: has no partner in .*ir \(files without one: 1\); .* one name"),
         (break_name, "same name"),
         (break_depth, "expected 8 bits"),
+        (break_depth_of_colour, "2.tif: 16 bits a band, expected 8 bits"),
+        (break_encoding, "name is not UTF-8; rename"),
         (break_file, "not a readable picture"),
         (break_folder, "no pictures"),
     ],

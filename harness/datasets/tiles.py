@@ -4,6 +4,7 @@ The three folders hold equal file names (extensions may differ). `docs/add-a-dat
 shows how RoadScene, MSRS or own pairs are described by the options alone.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,23 @@ def check_options(options: Mapping[str, Any]) -> Options:
             )
     if len(parsed.rgb_bands) != 3:
         raise HarnessError(f"tiles: rgb_bands is {parsed.rgb_bands}, expected three band numbers")
+    if min(*parsed.rgb_bands, parsed.infrared_band) < 0:
+        raise HarnessError(
+            f"tiles: rgb_bands is {parsed.rgb_bands} and infrared_band {parsed.infrared_band}; "
+            "bands count from 0"
+        )
+    shown = parsed.colours or parsed.palette
+    if shown and (len(shown) != len(parsed.classes) or not all(map(_is_colour, shown))):
+        key = "colours" if parsed.colours else "palette"
+        raise HarnessError(
+            f"tiles: {key} is {shown}, expected red, green and blue from 0 to 255 for each of "
+            f"{len(parsed.classes)} classes"
+        )
     return parsed
+
+
+def _is_colour(value: tuple[int, ...]) -> bool:
+    return len(value) == 3 and all(0 <= channel <= 255 for channel in value)
 
 
 def open_dataset(options: Mapping[str, Any]) -> Dataset:
@@ -114,6 +131,9 @@ def _grays(parsed: Options) -> list[tuple[int, int, int]]:
 
 
 def _check_partners(rgb: dict[str, Path], others: dict[str, dict[str, Path]]) -> None:
+    for name, path in rgb.items():
+        if name.encode(errors="ignore").decode() != name:
+            raise HarnessError(f"{path}: its name is not UTF-8; rename the files of this pair")
     for key, files in others.items():
         alone = sorted(rgb.keys() ^ files.keys())
         if alone:
@@ -175,9 +195,12 @@ def _decode(parsed: Options, rgb: Path, infrared: Path, label: Path | None) -> B
 
 def _size(path: Path) -> tuple[int, int]:
     with open_image(path) as image:
-        if image.mode.startswith(("I", "F")):
+        # Pillow would take the upper 8 of 16 bits of a picture in colour.
+        deep = any(re.search(";16[BLN]", str(part)) for part in image.tile)
+        if deep or image.mode.startswith(("I", "F")):
+            kind = "16 bits a band" if deep else f"pixels of mode {image.mode}"
             raise HarnessError(
-                f"{path}: pixels of mode {image.mode}, expected 8 bits a band; "
+                f"{path}: {kind}, expected 8 bits a band; "
                 "scale the set to 0-255 with one common factor first"
             )
         return image.size
