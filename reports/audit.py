@@ -62,7 +62,8 @@ def measure_choices(outline: Outline, dataset: DatasetOutline, analysis: Analysi
     """Measure the raw rows of methods and controls under every choice, on the same tiles.
 
     Returns:
-        One line a row, choice and metric: the mean over the defined tiles (`COLUMNS`).
+        One line a row, choice and metric: the mean over the tiles on which the metric is
+        defined, and how many these are (`COLUMNS`).
     """
     store = outline.store(dataset)
     index = evenly(len(analysis.tiles), TILES)
@@ -81,8 +82,9 @@ def measure_choices(outline: Outline, dataset: DatasetOutline, analysis: Analysi
         found = metrics.score_methods(fused, infrared, luma(rgb), names, resize=choice.resize)
         for row, values in found.items():
             for metric, measured in choice.measures.items():
-                mean = _mean(values[measured])
-                lines.append((row, choice.name, metric, mean, len(index)))
+                defined = values[measured][np.isfinite(values[measured])]
+                mean = float(defined.mean()) if len(defined) else math.nan
+                lines.append((row, choice.name, metric, mean, len(defined)))
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
@@ -92,11 +94,6 @@ def _stretched(
     if choice.stretch == "none":
         return fused
     return STRETCHES[choice.stretch](fused.astype(np.float32) / np.float32(255), rgb)
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    defined = values[np.isfinite(values)]
-    return float(defined.mean()) if len(defined) else math.nan
 
 
 def read_audit(path: Path) -> pd.DataFrame | None:
@@ -117,18 +114,26 @@ def read_audit(path: Path) -> pd.DataFrame | None:
 
 def describe_audit(outline: Outline, dataset: str, table: pd.DataFrame) -> dict[str, Any]:
     """What the page shows of one data set's audit."""
-    values = table.set_index(["row", "choice", "metric"])["value"]
+    indexed = table.set_index(["row", "choice", "metric"])
+    values, defined = indexed["value"], indexed["tiles"]
+    tiles = int(defined.max()) if len(table) else 0
     found = choices(outline.metrics)
     methods = [row for row in dict.fromkeys(table["row"]) if outline.method(row).compared]
     return {
         "dataset": dataset,
-        "tiles": int(table["tiles"].max()) if len(table) else 0,
+        "tiles": tiles,
         "choices": [_effect(outline, choice, methods, values) for choice in found[1:]],
         "lines": [
             {
                 "title": outline.method(row).title,
                 "metric": metric,
-                "means": [float(values.get((row, c.name, metric), math.nan)) for c in found],
+                "cells": [
+                    {
+                        "mean": float(values.get((row, c.name, metric), math.nan)),
+                        "undefined": tiles - int(defined.get((row, c.name, metric), tiles)),
+                    }
+                    for c in found
+                ],
             }
             for row in dict.fromkeys(table["row"])
             for metric in outline.metrics

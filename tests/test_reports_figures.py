@@ -16,6 +16,7 @@ from reports import pictures
 from reports.audit import choices, describe_audit, measure_choices
 from reports.drawings import cliques
 from reports.figures import drawings
+from reports.gallery import fused_stacks
 from reports.page import render
 from reports.run import read_report
 from tests.made_up_runs import METRICS, TILES, make_run, make_store, method, outline
@@ -129,6 +130,26 @@ def test_audit_measures_each_choice(run):
     halved = next(c for c in shown["choices"] if c["title"].startswith("VIF"))
     assert halved["summary"] == ("VIF -50.0 %; no method changes place.")
     assert [c.name for c in choices(("sf",))] == ["ours", "resize224", "minmax"]
+
+
+def test_audit_counts_tiles_without_a_value(run, tmp_path, monkeypatch):
+    infrared = run.store(run.datasets[0]).test.infrared(slice(0, 1))[0]
+
+    def stacks(*arguments):
+        found = {row: np.array(stack) for row, stack in fused_stacks(*arguments).items()}
+        found["ydtr"][0] = infrared
+        return found
+
+    monkeypatch.setattr("reports.audit.fused_stacks", stacks)
+    report = read_report(run)
+    table = measure_choices(run, run.datasets[0], report.analyses["d"])
+    tiles = table.set_index(["row", "choice", "metric"])["tiles"]
+    assert tiles["ydtr", "ours", "scd"] == TILES - 1, "nothing was added to the infrared"
+    assert tiles["ydtr", "ours", "sf"] == TILES
+    path = tmp_path / "d" / "audit.csv"
+    table.to_csv(path, index=False)
+    Record("audit", {}).write(path.with_suffix(".json"), [path])
+    assert '<span class="interval">1 undefined</span>' in render(report)
 
 
 def test_page_shows_the_audit(run, tmp_path):

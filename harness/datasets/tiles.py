@@ -196,7 +196,7 @@ def _decode(parsed: Options, rgb: Path, infrared: Path, label: Path | None) -> B
 def _size(path: Path) -> tuple[int, int]:
     with open_image(path) as image:
         # Pillow would take the upper 8 of 16 bits of a picture in colour.
-        deep = any(re.search(";16[BLN]", str(part)) for part in image.tile)
+        deep = any(re.search(";16[BLN]", str(part)) for part in getattr(image, "tile", ()))
         if deep or image.mode.startswith(("I", "F")):
             kind = "16 bits a band" if deep else f"pixels of mode {image.mode}"
             raise HarnessError(
