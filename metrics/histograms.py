@@ -37,4 +37,4 @@ def mutual_information(x: Image, y: Image) -> float:
     apart = entropy(histogram(x)), entropy(histogram(y))
     shared = sum(apart) - entropy(joint_histogram(levels(x), levels(y)))
     # Rounding must not make it negative, nor larger than what one image holds.
-    return max(0.0, min(shared, *apart))
+    return max(min(shared, *apart), 0.0)

@@ -52,7 +52,9 @@ def pearson(x: Image, y: Image) -> float:
 
 def correlation(xy: float, xx: float, yy: float) -> float:
     """Divide a covariance by the root of both variances; rounding must not leave [−1, 1]."""
-    return max(-1.0, min(1.0, xy / math.sqrt(xx * yy)))
+    value = xy / math.sqrt(xx * yy)
+    # In this order NaN stays what it is.
+    return min(max(value, -1.0), 1.0)
 
 
 def difference_correlations(fused: Image, infrared: Image, visible: Image) -> float:
