@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.layers import BatchRenorm
-from segfanet.initial import LARGE, difference, looks_linear, normal
+from segfanet.initial import LARGE, looks_linear, normal, normal_difference
 
 STAGES = 3
 STRIDE = 2 ** (STAGES - 1)
@@ -64,8 +64,8 @@ class Output:
     fused: (B, 1, H, W), unbounded, like the sources in [0, 1] once trained. logits:
     (B, classes, H, W), None unless asked for. reconstructed: one image a SINet with IRM,
     (B, 1, h_i, w_i), unbounded likewise. segmentation, aligned, fusion: f^S_i, f^R_i and
-    f^F_i of every SINet, (B, c_i, h_i, w_i). attention: CAM's
-    weights, (B, p_i², p_i²), rows are queries and sum to one.
+    f^F_i of every SINet, (B, c_i, h_i, w_i). attention: CAM's weights,
+    (B, p_i², p_i²), rows are queries and sum to one.
     """
 
     fused: Tensor
@@ -119,9 +119,7 @@ class ImageHead(nn.Conv2d):
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, 1, kernel_size=3, padding=1)
-        normal(self, LARGE)
-        half = self.weight.data[:, : -(-channels // 2)]
-        self.weight.data = difference(half)[:, :channels]
+        normal_difference(self, LARGE)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c, h, w) → (B, 1, h, w), unbounded."""
