@@ -71,9 +71,9 @@ def measure(name: str, rounds: int) -> dict[str, float]:
     """Seconds, peak memory and GFLOPs of one method."""
     import torch
 
-    from harness.cost import gflops
-    from harness.inference import load_method
-    from harness.methods import discover
+    from harness.fusing.cost import gflops
+    from harness.fusing.inference import load_method
+    from harness.methods.spec import discover
 
     torch.set_num_threads(1)
     device = torch.device("cpu")

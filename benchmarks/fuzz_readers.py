@@ -13,21 +13,21 @@ import yaml
 from PIL import Image
 
 import harness.benchmark
-import harness.files
-import harness.ledger
-from harness.archives import extract_member
+import harness.disk.files
+import harness.fetching.ledger
 from harness.benchmark import Benchmark
 from harness.commands.pictures import read_pair
-from harness.datasets import tiles as tiles_adapter
-from harness.files import write_json
-from harness.methods import discover, read_method, read_variants
-from harness.provenance import SEAL, Record, check_artefact, read_record
-from harness.raster import Member, Raster, read_header
-from harness.registry import read_registry
-from harness.schema import ROOT, read_yaml
-from harness.store import TileStore, read_fused
-from harness.training.checkpoints import load_checkpoint
-from harness.weights import load_weights
+from harness.datasets.tiles import adapter as tiles_adapter
+from harness.disk.files import write_json
+from harness.disk.records import SEAL, Record, check_artefact, read_record
+from harness.disk.schema import ROOT, read_yaml
+from harness.fetching.archives import extract_member
+from harness.fetching.registry import read_registry
+from harness.methods.checkpoints import load_checkpoint
+from harness.methods.spec import discover, read_method, read_variants
+from harness.methods.weights import load_weights
+from harness.scenes.raster import Member, Raster, read_header
+from harness.tiles.store import TileStore, read_fused
 from metrics.images import read_grey
 from reports.audit import read_audit
 from reports.outline import outline_of, read_outline
@@ -87,7 +87,7 @@ def _texts(folder):
         Reader(
             "cache/sources.lock.json",
             [ledger],
-            lambda path: harness.ledger.Ledger(path.parent).get("a.zip"),
+            lambda path: harness.fetching.ledger.Ledger(path.parent).get("a.zip"),
             True,
         ),
     )
@@ -124,7 +124,7 @@ def _stores(folder):
         try:
             value = json.loads(path.read_bytes())
             content = {key: item for key, item in value.items() if key != SEAL}
-            write_json(path, {**content, SEAL: harness.files.sha256_json(content)})
+            write_json(path, {**content, SEAL: harness.disk.files.sha256_json(content)})
         except (ValueError, AttributeError, TypeError, RecursionError):
             pass
         check_artefact(read_record(path), folder / "fused.npy")
@@ -266,7 +266,7 @@ def _binaries(folder):
         arrays.append(stream.getvalue())
 
     def fused(path):
-        record = {"artefacts": {path.name: harness.files.sha256(path)}}
+        record = {"artefacts": {path.name: harness.disk.files.sha256(path)}}
         np.asarray(read_fused(path, record)[:1]).sum()
 
     yield "fused.npy", Reader("fused.npy", arrays, fused)

@@ -31,14 +31,14 @@ sys.path[0] = str(ROOT)
 
 from baselines.loss_optimum.control import LossOptimum  # noqa: E402
 from harness.benchmark import Benchmark  # noqa: E402
-from harness.datasets import find_adapter  # noqa: E402
-from harness.datasets.base import IGNORE  # noqa: E402
-from harness.device import make_deterministic  # noqa: E402
-from harness.store import TileStore  # noqa: E402
-from harness.tiler import Tiling, write_store  # noqa: E402
+from harness.machine.device import make_deterministic  # noqa: E402
+from harness.methods.recipe import Recipe  # noqa: E402
+from harness.scenes.adapters import find_adapter  # noqa: E402
+from harness.scenes.scene import IGNORE  # noqa: E402
+from harness.tiles.cutting import Tiling, write_store  # noqa: E402
+from harness.tiles.store import TileStore  # noqa: E402
 from harness.training.batches import to_batch  # noqa: E402
 from harness.training.engine import Training  # noqa: E402
-from harness.training.recipe import Recipe  # noqa: E402
 from segfanet.losses import Sources, similarity_loss  # noqa: E402
 from segfanet.method import SegFANetMethod  # noqa: E402
 

@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 
 from benchmarks import pictures
-from harness.datasets.base import Dataset, Scene
-from harness.store import TileStore
-from harness.tiler import Tiling, write_store
+from harness.scenes.scene import Dataset, Scene
+from harness.tiles.cutting import Tiling, write_store
+from harness.tiles.store import TileStore
 
 SIDE = 320 * 16
 CLASSES = 6

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 
-from harness.datasets.potsdam import PALETTE
+from harness.datasets.potsdam.adapter import PALETTE
 
 POTSDAM = (6000, 6000)
 WHU = (3704, 5556)

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harness.files import write_json
-from harness.provenance import Record
-from harness.store import TileRow, write_manifest
+from harness.disk.files import write_json
+from harness.disk.records import Record
+from harness.tiles.store import TileRow, write_manifest
 from reports.formats import to_csv, to_latex, to_markdown
 from reports.outline import read_outline
 from reports.page import render

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.project import ROOT, add_method, copy_project
+from tests.helpers.project import ROOT, add_method, copy_project
 
 LIMITS = {
     "jobs of the paper": 200,

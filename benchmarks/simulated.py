@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.datasets import landsat7
-from harness.datasets.base import Dataset, Scene
-from harness.datasets.options import parse_options
+from harness.datasets.landsat7 import adapter as landsat7
+from harness.scenes.options import parse_options
+from harness.scenes.scene import Dataset, Scene
 
 
 @dataclass(frozen=True)

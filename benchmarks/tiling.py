@@ -21,9 +21,9 @@ import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
 from benchmarks import pictures
-from harness.datasets import find_adapter
-from harness.datasets.splits import choose_split
-from harness.tiler import Tiling, write_store
+from harness.scenes.adapters import find_adapter
+from harness.scenes.splits import choose_split
+from harness.tiles.cutting import Tiling, write_store
 
 SCENES = 4
 LAYOUTS = {

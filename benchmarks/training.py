@@ -106,7 +106,7 @@ def peak_rate(precision):
     """Best forward rate of the network's 3×3 channels-last convolutions, GFLOP/s."""
     import torch
 
-    from harness.allocator import keep_freed_memory
+    from harness.machine.allocator import keep_freed_memory
     from harness.training.precision import DTYPES
 
     keep_freed_memory()
@@ -139,8 +139,8 @@ def ours(width, precision, tiles, steps):
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
+    from harness.methods.recipe import Recipe
     from harness.training.engine import Training
-    from harness.training.recipe import Recipe
     from segfanet.method import SegFANetMethod
 
     cpu = torch.device("cpu")

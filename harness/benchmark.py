@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.code import module_name, source_files
-from harness.datasets import adapter_file, find_adapter
+from harness.disk.schema import check_schema
 from harness.errors import HarnessError
-from harness.methods import MethodSpec, discover
+from harness.methods.spec import MethodSpec, discover
 from harness.placeholders import fill
-from harness.schema import check_schema
+from harness.scenes.adapters import adapter_file, find_adapter
 from metrics.registry import METRICS, PAPER
 
 STRETCH_MARK = "+"

@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from harness.disk.files import FORBIDDEN, FULL
 from harness.errors import HarnessError
-from harness.files import FORBIDDEN, FULL
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 """What `add_subparsers` gives, for a command to add its parser to."""

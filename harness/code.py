@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from harness.schema import ROOT
+from harness.disk.schema import ROOT
 
 PACKAGES = ("harness", "segfanet", "metrics", "reports", "baselines")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.code import source_files
-from harness.schema import ROOT
+from harness.disk.schema import ROOT
 
 
 def export_environment() -> None:

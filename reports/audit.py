@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 import metrics
 from harness.benchmark import Row
 from harness.colour import luma
-from harness.datasets.base import INFRARED
+from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
-from harness.provenance import check_artefact, read_record
+from harness.scenes.scene import INFRARED
 from harness.stretch import STRETCHES
 from metrics import METRICS
 from reports.analysis import Analysis

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.benchmark import Row
-from harness.provenance import read_record
+from harness.disk.records import read_record
 from reports.outline import Outline
 from reports.scores import Run
 

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
-from harness.files import atomic_path
-from harness.provenance import check_artefact, read_record
-from harness.store import TileStore
+from harness.disk.files import atomic_path
+from harness.disk.records import check_artefact, read_record
+from harness.tiles.store import TileStore
 from reports import pictures
 from reports.analysis import Analysis
 from reports.examples import choose_examples, choose_window

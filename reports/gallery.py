@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.files import atomic_path
-from harness.provenance import read_record
-from harness.store import TileStore, read_fused
+from harness.disk.files import atomic_path
+from harness.disk.records import read_record
+from harness.tiles.store import TileStore, read_fused
 from reports.outline import DatasetOutline, Outline
 
 EMBEDDED_BYTES = 3_000_000

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.benchmark import Benchmark, Row
 from harness.errors import HarnessError
-from harness.store import TileStore
+from harness.tiles.store import TileStore
 
 TILES = 24
 

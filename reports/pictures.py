@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.colour import recompose
-from harness.store import TileStore
+from harness.tiles.store import TileStore
 
 Picture = NDArray[np.uint8]
 Map = NDArray[np.float32]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.schema import read_yaml
+from harness.disk.schema import read_yaml
 
 PAPER = Path(__file__).parent / "paper"
 TITLES = {

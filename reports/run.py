@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.provenance import read_record
-from harness.store import TileStore
+from harness.disk.records import read_record
+from harness.tiles.store import TileStore
 from reports.analysis import Analysis, analyse
 from reports.outline import DatasetOutline, Outline
 from reports.scores import Run, read_runs

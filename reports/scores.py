@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
-from harness.provenance import check_artefact, read_record
 from reports.outline import DatasetOutline, Outline
 
 

@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.datasets.base import IGNORE
-from harness.ssim import SourceMoments, ssim_many
-from harness.training.parallel import total
+from harness.blocks.distributed import total
+from harness.blocks.ssim import SourceMoments, ssim_many
+from harness.scenes.scene import IGNORE
 
 DICE_SMOOTH = 0.05
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from harness.contract import Batch
+from harness.methods.contract import Batch
 from segfanet.losses import Sources, reconstruction_loss, segmentation_loss, similarity_loss
 from segfanet.model import Config, Output, SegFANet, pad
 
@@ -24,7 +24,7 @@ class SegFANetMethod(SegFANet):
         super().__init__(Config(width, sinets, irm, cam, tuple(pool), classes))
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Fuse float32 (B, 1, H, W) pairs in [0, 1]; see `harness.contract.Method`."""
+        """Fuse float32 (B, 1, H, W) pairs in [0, 1]; see `harness.methods.contract.Method`."""
         fused: Tensor = self(infrared, visible, segment=False).fused
         return fused.clamp(0, 1)
 

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.layers import BatchRenorm
+from harness.blocks.layers import BatchRenorm
 from segfanet.initial import LARGE, looks_linear, normal, normal_difference
 
 STAGES = 3

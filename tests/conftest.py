@@ -5,8 +5,8 @@ import signal
 import pytest
 import torch
 
-from tests.faults import whole_run
-from tests.project import copy_project, snakemake
+from tests.helpers.faults import whole_run
+from tests.helpers.project import copy_project, snakemake
 
 # A run in the background may ignore Ctrl-C, and so would every process that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 from harness.code import PACKAGES, module_file, module_name, source_files
-from harness.methods import discover
-from harness.schema import ROOT
+from harness.disk.schema import ROOT
+from harness.methods.spec import discover
 from harness.workflow import code_of
 
 
@@ -16,7 +16,7 @@ def names(*modules):
 
 def test_follows_imports_through_packages():
     found = names("harness.stages.measure")
-    assert {"harness.stages.measure", "metrics.vif", "metrics", "harness.store"} <= found
+    assert {"harness.stages.measure", "metrics.vif", "metrics", "harness.tiles.store"} <= found
     assert not any(name.startswith(("segfanet", "baselines", "reports")) for name in found)
 
 
@@ -24,7 +24,7 @@ def test_stages_do_not_depend_on_what_they_do_not_run():
     assert not any(name.startswith("metrics") for name in names("harness.stages.train"))
     assert not any(name.startswith("metrics") for name in names("harness.stages.fuse"))
     assert "harness.training" not in names("harness.stages.measure")
-    assert "harness.datasets.synthetic_urban" not in names("harness.stages.prepare")
+    assert "harness.datasets.synthetic_urban.adapter" not in names("harness.stages.prepare")
 
 
 def test_every_file_of_ours_has_a_name_that_leads_back():

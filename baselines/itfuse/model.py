@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from harness.contract import Batch
-from harness.layers import ConvNorm, PointNorm, channels_last
-from harness.ssim import SourceMoments, ssim_many
-from harness.state_dicts import renamed
-from harness.tokens import Tokens, token_names
+from harness.blocks.layers import ConvNorm, PointNorm, channels_last
+from harness.blocks.renaming import renamed
+from harness.blocks.ssim import SourceMoments, ssim_many
+from harness.blocks.transformer import Tokens, token_names
+from harness.methods.contract import Batch
 
 CHANNELS, BLOCKS, STAGES = 16, 3, 3
 NAMES = {
@@ -144,7 +144,7 @@ class ITFuse(nn.Module):
         return x + self.attention(self.attention(x))  # type: ignore[no-any-return]
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Fuse float32 (B, 1, H, W) pairs; see `harness.contract.Method`."""
+        """Fuse float32 (B, 1, H, W) pairs; see `harness.methods.contract.Method`."""
         return self(infrared, visible)  # type: ignore[no-any-return]
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:

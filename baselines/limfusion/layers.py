@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.layers import bordered_conv
+from harness.blocks.layers import bordered_conv
 
 
 class Conv(nn.Conv2d):

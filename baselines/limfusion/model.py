@@ -7,9 +7,9 @@ from baselines.limfusion.high import HighBranch
 from baselines.limfusion.losses import gradient_loss, neighbour_loss
 from baselines.limfusion.low import LowBranch
 from baselines.limfusion.preparation import Layers, pad, prepare
-from harness.contract import Batch
-from harness.layers import channels_last
-from harness.state_dicts import renamed
+from harness.blocks.layers import channels_last
+from harness.blocks.renaming import renamed
+from harness.methods.contract import Batch
 
 NAMES = {
     **{
@@ -50,7 +50,7 @@ class LiMFusion(nn.Module):
         return high, low
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.contract.Method`.
+        """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.methods.contract.Method`.
 
         H and W are 9 or more.
         """

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from harness.ssim import WINDOW, SourceMoments, ssim_maps
+from harness.blocks.ssim import WINDOW, SourceMoments, ssim_maps
 
 INTENSITY_WEIGHT = 20
 

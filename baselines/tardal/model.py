@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from baselines.tardal.adversaries import Adversaries
 from baselines.tardal.losses import content_loss, gradient_magnitude
-from harness.contract import Batch
-from harness.saliency import histogram_contrast, saliency_weights
+from harness.blocks.saliency import histogram_contrast, saliency_weights
+from harness.methods.contract import Batch
 
 CHANNELS, DENSE_LAYERS = 32, 3
 TRAINING_SIDE = 224
@@ -88,7 +88,7 @@ class TarDAL(nn.Module):
                 module.batch_statistics = wanted
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.contract.Method`."""
+        """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.methods.contract.Method`."""
         return self.generator(infrared, visible)  # type: ignore[no-any-return]
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from baselines.umfusion.losses import laplacian, multiscale_ssim
-from harness.contract import Batch
-from harness.layers import channels_last, joint_conv
-from harness.saliency import saliency_weights
-from harness.state_dicts import renamed
+from harness.blocks.layers import channels_last, joint_conv
+from harness.blocks.renaming import renamed
+from harness.blocks.saliency import saliency_weights
+from harness.methods.contract import Batch
 
 CHANNELS, DENSE_LAYERS = 64, 3
 NAMES = {
@@ -96,7 +96,7 @@ class UMFusion(nn.Module):
         return torch.tanh(self.head(merged)).contiguous()
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.contract.Method`."""
+        """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.methods.contract.Method`."""
         return self(infrared, visible)  # type: ignore[no-any-return]
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:

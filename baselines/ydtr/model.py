@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from baselines.ydtr.losses import spatial_frequency_loss
-from harness.contract import Batch
-from harness.layers import ConvNorm, channels_last
-from harness.ssim import SourceMoments, ssim_many
-from harness.state_dicts import renamed
-from harness.tokens import Tokens, token_names
+from harness.blocks.layers import ConvNorm, channels_last
+from harness.blocks.renaming import renamed
+from harness.blocks.ssim import SourceMoments, ssim_many
+from harness.blocks.transformer import Tokens, token_names
+from harness.methods.contract import Batch
 
 CHANNELS, BLOCKS = 64, 2
 NAMES = {
@@ -58,7 +58,7 @@ class YDTR(nn.Module):
         return self.tokens(self.gates(self.stem(channels_last(image))))  # type: ignore[no-any-return]
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.contract.Method`."""
+        """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.methods.contract.Method`."""
         return self(infrared, visible)  # type: ignore[no-any-return]
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:

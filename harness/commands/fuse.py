@@ -9,15 +9,15 @@ import torch
 
 from harness.cli import Commands, add_command, add_device, add_mirrors, assignment
 from harness.commands.pictures import ARRAY, Float, Pair, pair_files, read_pair, write_fused
-from harness.contract import Method, check_fused
-from harness.device import choose_device, make_deterministic
+from harness.disk.records import read_record
 from harness.errors import HarnessError, MethodFailure
-from harness.external import fuse_pictures
-from harness.inference import call_fuse, load_method
-from harness.methods import MethodSpec, find_method
+from harness.fusing.command import fuse_pictures
+from harness.fusing.inference import call_fuse, load_method
+from harness.machine.device import choose_device, make_deterministic
+from harness.methods.contract import Method, check_fused
+from harness.methods.spec import MethodSpec, find_method
+from harness.methods.weights import Weights, choose_weights
 from harness.progress import progress
-from harness.provenance import read_record
-from harness.weights import Weights, choose_weights
 
 EPILOG = """\
 Two files or two folders of the same names. A visible picture in colour gives a picture in

@@ -3,7 +3,7 @@
 import argparse
 
 from harness.cli import Commands, add_command
-from harness.methods import MethodSpec, discover
+from harness.methods.spec import MethodSpec, discover
 from harness.text_table import aligned
 
 

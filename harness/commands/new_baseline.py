@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 from harness.cli import Commands, add_command
+from harness.disk.files import write_text
+from harness.disk.schema import ROOT
 from harness.errors import HarnessError
-from harness.files import write_text
-from harness.methods import discover
-from harness.schema import ROOT
+from harness.methods.spec import discover
 
 METHOD_YAML = """\
 # Every key: workflow/schemas/method.schema.yaml. A walk through: docs/add-a-baseline.md.
@@ -77,7 +77,8 @@ def run(arguments: argparse.Namespace) -> None:
     folder = write_baseline(arguments.name)
     print(f"wrote {folder.relative_to(ROOT)}: method.yaml, model.py, README.md")
     print(
-        f"now fill in model.py, and check with: pytest tests/test_contract.py -k {arguments.name}"
+        "now fill in model.py, and check with: "
+        f"pytest tests/methods/test_contract.py -k {arguments.name}"
     )
 
 

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.colour import luma, recompose
+from harness.disk.files import atomic_path
+from harness.disk.images import SUFFIXES, files_by_name, open_image
 from harness.errors import HarnessError
-from harness.files import atomic_path
-from harness.images import SUFFIXES, files_by_name, open_image
-from harness.store import map_array
 from harness.stretch import quantise
+from harness.tiles.store import map_array
 
 Float = NDArray[np.float32]
 Bytes = NDArray[np.uint8]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from harness.benchmark import Benchmark
 from harness.cli import Commands, add_command, assignment, positive
-from harness.device import choose_device, make_deterministic
+from harness.disk.schema import ROOT, read_yaml
 from harness.errors import HarnessError
+from harness.machine.device import choose_device, make_deterministic
 from harness.planner.forecast import forecast
 from harness.planner.measuring import Setting
 from harness.planner.table import render
-from harness.schema import ROOT, read_yaml
 
 EPILOG = """\
 Times a few training steps and one call of fusing for every distinct method, recipe and tile

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.benchmark import Benchmark
-from harness.datasets.base import BANDS
+from harness.disk.records import machine, package_versions
 from harness.planner.jobs import Job, Tiles, jobs_of, tiles_of
 from harness.planner.measuring import (
     Cost,
@@ -19,7 +19,7 @@ from harness.planner.measuring import (
 )
 from harness.planner.schedule import Task, makespan
 from harness.progress import progress
-from harness.provenance import machine, package_versions
+from harness.scenes.scene import BANDS
 
 NAME_BYTES, NUMBER_BYTES = 40, 19
 """Of a line in a table of scores: data set, method, seed and tile together; one number."""

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from harness.benchmark import Benchmark, Row
-from harness.datasets import layout_of
-from harness.datasets.base import SPLITS
-from harness.methods import MethodSpec
-from harness.tiler import Tiling, plan, tile_shape
-from harness.training.recipe import Recipe
+from harness.methods.recipe import Recipe
+from harness.methods.spec import MethodSpec
+from harness.scenes.adapters import layout_of
+from harness.scenes.scene import SPLITS
+from harness.tiles.cutting import Tiling, plan, tile_shape
 
 
 @dataclass(frozen=True)

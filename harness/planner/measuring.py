@@ -14,21 +14,21 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 import metrics
-from harness.contract import Batch
-from harness.cost import gflops, parameters
-from harness.datasets.base import BANDS, INFRARED, LABEL, Dataset, Scene
-from harness.device import synchronise
 from harness.errors import HarnessError, MethodFailure
-from harness.external import fuse_pictures
-from harness.inference import load_method
-from harness.methods import MethodSpec
+from harness.fusing.command import fuse_pictures
+from harness.fusing.cost import gflops, parameters
+from harness.fusing.inference import load_method
+from harness.machine.device import synchronise
+from harness.methods.contract import Batch
+from harness.methods.recipe import Recipe
+from harness.methods.spec import MethodSpec
 from harness.planner.jobs import Tiles
-from harness.store import Pairs
-from harness.tiler import Tiling, write_store
+from harness.scenes.scene import BANDS, INFRARED, LABEL, Dataset, Scene
+from harness.tiles.cutting import Tiling, write_store
+from harness.tiles.store import Pairs
 from harness.training.batches import to_batch
 from harness.training.engine import Training
 from harness.training.precision import Precision
-from harness.training.recipe import Recipe
 
 STATES = 4
 """Copies of the parameters in training: values, gradients, the two moments of Adam."""

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from harness.disk.records import machine
 from harness.planner.forecast import Forecast, Plan
-from harness.provenance import machine
 from harness.text_table import aligned
 
 STAGES = ("prepare", "train", "fuse", "measure")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from harness.cli import add_device, json_object
-from harness.supervisor import PATIENCE
+from harness.machine.isolation import PATIENCE
 
 
 def method_parser(description: str) -> argparse.ArgumentParser:

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from harness.cli import run
-from harness.device import choose_device, make_deterministic
+from harness.disk.files import atomic_path, read_json
+from harness.disk.records import Record
 from harness.errors import HarnessError, blamed
-from harness.files import atomic_path, read_json
-from harness.inference import load_method, to_tensor
-from harness.methods import find_method
-from harness.provenance import Record
+from harness.fusing.inference import load_method, to_tensor
+from harness.machine.device import choose_device, make_deterministic
+from harness.methods.spec import find_method
+from harness.methods.weights import choose_weights
 from harness.stages.common import method_parser
-from harness.store import Pairs, TileStore
-from harness.weights import choose_weights
+from harness.tiles.store import Pairs, TileStore
 
 MAPS = ("segmentation", "aligned", "fusion")
 

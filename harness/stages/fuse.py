@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from harness.cli import add_mirrors, run
+from harness.disk.files import atomic_path, remove_stale
+from harness.disk.records import Record
 from harness.errors import MethodFailure
-from harness.files import atomic_path, remove_stale
-from harness.methods import MethodSpec, find_method
-from harness.provenance import Record
+from harness.machine.isolation import Beat, supervise
+from harness.methods.spec import MethodSpec, find_method
 from harness.stages.common import add_timeout, method_parser
-from harness.store import TileStore
 from harness.stretch import STRETCHES
-from harness.supervisor import Beat, supervise
+from harness.tiles.store import TileStore
 
 
 def main() -> None:
@@ -58,7 +58,7 @@ def main() -> None:
 
 def _fuse(spec: MethodSpec, store: TileStore, arguments: Any) -> dict[str, Any]:
     def work(beat: Beat) -> dict[str, Any]:
-        from harness.fusing import fuse
+        from harness.fusing.job import fuse
 
         tempfile.tempdir = os.environ["TMPDIR"] = scratch
         return fuse(spec, store, arguments, beat)

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 import metrics
 from harness.cli import add_threads, run
+from harness.disk.files import release_pages, write_text
+from harness.disk.records import Record, read_record
 from harness.errors import HarnessError
-from harness.files import release_pages, write_text
 from harness.progress import progress
-from harness.provenance import Record, read_record
-from harness.store import Pairs, TileStore, read_fused
+from harness.tiles.store import Pairs, TileStore, read_fused
 from metrics.registry import PAPER
 
 CHUNK = 32

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli import add_mirrors, json_object, positive, run
-from harness.contact_sheet import write_contact_sheet
-from harness.datasets import find_adapter
-from harness.provenance import Record
-from harness.sources import CACHE
-from harness.store import RECORD
-from harness.tiler import Tiling, write_store
+from harness.disk.records import Record
+from harness.fetching.source import CACHE
+from harness.scenes.adapters import find_adapter
+from harness.tiles.contact_sheet import write_contact_sheet
+from harness.tiles.cutting import Tiling, write_store
+from harness.tiles.store import RECORD
 
 
 def main() -> None:

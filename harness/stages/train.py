@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from harness.cli import json_object, run
+from harness.disk.files import remove_stale, write_text
+from harness.disk.records import Record
 from harness.errors import MethodFailure
-from harness.files import remove_stale, write_text
-from harness.methods import find_method
-from harness.provenance import Record
+from harness.machine.isolation import Beat, supervise
+from harness.methods.spec import find_method
 from harness.stages.common import add_timeout, method_parser
-from harness.supervisor import Beat, supervise
 from harness.training.log import write_log
 
 

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from harness.contract import Batch
-from harness.datasets.base import INFRARED, LABEL
+from harness.methods.contract import Batch
+from harness.scenes.scene import INFRARED, LABEL
 
 SYMMETRIES = 8
 """Rotations by quarter turns, and their mirror images."""

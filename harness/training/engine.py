@@ -7,22 +7,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.allocator import keep_freed_memory
-from harness.contract import Batch, TrainableMethod
-from harness.errors import HarnessError, MethodFailure, blamed
-from harness.progress import progress
-from harness.supervisor import Beat
-from harness.training import log
-from harness.training.batches import Batches
-from harness.training.checkpoints import load_checkpoint, save_checkpoint
-from harness.training.parallel import (
+from harness.blocks.distributed import (
     average,
     average_gradients,
     rank,
     synchronise_batch_norms,
 )
+from harness.errors import HarnessError, MethodFailure, blamed
+from harness.machine.allocator import keep_freed_memory
+from harness.machine.isolation import Beat
+from harness.methods.checkpoints import load_checkpoint, save_checkpoint
+from harness.methods.contract import Batch, TrainableMethod
+from harness.methods.recipe import Recipe
+from harness.progress import progress
+from harness.training import log
+from harness.training.batches import Batches
 from harness.training.precision import Precision
-from harness.training.recipe import Recipe
 from harness.training.validation import Validation
 
 BEST = "best.pt"

@@ -18,15 +18,15 @@ from torch.multiprocessing.spawn import (
     start_processes,
 )
 
-from harness.device import choose_device, make_deterministic
+from harness.disk.files import sha256_json
 from harness.errors import HarnessError, MethodFailure
-from harness.files import sha256_json
-from harness.methods import MethodSpec, find_method
-from harness.slots import visible_gpus
-from harness.store import TileStore
-from harness.supervisor import Beat
+from harness.machine.device import choose_device, make_deterministic
+from harness.machine.gpu_slots import visible_gpus
+from harness.machine.isolation import Beat
+from harness.methods.recipe import Recipe
+from harness.methods.spec import MethodSpec, find_method
+from harness.tiles.store import TileStore
 from harness.training.engine import Training
-from harness.training.recipe import Recipe
 from harness.training.validation import Validation, held_back
 
 PATIENCE = timedelta(minutes=30)

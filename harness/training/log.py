@@ -5,7 +5,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from harness.files import write_text
+from harness.disk.files import write_text
 
 EVERY = 10
 """Steps between two lines."""

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.contract import TrainableMethod
-from harness.store import Pairs
+from harness.methods.contract import TrainableMethod
 from harness.stretch import quantise
+from harness.tiles.store import Pairs
 from harness.training.batches import to_batch
 
 

@@ -1,8 +1,8 @@
 """Measure under other protocols: `python -m reports.stages.audit --help`."""
 
 from harness.cli import run
-from harness.files import write_text
-from harness.provenance import Record
+from harness.disk.files import write_text
+from harness.disk.records import Record
 from reports.audit import measure_choices
 from reports.run import read_report
 from reports.stages.common import report_arguments

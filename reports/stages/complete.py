@@ -1,9 +1,9 @@
 """Fail if a method failed, after the report shows where: `--help` lists the arguments."""
 
 from harness.cli import run
+from harness.disk.files import write_text
+from harness.disk.records import read_record
 from harness.errors import HarnessError
-from harness.files import write_text
-from harness.provenance import read_record
 from reports.run import Report, read_report
 from reports.stages.common import report_arguments
 

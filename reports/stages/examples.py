@@ -1,7 +1,7 @@
 """Choose the tiles of the figures: `python -m reports.stages.examples --help`."""
 
 from harness.cli import run
-from harness.files import write_text
+from harness.disk.files import write_text
 from reports.examples import choose_examples
 from reports.run import read_report
 from reports.stages.common import report_arguments

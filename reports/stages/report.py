@@ -1,7 +1,7 @@
 """Render the HTML page: `python -m reports.stages.report --help`."""
 
 from harness.cli import run
-from harness.files import write_text
+from harness.disk.files import write_text
 from reports.page import render
 from reports.run import read_report
 from reports.stages.common import report_arguments

@@ -1,7 +1,7 @@
 """Write the tables as CSV, LaTeX and Markdown: `python -m reports.stages.tables --help`."""
 
 from harness.cli import run
-from harness.files import write_text
+from harness.disk.files import write_text
 from reports.formats import to_csv, to_latex, to_markdown
 from reports.run import read_report
 from reports.stages.common import report_arguments

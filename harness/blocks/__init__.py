@@ -1,0 +1,1 @@
+"""Everything that a method may build its network and losses from."""

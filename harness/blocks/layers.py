@@ -1,0 +1,156 @@
+"""Layers that several methods share."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from harness.blocks.distributed import moments
+
+
+def channels_last(images: Tensor) -> Tensor:
+    """Copy (B, 1, H, W) pictures so that what is computed from them is channels last in memory.
+
+    In that layout convolutions on a processor are up to twice as fast. With one channel both
+    layouts describe the same memory, and only the strides of a copy tell torch which to keep.
+    """
+    return images.clone(memory_format=torch.channels_last)
+
+
+def joint_conv(conv: nn.Conv2d, parts: list[Tensor]) -> Tensor:
+    """Convolve the concatenation of feature maps without making it.
+
+    A convolution of concatenated channels is the sum of convolutions of the parts, each with
+    its columns of the weight; that spares a copy of them all.
+
+    Args:
+        conv: with as many inputs as the parts have channels together; padding is a number.
+        parts: (B, ?, H, W) each.
+    """
+    weights = torch.split(conv.weight, [part.shape[1] for part in parts], dim=1)
+    biases = [conv.bias, *[None] * (len(parts) - 1)]
+    terms = (
+        F.conv2d(part, weight, bias, padding=conv.padding)
+        for part, weight, bias in zip(parts, weights, biases, strict=True)
+    )
+    total = next(terms)
+    for term in terms:
+        total += term
+    return total
+
+
+def bordered_conv(x: Tensor, weight: Tensor, bias: Tensor, mode: str) -> Tensor:
+    """3×3 convolution of the same size, the picture continued by `replicate` or `reflect`.
+
+    Computed with zeros outside, then the four edges again with the border that is wanted: a
+    padded copy of every feature map would cost a fifth of the time of a narrow network.
+
+    Args:
+        x: (B, inputs, H, W); H and W are 2 or more.
+        weight: (outputs, inputs, 3, 3).
+        bias: (outputs,).
+        mode: of `torch.nn.functional.pad`.
+
+    Returns:
+        (B, outputs, H, W).
+    """
+
+    def edge(part: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
+        return F.conv2d(F.pad(part, padding, mode=mode), weight, bias)
+
+    result = F.conv2d(x, weight, bias, padding=1)
+    result[..., :1, :] = edge(x[..., :2, :], (1, 1, 1, 0))
+    result[..., -1:, :] = edge(x[..., -2:, :], (1, 1, 0, 1))
+    result[..., :1] = edge(x[..., :2], (1, 0, 1, 1))
+    result[..., -1:] = edge(x[..., -2:], (0, 1, 1, 1))
+    return result
+
+
+class ConvNorm(nn.Module):
+    """3×3 convolution with repeated borders, batch normalisation, ReLU.
+
+    Outside training the normalisation is a fixed scale and shift, so it is folded into the
+    convolution: the same numbers up to rounding, with one pass over the picture less.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv, self.bn = nn.Conv2d(inputs, outputs, 3), nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) → (B, outputs, H, W)."""
+        if self.training:
+            padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+            return F.relu(self.bn(self.conv(padded)))
+        return F.relu_(bordered_conv(x, *folded(self.conv, self.bn), mode="replicate"))
+
+
+class PointNorm(nn.Module):
+    """1×1 convolution and batch normalisation, outside training folded into one linear map."""
+
+    def __init__(self, inputs: int, outputs: int, *, bias: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 1, bias=bias)
+        self.bn = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, H, W) → (B, outputs, H, W)."""
+        if self.training:
+            normal: Tensor = self.bn(self.conv(x))
+            return normal
+        weight, bias = folded(self.conv, self.bn)
+        # Channels last, a picture is a matrix already, where a convolution would copy it.
+        return F.linear(x.movedim(1, -1), weight[..., 0, 0], bias).movedim(-1, 1)
+
+
+def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a convolution that includes the normalisation after it.
+
+    Raises:
+        ValueError: if the normalisation has no running statistics to fold.
+    """
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("folding needs running statistics")
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    bias = norm.bias - norm.running_mean * scale
+    if conv.bias is not None:
+        bias = bias + conv.bias * scale
+    return conv.weight * scale[:, None, None, None], bias
+
+
+class BatchRenorm(nn.BatchNorm2d):
+    """Batch norm whose output in training is already that of evaluation.
+
+    Ioffe, "Batch Renormalization", NIPS 2017, without its bounds on r and d. With one or two
+    images a batch, a batch's moments are far from the running ones, and a network trained
+    with the former fails with the latter. The output is normalised by the running moments;
+    the gradient still knows that the batch's moments depend on the input. In a training of
+    several processes the moments are those of all their batches.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, c, h, w) → the same shape."""
+        if not self.training:
+            return super().forward(x)
+        x = x.to(self.weight.dtype)
+        mean, variance = moments(x)
+        deviation = torch.sqrt(variance + self.eps)
+        r, d = self._corrections(mean.detach(), variance.detach(), deviation.detach())
+        scale, shift = self.weight * r / deviation, self.weight * d + self.bias
+        return (x - mean[:, None, None]) * scale[:, None, None] + shift[:, None, None]
+
+    @torch.no_grad()
+    def _corrections(
+        self, mean: Tensor, variance: Tensor, deviation: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Update the running moments; give r and d of the paper's Eq. 4."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        self.num_batches_tracked.add_(1)
+        # A plain mean of the first batches, so that the start values do not linger.
+        share = (1 / self.num_batches_tracked.to(mean.dtype)).clamp(min=self.momentum or 0.0)
+        self.running_mean.lerp_(mean, share)
+        # The variance of all pixels: within the batches, and of their means.
+        self.running_var.lerp_(variance + (mean - self.running_mean) ** 2, share)
+        running = torch.sqrt(self.running_var + self.eps)
+        return deviation / running, (mean - self.running_mean) / running

@@ -1,0 +1,126 @@
+"""The embedded real picture: Landsat-7 over the Great Salt Lake, with *derived* classes.
+
+The pixels are real, the classes are not observed: they are thresholds on band indices.
+`data/README.md` is the data card.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.disk.files import sha256
+from harness.errors import HarnessError
+from harness.scenes.options import parse_options
+from harness.scenes.raster import Member, Raster
+from harness.scenes.scene import Dataset, Scene
+
+PICTURE = Path(__file__).parent / "landsat7_great_salt_lake.tif"
+SHA256 = "fabb77846d9c1f44d65f258c5445308c5ac210f5592b3b196fcdfd72c5756a26"
+DATA_FILES = (PICTURE,)
+"""Files beside the code that decide what the tiles look like."""
+
+SIZE = (1482, 1489)
+PARTS = (("north", "train", 0, 640), ("middle", "test", 640, 960), ("south", "train", 960, 1482))
+"""Name, split, first row and end row: bands of rows across the picture, without overlap."""
+
+WATER_MNDWI = 0.2
+VEGETATION_NDVI = 0.15
+BRIGHT_MEAN = 75.0
+CLASSES = ("water (derived)", "vegetation (derived)", "bright ground (derived)", "rest (derived)")
+PALETTE = ((40, 90, 200), (60, 140, 50), (235, 225, 195), (150, 115, 80))
+
+
+@dataclass(frozen=True)
+class Options:
+    """There is nothing to choose: picture, split and classes are fixed."""
+
+
+def check_options(options: Mapping[str, Any]) -> Options:
+    """Refuse every option.
+
+    Raises:
+        HarnessError: naming the option.
+    """
+    return parse_options(Options, options, "landsat7")
+
+
+def open_dataset(options: Mapping[str, Any]) -> Dataset:
+    """Return three scenes of the picture: two to train on, one between them to test on.
+
+    Raises:
+        HarnessError: for any option, or if the vendored picture is not the one expected.
+    """
+    check_options(options)
+    _check_picture()
+    return Dataset(
+        title="Landsat-7, Great Salt Lake",
+        scenes=tuple(_scene(*part) for part in PARTS),
+        classes=CLASSES,
+        palette=PALETTE,
+        sources=(
+            {
+                "name": PICTURE.name,
+                "sha256": SHA256,
+                "bytes": PICTURE.stat().st_size,
+                "licence": "public domain (U.S. Geological Survey, NASA)",
+                "citation": "Landsat-7 image courtesy of the U.S. Geological Survey",
+            },
+        ),
+        notes=(
+            "Real pixels; the classes are derived from band indices (water MNDWI > "
+            f"{WATER_MNDWI}, vegetation NDVI > {VEGETATION_NDVI}, bright ground mean of RGB > "
+            f"{BRIGHT_MEAN:g}), never observed. Demonstration data."
+        ),
+    )
+
+
+def _check_picture() -> None:
+    if not PICTURE.is_file():
+        raise HarnessError(f"{PICTURE}: missing; it is part of the repository, check it out again")
+    found = sha256(PICTURE)
+    if found != SHA256:
+        raise HarnessError(
+            f"{PICTURE}: its sha256 is {found}, expected {SHA256}; check it out again"
+        )
+
+
+def _scene(name: str, split: str, first: int, end: int) -> Scene:
+    raster = Raster(Member(PICTURE.name, PICTURE))
+
+    def read(y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+        bands = raster.read(first + y, x, height, width, range(5))
+        return np.concatenate([bands[:4], derive_classes(bands)[None]])
+
+    return Scene(name, split, end - first, SIZE[1], read, raster.close)
+
+
+def derive_classes(bands: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return indices into `CLASSES` from red, green, blue, near and short-wave infrared.
+
+    Water first (MNDWI: green against short-wave infrared), then vegetation (NDVI: near
+    infrared against red), then bright ground (mean of the visible bands), else the rest.
+    The thresholds are ours, chosen on this picture's digital numbers; NDVI uses the infrared
+    band that is fused, so these classes say nothing about segmentation quality.
+
+    Args:
+        bands: (5, H, W) digital numbers.
+
+    Returns:
+        (H, W) uint8.
+    """
+    red, green, blue, near, short = bands.astype(np.float32)
+    water = _index(green, short) > WATER_MNDWI
+    vegetation = _index(near, red) > VEGETATION_NDVI
+    bright = (red + green + blue) / 3 > BRIGHT_MEAN
+    return np.select([water, vegetation, bright], [0, 1, 2], 3).astype(np.uint8)
+
+
+def _index(high: NDArray[np.float32], low: NDArray[np.float32]) -> NDArray[np.float32]:
+    total = high + low
+    index = np.zeros_like(total)
+    np.divide(high - low, total, out=index, where=total > 0)
+    return index

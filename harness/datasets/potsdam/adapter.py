@@ -1,0 +1,173 @@
+"""ISPRS Potsdam: 5 cm aerial pictures with near infrared and six labelled classes.
+
+Near infrared is band 4 of the RGBIR product; the IRRG product mixes up its channels. Labels
+for participants are preferred over the full set, in which those of 4_12 and 6_7 are damaged.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.datasets.potsdam.classes import CLASSES, PALETTE
+from harness.errors import HarnessError
+from harness.fetching.registry import dataset_sources
+from harness.fetching.source import Source, locate
+from harness.progress import progress
+from harness.scenes.archived import FetchedOptions, check_pair, gather
+from harness.scenes.labels import Coding
+from harness.scenes.options import parse_options
+from harness.scenes.raster import Member, Raster, members_of
+from harness.scenes.scene import Dataset, Extent, Layout, Scene
+from harness.scenes.splits import split_file
+
+SOURCES = "potsdam"
+"""Entry of the registry of external files."""
+DATA_FILES = (split_file("potsdam"),)
+"""Files beside the code that decide what the tiles look like."""
+
+SIDE = 6000
+"""Rows and columns of every picture."""
+BORDER = (0, 0, 0)
+PICTURES = "4_Ortho_RGBIR.zip"
+LABELS = ("5_Labels_for_participants.zip", "5_Labels_all.zip")
+LABELS_WITHOUT_BORDERS = (
+    "5_Labels_for_participants_no_Boundary.zip",
+    "5_Labels_all_noBoundary.zip",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(FetchedOptions):
+    """What can be chosen.
+
+    Scenes have names such as 2_10. `no_boundary` reads the labels whose object borders are
+    black, and ignores those. `tolerance` is the largest difference in a channel at which an
+    off-palette colour still counts (6_7 has 252,255,0 for car).
+    """
+
+    no_boundary: bool = False
+    tolerance: int = 3
+
+
+def check_options(options: Mapping[str, Any]) -> Options:
+    """Check the options without opening a picture.
+
+    Raises:
+        HarnessError: naming the key that is wrong.
+    """
+    chosen = parse_options(Options, options, "potsdam")
+    chosen.check("potsdam")
+    if not 0 <= chosen.tolerance <= 100:
+        raise HarnessError(f"potsdam: tolerance is {chosen.tolerance}, expected 0 to 100")
+    return chosen
+
+
+def layout(options: Mapping[str, Any]) -> Layout:
+    """Sizes and classes, for plans made before the archives are there."""
+    chosen = check_options(options)
+    split = chosen.split("potsdam")
+    return Layout(tuple(Extent(name, part, SIDE, SIDE) for name, part in split), CLASSES)
+
+
+def open_dataset(options: Mapping[str, Any]) -> Dataset:
+    """Find pictures and labels, fetching the archives if need be, and check their headers.
+
+    Raises:
+        HarnessError: naming the file or option that is missing or wrong.
+    """
+    chosen = check_options(options)
+    split = chosen.split("potsdam")
+    files = dataset_sources(SOURCES)
+    archives = LABELS_WITHOUT_BORDERS if chosen.no_boundary else LABELS
+    loose = _loose(chosen)
+    pictures = gather([_picture(name) for name, _ in split], loose, [files[PICTURES]], chosen)
+    wanted = [_label(name, chosen) for name, _ in split]
+    labels = gather(
+        wanted,
+        _preferred(wanted, loose, files[archives[0]], chosen),
+        [files[name] for name in archives],
+        chosen,
+    )
+    ignore = (BORDER,) if chosen.no_boundary else ()
+    coding = Coding(PALETTE, ignore, chosen.tolerance, hint=f"{LABELS[0]} holds a clean copy")
+    return Dataset(
+        title="ISPRS Potsdam",
+        scenes=tuple(
+            _scene(
+                name,
+                part,
+                pictures.files[_picture(name)],
+                labels.files[_label(name, chosen)],
+                coding,
+                Path(chosen.cache),
+            )
+            for name, part in progress(split, "reading headers", unit="scene")
+        ),
+        classes=CLASSES,
+        palette=PALETTE,
+        sources=(*pictures.records, *labels.records),
+        notes=(
+            f"{len(split)} pictures. The division into training and test pictures is ours "
+            "(harness/datasets/potsdam/split.csv) unless the options give another: "
+            "the paper states the counts, not the list."
+        ),
+    )
+
+
+def _picture(name: str) -> str:
+    return f"top_potsdam_{name}_RGBIR.tif"
+
+
+def _label(name: str, chosen: Options) -> str:
+    return f"top_potsdam_{name}_label{'_noBoundary' if chosen.no_boundary else ''}.tif"
+
+
+def _loose(chosen: Options) -> dict[str, Member]:
+    """Unpacked pictures by name; of two label files that of the participants."""
+    found: dict[str, Member] = {}
+    for member in chosen.loose():
+        if member.name not in found or _is_clean(member, chosen):
+            found[member.name] = member
+    return found
+
+
+def _is_clean(member: Member, chosen: Options) -> bool:
+    """Tell whether an unpacked label file lies in a folder of the participants' labels."""
+    below = member.path.parent.relative_to(str(chosen.root))
+    return "participants" in str(below).lower()
+
+
+def _preferred(
+    names: Sequence[str], loose: Mapping[str, Member], clean: Source, chosen: Options
+) -> dict[str, Member]:
+    """Leave out unpacked labels of the full set that the participants' archive at hand has."""
+    lesser = {name for name in names if name in loose and not _is_clean(loose[name], chosen)}
+    archive = locate(clean, cache=Path(chosen.cache), mirrors=chosen.folders) if lesser else None
+    better = members_of(archive, lesser) if archive else {}
+    return {name: member for name, member in loose.items() if name not in better}
+
+
+def _scene(
+    name: str, split: str, picture: Member, label: Member, coding: Coding, scratch: Path
+) -> Scene:
+    header = check_pair(picture, label, bands=4)
+    if header.dtype != "uint8":
+        raise HarnessError(f"{picture}: pixels of type {header.dtype}, expected uint8")
+    pixels, classes = Raster(picture, scratch), Raster(label, scratch)
+
+    def read(y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+        bands = np.empty((5, height, width), np.uint8)
+        pixels.read(y, x, height, width, range(4), out=bands[:4])
+        colours = classes.read(y, x, height, width, range(3))
+        coding.decode(colours, f"{label}, from row {y} and column {x}", out=bands[4])
+        return bands
+
+    def close() -> None:
+        pixels.close()
+        classes.close()
+
+    return Scene(name, split, header.height, header.width, read, close)

@@ -1,0 +1,188 @@
+"""WHU-OPT-SAR: 5 m satellite pictures of Hubei with near infrared and seven land-use classes.
+
+Sheets are 5556 or 5555 pixels wide; labels are multiples of ten, 0 being background.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import HarnessError
+from harness.fetching.registry import dataset_sources
+from harness.progress import progress
+from harness.scenes.archived import FetchedOptions, Holding, check_pair, gather
+from harness.scenes.labels import Coding
+from harness.scenes.options import parse_options
+from harness.scenes.raster import Header, Member, Raster
+from harness.scenes.scene import Dataset, Extent, Layout, Scene
+from harness.scenes.splits import split_file
+
+SOURCES = "whu_opt_sar"
+"""Entry of the registry of external files."""
+DATA_FILES = (split_file("whu_opt_sar"),)
+"""Files beside the code that decide what the tiles look like."""
+
+SIZE = (3704, 5556)
+"""Rows and columns of a sheet; the narrower ones give as many tiles."""
+BACKGROUND = "background"
+CLASSES = ("farmland", "city", "village", "water", "forest", "road", "others")
+PALETTE = (
+    (204, 102, 0),
+    (255, 0, 0),
+    (255, 255, 0),
+    (0, 0, 255),
+    (85, 166, 0),
+    (93, 255, 255),
+    (152, 102, 153),
+)
+CODES = (10, 20, 30, 40, 50, 60, 70)
+SAMPLE = 512
+"""Rows and columns at most that percentiles are taken from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(FetchedOptions):
+    """What can be chosen.
+
+    Scenes have names such as NH49E001013. `rgb_bands` and `infrared_band` count from 0;
+    public readers disagree on the order of the first three. `background` makes label 0 a
+    class of its own instead of ignoring it. `percentiles` bound the range that pictures of 16
+    bits are scaled from, sheet by sheet.
+    """
+
+    rgb_bands: tuple[int, ...] = (0, 1, 2)
+    infrared_band: int = 3
+    background: bool = False
+    percentiles: tuple[float, ...] = (2.0, 98.0)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that labels are read as."""
+        return (BACKGROUND, *CLASSES) if self.background else CLASSES
+
+    @property
+    def bands(self) -> tuple[int, ...]:
+        """Red, green, blue and infrared, as bands of the file."""
+        return (*self.rgb_bands, self.infrared_band)
+
+
+def check_options(options: Mapping[str, Any]) -> Options:
+    """Check the options without opening a picture.
+
+    Raises:
+        HarnessError: naming the key that is wrong.
+    """
+    chosen = parse_options(Options, options, "whu_opt_sar")
+    chosen.check("whu_opt_sar")
+    if len(set(chosen.bands)) != 4 or min(chosen.bands) < 0:
+        raise HarnessError(
+            f"whu_opt_sar: rgb_bands {chosen.rgb_bands} and infrared_band "
+            f"{chosen.infrared_band} must be four different band numbers, from 0"
+        )
+    limits = chosen.percentiles
+    if len(limits) != 2 or not 0 <= limits[0] < limits[1] <= 100:
+        raise HarnessError(f"whu_opt_sar: percentiles is {limits}, expected two, such as [2, 98]")
+    return chosen
+
+
+def layout(options: Mapping[str, Any]) -> Layout:
+    """Sizes and classes, for plans made before the archives are there."""
+    chosen = check_options(options)
+    split = chosen.split("whu_opt_sar")
+    return Layout(tuple(Extent(name, part, *SIZE) for name, part in split), chosen.classes)
+
+
+def open_dataset(options: Mapping[str, Any]) -> Dataset:
+    """Find pictures and labels, fetching the archives if need be, and check their headers.
+
+    Raises:
+        HarnessError: naming the file or option that is missing or wrong.
+    """
+    chosen = check_options(options)
+    split = chosen.split("whu_opt_sar")
+    names = [f"{name}.tif" for name, _ in split]
+    pictures, labels = (_holding(folder, names, chosen) for folder in ("optical", "lbl"))
+    return Dataset(
+        title="WHU-OPT-SAR",
+        scenes=tuple(
+            _scene(name, part, pictures.files[f"{name}.tif"], labels.files[f"{name}.tif"], chosen)
+            for name, part in progress(split, "reading headers", unit="scene")
+        ),
+        classes=chosen.classes,
+        palette=((0, 0, 0), *PALETTE) if chosen.background else PALETTE,
+        sources=(*pictures.records, *labels.records),
+        notes=(
+            "The data set authors' division into training and test sheets, unless the options "
+            f"give another. Bands read as red, green, blue, infrared: {list(chosen.bands)}; "
+            "whether the first three are stored as RGB or BGR is not documented."
+        ),
+    )
+
+
+def _holding(folder: str, names: Sequence[str], chosen: Options) -> Holding:
+    """Find the files of one folder: optical and label pictures have equal names."""
+    loose = {member.name: member for member in chosen.loose() if member.path.parent.name == folder}
+    archive = dataset_sources(SOURCES)[f"{folder}.zip"]
+    return gather(names, loose, [archive], chosen)
+
+
+def _scene(name: str, split: str, picture: Member, label: Member, chosen: Options) -> Scene:
+    header = check_pair(picture, label, bands=max(chosen.bands) + 1)
+    if header.dtype not in ("uint8", "uint16"):
+        raise HarnessError(f"{picture}: pixels of type {header.dtype}, expected uint8 or uint16")
+    scratch = Path(chosen.cache)
+    sheet = _Sheet(Raster(picture, scratch), Raster(label, scratch), header, chosen)
+    return Scene(name, split, header.height, header.width, sheet.read, sheet.close)
+
+
+@dataclass
+class _Sheet:
+    """One optical picture with its labels."""
+
+    pixels: Raster
+    labels: Raster
+    header: Header
+    chosen: Options
+
+    @cached_property
+    def coding(self) -> Coding:
+        codes = tuple((code,) for code in CODES)
+        return Coding(((0,), *codes)) if self.chosen.background else Coding(codes, ((0,),))
+
+    @cached_property
+    def limits(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Values that become 0 and 255: one pair for the visible bands, one for infrared."""
+        height, width = self.header.height, self.header.width
+        shape = (min(height, SAMPLE), min(width, SAMPLE))
+        sample = self.pixels.read(0, 0, height, width, self.chosen.bands, shape)
+        # A common range for the visible bands, or their colours would change.
+        low, high = np.transpose(
+            [np.percentile(part, self.chosen.percentiles) for part in (sample[:3], sample[3])]
+        ).astype(np.float32)
+        return low[[0, 0, 0, 1]], np.maximum(high, low + 1)[[0, 0, 0, 1]]
+
+    def read(self, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
+        bands = np.empty((5, height, width), np.uint8)
+        if self.header.dtype == "uint8":
+            self.pixels.read(y, x, height, width, self.chosen.bands, out=bands[:4])
+        else:
+            bands[:4] = self._scaled(self.pixels.read(y, x, height, width, self.chosen.bands))
+        codes = self.labels.read(y, x, height, width, (0,))
+        place = f"{self.labels.member}, from row {y} and column {x}"
+        self.coding.decode(codes, place, out=bands[4])
+        return bands
+
+    def _scaled(self, bands: NDArray[Any]) -> NDArray[np.float32]:
+        low, high = (limit[:, None, None] for limit in self.limits)
+        scaled = (bands.astype(np.float32) - low) * (np.float32(255) / (high - low))
+        whole: NDArray[np.float32] = np.rint(np.clip(scaled, 0, 255))
+        return whole
+
+    def close(self) -> None:
+        self.pixels.close()
+        self.labels.close()

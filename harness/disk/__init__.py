@@ -1,0 +1,1 @@
+"""What lies on disk: files written whole, images, records with hashes, checked YAML."""

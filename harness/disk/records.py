@@ -1,0 +1,170 @@
+"""The record beside every result: what was run, on what, from which code, how it ended."""
+
+import importlib.metadata
+import os
+import platform
+import resource
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness.disk.files import read_json, sha256, sha256_json, write_json
+from harness.disk.schema import ROOT
+from harness.errors import HarnessError
+
+SEAL = "record_sha256"
+"""Key of a record's own hash, over everything else in it."""
+VERSIONED = ("torch", "numpy", "scipy", "pandas", "scikit-image", "snakemake", "matplotlib")
+"""Installed packages that numbers depend on."""
+
+
+@dataclass
+class Record:
+    """Collects one stage's record; `write` stores it beside the stage's artefacts.
+
+    `config` is the slice of the configuration that the stage was given, `details` what it
+    measured about itself.
+    """
+
+    stage: str
+    config: Mapping[str, Any]
+    details: dict[str, Any] = field(default_factory=dict)
+    status: str = "ok"
+    reason: str = ""
+    started: float = field(default_factory=time.time)
+    clock: float = field(default_factory=time.monotonic)
+
+    def fail(self, reason: str) -> None:
+        """Mark the stage as failed for `reason`, which the report prints."""
+        self.status, self.reason = "failed", reason
+
+    def write(self, path: Path, artefacts: list[Path]) -> None:
+        """Write the record atomically, with the SHA-256 of every artefact and of itself."""
+        value = {
+            "stage": self.stage,
+            "status": self.status,
+            "reason": self.reason,
+            "config": dict(self.config),
+            "config_sha256": sha256_json(dict(self.config)),
+            "details": self.details,
+            "artefacts": {artefact.name: sha256(artefact) for artefact in artefacts},
+            "started": datetime.fromtimestamp(self.started, UTC).isoformat(timespec="seconds"),
+            "wall_seconds": round(time.monotonic() - self.clock, 3),
+            "peak_memory_mib": peak_memory_mib(),
+            "git": git_state(),
+            "packages": package_versions(),
+            "machine": machine(),
+        }
+        write_json(path, {**value, SEAL: sha256_json(value)})
+
+
+def peak_memory_mib() -> float:
+    """Largest resident set so far of this process or of one that it waited for, in MiB."""
+    return max(_own_peak_mib(), _mebibytes(resource.RUSAGE_CHILDREN))
+
+
+def _own_peak_mib() -> float:
+    try:
+        # Where there is one: the number below starts at the peak of the parent process.
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return round(int(status.split("VmHWM:")[1].split()[0]) / 1024, 1)
+    except (OSError, IndexError, ValueError):
+        pass
+    return _mebibytes(resource.RUSAGE_SELF)
+
+
+def _mebibytes(who: int) -> float:
+    kilobytes = resource.getrusage(who).ru_maxrss
+    unit = 1024 if platform.system() == "Linux" else 1024**2
+    return round(kilobytes / unit, 1)
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Versions of the installed packages that numbers depend on."""
+    versions = {"python": platform.python_version()}
+    for name in VERSIONED:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+@cache
+def git_state() -> dict[str, Any]:
+    """Commit of the checkout and whether tracked files differ from it; empty outside git."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_git("status", "--porcelain", "-uno"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+
+
+def _git(*arguments: str) -> str:
+    run = subprocess.run(
+        ["git", "-C", str(ROOT), *arguments], check=True, capture_output=True, text=True
+    )
+    return run.stdout.strip()
+
+
+@cache
+def machine() -> dict[str, Any]:
+    """Processor model, cores, memory and operating system."""
+    return {
+        "cpu": _cpu_model(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor()
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Read a record that `Record.write` made.
+
+    Raises:
+        HarnessError: naming the file, if it is missing, no record, damaged or edited.
+    """
+    record = read_json(path)
+    if not isinstance(record, dict) or not isinstance(record.get("artefacts"), dict):
+        raise HarnessError(f"{path}: not a provenance record; delete it and rerun")
+    content = {key: value for key, value in record.items() if key != SEAL}
+    if sha256_json(content) != record.get(SEAL):
+        raise HarnessError(f"{path}: the record is damaged or was edited; delete it and rerun")
+    return record
+
+
+def check_artefact(record: Mapping[str, Any], path: Path) -> None:
+    """Refuse an artefact whose bytes are not those its record vouches for.
+
+    Raises:
+        HarnessError: naming the file, if it is missing or its SHA-256 differs.
+    """
+    if not path.is_file():
+        raise HarnessError(f"{path}: missing; delete its record to have it made again")
+    stat = path.stat()
+    found = _known_sha256(path.resolve(), stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    if found != record["artefacts"].get(path.name):
+        raise HarnessError(
+            f"{path}: content differs from its record (damaged or edited); delete it and rerun"
+        )
+
+
+@cache
+def _known_sha256(path: Path, inode: int, size: int, modified: int) -> str:
+    """Hash a file once a process, as long as nothing about it changes."""
+    return sha256(path)

@@ -1,0 +1,1 @@
+"""Files from elsewhere: what is known of each, and how it is found, fetched and verified."""

@@ -1,0 +1,100 @@
+"""Hosts that do not hand a file over at once: Seafile's password page, Google Drive."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urldefrag, urlsplit
+
+from harness.errors import HarnessError
+from harness.fetching.download import TIMEOUT
+
+if TYPE_CHECKING:
+    import requests
+
+
+class _Form(HTMLParser):
+    """Collects the hidden fields of a page and whether it asks for a password."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.fields: dict[str, str] = {}
+        self.asks = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag != "input":
+            return
+        self.asks |= values.get("type") == "password"
+        if values.get("type") == "hidden" and values.get("name"):
+            self.fields[str(values["name"])] = values.get("value") or ""
+
+
+def open_share(session: "requests.Session", url: str, password: str) -> str:
+    """Unlock a Seafile share for `session`; return the address of the file itself.
+
+    The page is a form: its hidden fields go back together with the password, and from then
+    on the session's cookie opens the share.
+
+    Raises:
+        HarnessError: if the password is refused.
+    """
+    address = f"{url}?dl=1"
+    page = session.get(url, timeout=TIMEOUT)
+    _check_status(url, page)
+    form = _Form(page.text)
+    if not form.asks:
+        return address
+    fields = {"token": urlsplit(url).path.rstrip("/").split("/")[-1], **form.fields}
+    with session.post(
+        address,
+        data={**fields, "password": password},
+        headers={"Referer": url},
+        allow_redirects=False,
+        stream=True,
+        timeout=TIMEOUT,
+    ) as answer:
+        _check_status(url, answer)
+        is_page = answer.headers.get("Content-Type", "").startswith("text/html")
+        if is_page and not answer.is_redirect and _Form(answer.text).asks:
+            raise HarnessError(f"{url}: the password was refused; the share has got another one")
+    return address
+
+
+def _check_status(url: str, answer: "requests.Response") -> None:
+    if 400 <= answer.status_code < 500:
+        raise HarnessError(f"{url}: the server answers {answer.status_code} {answer.reason}")
+    answer.raise_for_status()
+
+
+def is_drive(url: str) -> bool:
+    """Tell whether `url` is a file or folder of Google Drive."""
+    return urlsplit(url).hostname == "drive.google.com"
+
+
+def drive_download(url: str, target: Path) -> None:
+    """Download from Google Drive into `target`, continuing an earlier attempt.
+
+    Args:
+        url: of a file, or of a folder with the wanted file's name as fragment
+            (`https://drive.google.com/drive/folders/<id>#optical.zip`).
+        target: the file to write.
+
+    Raises:
+        HarnessError: if the folder does not hold the file, or Drive refuses.
+    """
+    import gdown
+    from gdown.exceptions import DownloadError
+
+    address, name = urldefrag(url)
+    try:
+        if name:
+            listed = gdown.download_folder(url=address, skip_download=True, quiet=True)
+            files = {Path(item.path).name: item.id for item in listed if not isinstance(item, str)}
+            if name not in files:
+                held = ", ".join(sorted(files)[:20]) or "nothing"
+                raise HarnessError(f"{address}: the folder holds {held}; there is no {name}")
+            address = f"https://drive.google.com/uc?id={files[name]}"
+        gdown.download(url=address, output=str(target), resume=True, retries=5, timeout=TIMEOUT)
+    except (DownloadError, OSError) as error:
+        raise HarnessError(f"{url}: Google Drive: {error}") from error

@@ -1,0 +1,60 @@
+"""Hashes seen on first use, where the publisher prints none: enforced from then on."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+from harness.disk.files import read_json, write_json
+from harness.errors import HarnessError, StorageError
+
+NAME = "sources.lock.json"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The lock file of one cache: file name → SHA-256. Safe for parallel jobs."""
+
+    cache: Path
+
+    @property
+    def path(self) -> Path:
+        """The file, which people may read and mend."""
+        return self.cache / NAME
+
+    def get(self, name: str) -> str:
+        """Return the recorded SHA-256 of the file called `name`, or an empty string.
+
+        Raises:
+            HarnessError: if the lock file is damaged.
+        """
+        return self._read().get(name, "")
+
+    def record(self, name: str, sha256: str) -> None:
+        """Note the SHA-256 of a file that was seen for the first time.
+
+        Raises:
+            StorageError: if the cache cannot be written to.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.with_name(f".{NAME}.lock")):
+                write_json(self.path, {**self._read(), name: sha256})
+        except OSError as error:
+            raise StorageError(
+                f"{self.path}: the hash of {name} cannot be noted: {error}; make the folder "
+                "writable, or name another cache"
+            ) from error
+
+    def _read(self) -> dict[str, str]:
+        if not self.path.exists():
+            return {}
+        hashes = read_json(self.path)
+        if not isinstance(hashes, dict) or not all(map(_is_sha256, hashes.values())):
+            raise HarnessError(f"{self.path}: damaged; restore it, or delete it to record anew")
+        return hashes
+
+
+def _is_sha256(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None

@@ -1,0 +1,231 @@
+"""External files: what is known about each, and how it is found or fetched and verified.
+
+A file is looked for in the cache, then in mirror folders, then inside an archive that holds
+it, then downloaded. Whatever is found must have the stated hash. For people:
+`python -m harness.commands.sources list|where|get|verify`.
+"""
+
+import hashlib
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from harness.disk.files import atomic_path, sha256
+from harness.errors import HarnessError
+from harness.fetching.archives import extract_member
+from harness.fetching.download import Part, download
+from harness.fetching.ledger import Ledger
+
+CACHE = Path("resources")
+"""Where downloads go, unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One external file.
+
+    Attributes:
+        name: file name in the cache and in mirror folders.
+        urls: addresses, tried in this order; none if it has to be fetched by hand.
+        sha256: 64 hexadecimal digits; where the publisher gives none, the hash of the first
+            use is recorded beside the cache and enforced from then on.
+        md5: 32 digits, for files of which nothing better is known.
+        bytes: size, 0 if unknown.
+        licence: terms of use, as far as they are stated.
+        citation: what to cite.
+        password: of a share that asks for one.
+        page: where a person finds the file, and what she has to do there.
+        inside: an archive that holds this file as a member.
+        optional: not fetched together with its data set, only when asked for by name.
+    """
+
+    name: str
+    urls: tuple[str, ...] = ()
+    sha256: str = ""
+    md5: str = ""
+    bytes: int = 0
+    licence: str = ""
+    citation: str = ""
+    password: str = ""
+    page: str = ""
+    inside: Optional["Source"] = None
+    optional: bool = False
+
+
+def fetch(
+    source: Source, *, cache: Path = CACHE, mirrors: Sequence[Path] = (), pause: float = 1.0
+) -> Path:
+    """Return a verified local copy of a file, downloading it into `cache` if need be.
+
+    Jobs that ask for the same file at the same time fetch it once. A mirror's file is used
+    where it lies.
+
+    Args:
+        source: the file.
+        cache: folder of downloads.
+        mirrors: folders that may hold the file under its name, or under another name if its
+            SHA-256 is known.
+        pause: seconds before the first repetition of a failed transfer.
+
+    Raises:
+        HarnessError: if the file cannot be had, naming it and where to put it by hand; or if
+            what was found has the wrong hash.
+    """
+    from filelock import FileLock
+
+    found = locate(source, cache=cache, mirrors=mirrors)
+    if found is None:
+        make_cache(cache)
+        with FileLock(cache / f".{source.name}.lock"):
+            # Another job may have brought it while this one waited.
+            found = locate(source, cache=cache, mirrors=mirrors)
+            found = found or _obtain(source, cache, mirrors, pause)
+    return found
+
+
+def make_cache(cache: Path) -> None:
+    """Make the folder of downloads and scratch files.
+
+    Raises:
+        HarnessError: if it cannot be made or written to.
+    """
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache):
+            pass
+    except OSError as error:
+        raise HarnessError(f"{cache}: cannot be written to: {error}; name another cache") from error
+
+
+def locate(source: Source, *, cache: Path = CACHE, mirrors: Sequence[Path] = ()) -> Path | None:
+    """Return the verified file if it is in the cache or a mirror, without any network.
+
+    Raises:
+        HarnessError: if the cache holds a file of that name with another content.
+    """
+    cached = cache / source.name
+    if cached.is_file():
+        problem = mismatch(source, cached, cache)
+        if problem:
+            raise HarnessError(f"{cached}: {problem}; delete it, or put the right file there")
+        return cached
+    for folder in mirrors:
+        for path in _candidates(source, Path(folder)):
+            problem = mismatch(source, path, cache)
+            if not problem:
+                return path
+            if path.name == source.name:
+                print(f"warning: {path} is passed over: {problem}", file=sys.stderr, flush=True)
+    return None
+
+
+def _candidates(source: Source, folder: Path) -> list[Path]:
+    """List files of a mirror that may be the source: by name, then any if the hash decides."""
+    named = [folder / source.name] if (folder / source.name).is_file() else []
+    if not source.sha256 or not folder.is_dir():
+        return named
+    others = (path for path in sorted(folder.iterdir()) if path.is_file() and path not in named)
+    return named + [
+        path
+        for path in others
+        if path.stat().st_size == source.bytes
+        or (not source.bytes and path.suffix == Path(source.name).suffix)
+    ]
+
+
+def mismatch(source: Source, path: Path, cache: Path) -> str:
+    """Return what is wrong with a file, or an empty string; the first use is recorded."""
+    size = path.stat().st_size
+    if source.bytes and size != source.bytes:
+        return f"it has {size} bytes, expected {source.bytes}"
+    ledger = Ledger(cache)
+    recorded = ledger.get(source.name)
+    expected = source.sha256 or recorded
+    if not expected and source.md5:
+        found = _md5(path)
+        if found != source.md5:
+            return f"its md5 is {found}, expected {source.md5}"
+    found = sha256(path)
+    if not expected and source.name.endswith(".zip") and not zipfile.is_zipfile(path):
+        # Half a file must not become the one that is enforced.
+        return "it is no complete zip archive"
+    if not expected:
+        ledger.record(source.name, found)
+    elif found != expected:
+        told = "" if source.sha256 else f", as recorded in {ledger.path} on first use"
+        return f"its sha256 is {found}, expected {expected}{told}"
+    return ""
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "md5").hexdigest()
+
+
+def _obtain(source: Source, cache: Path, mirrors: Sequence[Path], pause: float) -> Path:
+    target = cache / source.name
+    problems: list[str] = []
+    if source.inside is not None:
+        try:
+            archive = fetch(source.inside, cache=cache, mirrors=mirrors, pause=pause)
+        except HarnessError as error:
+            problems.append(str(error))
+        else:
+            return _unpack(source, archive, target, cache)
+    part = Part(cache / f".{source.name}.part")
+    for url in source.urls:
+        try:
+            download(url, part, password=source.password, pause=pause)
+        except HarnessError as error:
+            problems.append(str(error))
+            continue
+        problem = mismatch(source, part.path, cache)
+        if not problem:
+            part.finish(target)
+            return target
+        part.discard()
+        problems.append(f"{url}: the file was refused: {problem}")
+    raise HarnessError(_by_hand(source, cache, problems))
+
+
+def _unpack(source: Source, archive: Path, target: Path, cache: Path) -> Path:
+    with atomic_path(target) as temporary:
+        extract_member(archive, source.name, temporary)
+        problem = mismatch(source, temporary, cache)
+        if problem:
+            raise HarnessError(f"{archive}: its member {source.name} is refused: {problem}")
+    return target
+
+
+def _by_hand(source: Source, cache: Path, problems: list[str]) -> str:
+    lines = [f"{source.name} could not be had", *(f"  {problem}" for problem in problems)]
+    if source.page:
+        lines.append(f"  where to find it: {source.page}")
+    lines.append(f"  put it by hand at {cache / source.name}, or into a mirror folder")
+    return "\n".join(lines)
+
+
+def record_of(source: Source, path: Path, *, cache: Path = CACHE) -> dict[str, Any]:
+    """Describe a verified file for the record of what was made from it."""
+    return {
+        "name": source.name,
+        "sha256": source.sha256 or Ledger(cache).get(source.name),
+        "bytes": path.stat().st_size,
+        "licence": source.licence,
+        "citation": source.citation,
+    }
+
+
+def access(source: Source) -> str:
+    """Say in a word how a file is had: open, password, drive, by hand, or out of an archive."""
+    if source.password:
+        return "password (known)"
+    if source.inside is not None:
+        return f"in {source.inside.name}"
+    if not source.urls:
+        return "by hand"
+    return "Google Drive" if "drive.google.com" in source.urls[0] else "open"

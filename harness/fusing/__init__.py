@@ -1,0 +1,1 @@
+"""Running one method over the test tiles."""

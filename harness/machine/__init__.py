@@ -1,0 +1,1 @@
+"""This computer: devices, GPUs, and processes that a method may crash in."""

@@ -1,0 +1,1 @@
+"""What a fusion method is: its folder, its contract, its weights."""

@@ -1,0 +1,1 @@
+"""What a data set is made of: scenes, labels, splits, and where the files lie."""

@@ -1,0 +1,137 @@
+"""Where the pictures of a large data set lie: unpacked, or in archives that may need fetching."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.fetching.source import Source, fetch, locate, record_of
+from harness.scenes.raster import Header, Member, files_below, members_of, read_header
+from harness.scenes.splits import choose_split
+
+SHOWN = 5
+"""File names that a message lists."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchedOptions:
+    """Options that every fetched data set has.
+
+    `root` holds unpacked pictures or archives; `cache` is for downloads and scratch files;
+    `mirrors` are further folders that may hold archives. `train` and `test` name scenes in
+    the place of the data set's own split.
+    """
+
+    root: str | None = None
+    cache: str = "resources"
+    mirrors: tuple[str, ...] = ()
+    train: tuple[str, ...] | None = None
+    test: tuple[str, ...] | None = None
+
+    def check(self, dataset: str) -> None:
+        """Refuse a root that is no folder, and scenes that are no split.
+
+        Raises:
+            HarnessError: naming the data set and the folder or scenes.
+        """
+        if self.root is not None and not Path(self.root).is_dir():
+            raise HarnessError(
+                f"{dataset}: the folder {self.root} given as `root` does not exist; "
+                "leave `root` out to have the data fetched"
+            )
+        self.split(dataset)
+
+    def split(self, dataset: str) -> list[tuple[str, str]]:
+        """Return (scene, split) pairs, training first."""
+        return choose_split(dataset, self.train, self.test)
+
+    def loose(self) -> Iterable[Member]:
+        """Yield the unpacked pictures below `root`."""
+        return files_below(Path(self.root)) if self.root is not None else ()
+
+    @property
+    def folders(self) -> list[Path]:
+        """Folders that may hold archives, apart from the cache."""
+        return [Path(folder) for folder in (self.root, *self.mirrors) if folder is not None]
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Files by name, and the records of the archives or folders they come from."""
+
+    files: Mapping[str, Member]
+    records: tuple[dict[str, Any], ...]
+
+
+def gather(
+    names: Sequence[str],
+    loose: Mapping[str, Member],
+    archives: Sequence[Source],
+    places: FetchedOptions,
+) -> Holding:
+    """Find every named file: unpacked, else in an archive at hand, else in a fetched one.
+
+    Args:
+        names: file names.
+        loose: unpacked files by name.
+        archives: in order of preference; nothing is downloaded if those at hand suffice.
+        places: where archives may be.
+
+    Raises:
+        HarnessError: listing the files that are nowhere, and what was tried; or naming an
+            archive of the cache that is not what it was.
+    """
+    found = {name: loose[name] for name in names if name in loose}
+    records = [{"folder": str(places.root), "files": len(found)}] if found else []
+    problems: list[str] = []
+    for find in (locate, fetch):
+        for source in archives:
+            if len(found) == len(names):
+                break
+            try:
+                path = find(source, cache=Path(places.cache), mirrors=places.folders)
+            except HarnessError as error:
+                if find is locate:
+                    # A damaged archive at hand must not give way to another one unseen.
+                    raise
+                problems.append(str(error))
+                continue
+            wanted = {name for name in names if name not in found}
+            new = members_of(path, wanted) if path else {}
+            if path and new:
+                found.update(new)
+                records.append(record_of(source, path, cache=Path(places.cache)))
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise HarnessError(_describe(missing, names, archives, problems))
+    return Holding(found, tuple(records))
+
+
+def _describe(
+    missing: Sequence[str], names: Sequence[str], archives: Sequence[Source], problems: list[str]
+) -> str:
+    listed = ", ".join(missing[:SHOWN]) + (" …" if len(missing) > SHOWN else "")
+    wanted = " or ".join(source.name for source in archives)
+    lines = [f"{len(missing)} of {len(names)} files are missing: {listed}"]
+    lines.append(f"  they are looked for below `root` and in {wanted}")
+    return "\n".join([*lines, *dict.fromkeys(problems)])
+
+
+def check_pair(picture: Member, label: Member, bands: int) -> Header:
+    """Return the header of a picture after checking it against that of its labels.
+
+    Raises:
+        HarnessError: if the sizes differ or the picture has too few bands.
+    """
+    header, other = read_header(picture), read_header(label)
+    if header.bands < bands:
+        raise HarnessError(f"{picture}: {header.bands} bands, expected at least {bands}")
+    if (header.height, header.width) != (other.height, other.width):
+        raise HarnessError(
+            f"{label}: {other.height}×{other.width} pixels, "
+            f"but {picture} has {header.height}×{header.width}"
+        )
+    if other.dtype != "uint8":
+        raise HarnessError(f"{label}: pixels of type {other.dtype}, expected uint8 labels")
+    return header

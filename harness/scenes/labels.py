@@ -1,0 +1,129 @@
+"""From the values of a label picture to class indices: exactly, by one table look-up a pixel."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import HarnessError
+from harness.scenes.scene import IGNORE
+
+Bytes = NDArray[np.uint8]
+_UNKNOWN = 254
+CHUNK = 1 << 15
+"""Pixels whose keys are computed at a time."""
+SHOWN = 4
+"""Unknown values that a message lists."""
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How a label picture spells its classes.
+
+    Attributes:
+        values: the value of every class: three bytes of a colour, or one byte of a code.
+        ignore: further values, of pixels that belong to no class.
+        tolerance: largest difference in any channel at which a colour still counts as a
+            value; 0 asks for the exact value. Damaged label files differ by a few steps.
+        hint: what a user can do about a value outside the coding.
+
+    Raises:
+        HarnessError: if a value is no colour or code, or two are so close that a colour could
+            mean both.
+    """
+
+    values: tuple[tuple[int, ...], ...]
+    ignore: tuple[tuple[int, ...], ...] = ()
+    tolerance: int = 0
+    hint: str = "mend the file"
+
+    def __post_init__(self) -> None:
+        """Check that every value means one thing."""
+        every = [*self.values, *self.ignore]
+        if len({len(value) for value in every}) != 1 or self.channels not in (1, 3):
+            raise HarnessError(f"labels: {every} must all be one number, or all three")
+        if not all(isinstance(item, int) and 0 <= item <= 255 for value in every for item in value):
+            raise HarnessError(f"labels: {every} must be whole numbers from 0 to 255")
+        if len(self.values) >= _UNKNOWN:
+            raise HarnessError(f"labels: {len(self.values)} classes, at most {_UNKNOWN - 1} fit")
+        for index, value in enumerate(every):
+            for other in every[:index]:
+                apart = max(abs(a - b) for a, b in zip(value, other, strict=True))
+                if apart <= 2 * self.tolerance:
+                    raise HarnessError(
+                        f"labels: {value} and {other} differ by {apart}, "
+                        f"too little for a tolerance of {self.tolerance}"
+                    )
+
+    @property
+    def channels(self) -> int:
+        """Bands of a label picture: 3 for colours, 1 for codes."""
+        return len(self.values[0])
+
+    @cached_property
+    def _table(self) -> Bytes:
+        """Class index of every possible value, 256 ** channels entries."""
+        table = np.full((256,) * self.channels, _UNKNOWN, np.uint8)
+        indexed = [*enumerate(self.values), *((IGNORE, value) for value in self.ignore)]
+        for index, value in indexed:
+            near = (slice(max(v - self.tolerance, 0), v + self.tolerance + 1) for v in value)
+            table[tuple(near)] = index
+        return table.reshape(-1)
+
+    def decode(self, bands: Bytes, place: str, out: Bytes | None = None) -> Bytes:
+        """Return the class indices (H, W) of a label picture (channels, H, W), uint8.
+
+        Args:
+            bands: the picture; further bands are not looked at.
+            place: file and position, for the message.
+            out: array (H, W) to fill instead of a new one.
+
+        Raises:
+            HarnessError: for values outside the coding, with the count of each.
+        """
+        if len(bands) < self.channels:
+            raise HarnessError(
+                f"{place}: {len(bands)} band(s), expected {self.channels} for labels"
+            )
+        bands = bands[: self.channels]
+        _, height, width = bands.shape
+        labels = np.empty((height, width), np.uint8) if out is None else out
+        # A few rows at a time, so that what lies between stays in the processor's cache.
+        step = max(1, CHUNK // max(width, 1))
+        for row in range(0, height, step):
+            rows = slice(row, row + step)
+            self._look_up(bands[:, rows], labels[rows])
+        unknown = labels == _UNKNOWN
+        if unknown.any():
+            raise HarnessError(f"{place}: {_describe(bands, unknown)}; {self.hint}")
+        return labels
+
+    def _look_up(self, bands: Bytes, labels: Bytes) -> None:
+        if self.channels == 1:
+            # Bytes need no keys: a third faster than numpy's look-up.
+            found = bands.tobytes().translate(self._table.tobytes())
+            labels[:] = np.frombuffer(found, np.uint8).reshape(labels.shape)
+        else:
+            self._table.take(_keys(bands), out=labels, mode="clip")
+
+
+def _keys(bands: Bytes) -> NDArray[np.intp]:
+    keys: NDArray[np.intp] = bands[0].astype(np.intp)
+    for band in bands[1:]:
+        keys <<= 8
+        keys |= band
+    return keys
+
+
+def _describe(bands: Bytes, unknown: NDArray[np.bool_]) -> str:
+    values, counts = np.unique(bands[:, unknown].T, axis=0, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:SHOWN]
+    row, column = np.argwhere(unknown)[0].tolist()
+    names = [value[0] if len(value) == 1 else tuple(value) for value in values.tolist()]
+    listed = ", ".join(f"{names[i]} × {counts[i]}" for i in order)
+    more = f" and {len(values) - SHOWN} further values" if len(values) > SHOWN else ""
+    return (
+        f"{unknown.sum()} pixels outside the labels ({listed}{more}; the first at row {row}, "
+        f"column {column} of this window)"
+    )

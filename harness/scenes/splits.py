@@ -1,0 +1,73 @@
+"""Which scene is for training and which for testing: one CSV file a data set."""
+
+import csv
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from harness.errors import HarnessError
+
+FOLDER = Path(__file__).resolve().parents[1] / "datasets"
+
+
+def split_file(dataset: str) -> Path:
+    """Return the file that holds the division of a data set."""
+    return FOLDER / dataset / "split.csv"
+
+
+def choose_split(
+    dataset: str, train: Sequence[str] | None, test: Sequence[str] | None
+) -> list[tuple[str, str]]:
+    """Return (scene, split) pairs, training first: the data set's own, or a user's lists.
+
+    Args:
+        dataset: name of the CSV file.
+        train: scenes to train on instead; by default the file's, without those of `test`.
+        test: scenes to test on instead; by default the file's, without those of `train`.
+
+    Raises:
+        HarnessError: as `check_split`.
+    """
+    path = split_file(dataset)
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
+    every = {row["scene"]: row["split"] for row in rows}
+    taken = {*(train or ()), *(test or ())}
+    chosen = {
+        split: names
+        if names is not None
+        else [name for name in every if every[name] == split and name not in taken]
+        for split, names in (("train", train), ("test", test))
+    }
+    check_split(dataset, every, chosen["train"], chosen["test"], path)
+    return [(name, split) for split, names in chosen.items() for name in names]
+
+
+def check_split(
+    dataset: str, known: Collection[str], train: Sequence[str], test: Sequence[str], place: Path
+) -> None:
+    """Refuse lists of scenes that are no division into training and test.
+
+    Args:
+        dataset: name for messages.
+        known: names of all scenes.
+        train: scenes to train on.
+        test: scenes to test on.
+        place: file or folder that has the names of all scenes, for messages.
+
+    Raises:
+        HarnessError: for an unknown scene, one that is named twice, or an empty test list.
+    """
+    for key, names in (("train", train), ("test", test)):
+        unknown = sorted(set(names) - set(known))
+        if unknown:
+            raise HarnessError(
+                f"{dataset}: `{key}` names {unknown}, not found in {place}; give names without "
+                "extension, those of digits in quotes"
+            )
+        if len(set(names)) != len(names):
+            raise HarnessError(f"{dataset}: a scene is named twice in `{key}`; name it once")
+    both = sorted(set(train) & set(test))
+    if both:
+        raise HarnessError(f"{dataset}: {both} stand in `train` and in `test`; choose one")
+    if not test:
+        raise HarnessError(f"{dataset}: `test` is empty; name at least one scene")

@@ -1,0 +1,64 @@
+"""A look at a data set: a few tiles of either split as they are stored."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from harness.disk.files import atomic_path
+from harness.scenes.scene import INFRARED, LABEL, SPLITS
+from harness.tiles.store import TileStore
+
+COLUMNS = 8
+"""Tiles of one split, evenly spread over its scenes."""
+SIDE = 160
+"""Longer side of a tile on the sheet, pixels."""
+GAP = 4
+WHITE = 255
+
+
+def contact_sheet(store: TileStore) -> NDArray[np.uint8]:
+    """Draw tiles of both splits: (height, width, 3) uint8.
+
+    Every split has a row of visible pictures, one of infrared, and one of labels in the
+    data set's colours, black where there is none; training comes first.
+    """
+    rows = [row for split in SPLITS for row in _split_rows(store, split)]
+    width = max(row.shape[1] for row in rows)
+    sheet = np.full((sum(len(row) + GAP for row in rows) - GAP, width, 3), WHITE, np.uint8)
+    top = 0
+    for row in rows:
+        sheet[top : top + len(row), : row.shape[1]] = row
+        top += len(row) + GAP
+    return sheet
+
+
+def _split_rows(store: TileStore, split: str) -> list[NDArray[np.uint8]]:
+    tiles = store.tiles(split)
+    count = min(COLUMNS, len(tiles))
+    if not count:
+        return []
+    chosen = tiles[np.linspace(0, len(tiles) - 1, count).round().astype(int)]
+    step = max(1, -(-max(chosen.shape[2:]) // SIDE))
+    chosen = chosen[:, :, ::step, ::step]
+    gray = np.repeat(chosen[:, INFRARED, None], 3, axis=1)
+    rows = [_row(np.moveaxis(bands, 1, 3)) for bands in (chosen[:, :3], gray)]
+    if store.classes:
+        palette = np.zeros((256, 3), np.uint8)
+        palette[: len(store.classes)] = store.meta["palette"]
+        rows.append(_row(palette[chosen[:, LABEL]]))
+    return rows
+
+
+def _row(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    spaced = np.pad(pictures, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=WHITE)
+    return np.concatenate(list(spaced), axis=1)[:, :-GAP]
+
+
+def write_contact_sheet(folder: Path) -> Path:
+    """Write `contact_sheet.png` into the folder of a tile store; return its path."""
+    path = folder / "contact_sheet.png"
+    with atomic_path(path) as temporary:
+        Image.fromarray(contact_sheet(TileStore(folder))).save(temporary, "png")
+    return path

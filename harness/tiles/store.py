@@ -1,0 +1,186 @@
+"""The tile store: what every later stage reads, as memory-mapped arrays."""
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.colour import luma
+from harness.disk.files import read_json, write_text
+from harness.disk.records import check_artefact, read_record
+from harness.errors import HarnessError
+from harness.scenes.scene import BANDS, INFRARED
+
+RECORD = "prepare.json"
+"""Record of the stage that made a store; where it lies beside one, every file is checked."""
+
+
+@dataclass(frozen=True)
+class TileRow:
+    """One line of `manifest.csv`: where a tile was cut (pixels from the upper left)."""
+
+    split: str
+    index: int
+    tile: str
+    scene: str
+    row: int
+    col: int
+    y: int
+    x: int
+
+
+def write_manifest(path: Path, rows: Iterable[TileRow]) -> None:
+    """Write the manifest atomically, one row a tile in the order of the arrays."""
+    text = StringIO()
+    writer = csv.DictWriter(text, list(TileRow.__annotations__), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    write_text(path, text.getvalue())
+
+
+class TileStore:
+    """Read access to one data set's tiles.
+
+    Raises:
+        HarnessError: if a file is missing, unreadable, or the parts disagree.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        path = folder / RECORD
+        self._record = read_record(path) if path.exists() else None
+        self.meta = self._read_meta()
+        self._rows = self._read_manifest()
+
+    def _checked(self, name: str) -> Path:
+        path = self.folder / name
+        if self._record is not None:
+            check_artefact(self._record, path)
+        return path
+
+    def _read_meta(self) -> dict[str, Any]:
+        path = self._checked("dataset.json")
+        meta = read_json(path)
+        if not isinstance(meta, dict) or not isinstance(meta.get("classes"), list):
+            raise HarnessError(f"{path}: not the description of a tile store; prepare again")
+        return meta
+
+    def _read_manifest(self) -> list[TileRow]:
+        path = self._checked("manifest.csv")
+        try:
+            with path.open(encoding="utf-8", newline="") as stream:
+                return [_tile_row(line) for line in csv.DictReader(stream)]
+        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+            raise HarnessError(
+                f"{path}: not a manifest of tiles: {error!r}; prepare again"
+            ) from error
+
+    @property
+    def classes(self) -> list[str]:
+        """Class names; empty if the data set has no labels."""
+        return list(self.meta["classes"])
+
+    def rows(self, split: str) -> list[TileRow]:
+        """Manifest rows of one split, in array order."""
+        return [row for row in self._rows if row.split == split]
+
+    def names(self, split: str) -> list[str]:
+        """Tile names of one split, in array order."""
+        return [row.tile for row in self.rows(split)]
+
+    def tiles(self, split: str) -> NDArray[np.uint8]:
+        """Memory-map one split: (N, 5, H, W) uint8, R, G, B, infrared, label.
+
+        Raises:
+            HarnessError: naming the file, if it is damaged or not what the manifest lists.
+        """
+        path = self._checked(f"{split}.npy")
+        array = map_array(path)
+        expected = len(self.rows(split))
+        tiles: NDArray[np.uint8] = array
+        form = (expected, len(BANDS))
+        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[:2] != form:
+            raise HarnessError(
+                f"{path}: {array.dtype} {array.shape}, but the manifest lists {expected} tiles "
+                f"of {len(BANDS)} uint8 bands; delete the store and prepare again"
+            )
+        return tiles
+
+    def changed_since(self, before: dict[str, tuple[int, int]]) -> list[str]:
+        """Names of files that differ from what `state` gave, by size or time."""
+        now = self.state()
+        return sorted(name for name in before.keys() | now if before.get(name) != now.get(name))
+
+    def state(self) -> dict[str, tuple[int, int]]:
+        """Size and time of change of every file of the store."""
+        files = sorted(path for path in self.folder.iterdir() if path.is_file())
+        return {path.name: (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
+
+    @cached_property
+    def test(self) -> "Pairs":
+        """The pairs that methods are measured on."""
+        return Pairs(self.tiles("test"))
+
+
+class Pairs:
+    """Views of a split as the two sources of fusion."""
+
+    def __init__(self, tiles: NDArray[np.uint8]) -> None:
+        self.tiles = tiles
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    def rgb(self, part: slice) -> NDArray[np.uint8]:
+        """Visible pictures (n, 3, H, W)."""
+        return np.asarray(self.tiles[part, :3])
+
+    def infrared(self, part: slice) -> NDArray[np.uint8]:
+        """Infrared pictures (n, H, W)."""
+        return np.asarray(self.tiles[part, INFRARED])
+
+    def visible(self, part: slice) -> NDArray[np.uint8]:
+        """BT.601 luma of the visible pictures (n, H, W)."""
+        return luma(self.rgb(part))
+
+
+def map_array(path: Path) -> NDArray[Any]:
+    """Memory-map an `.npy` file for reading.
+
+    Raises:
+        HarnessError: naming the file, if it is none, is cut short, or holds Python objects.
+    """
+    try:
+        # And not `np.load`, which also opens archives of arrays.
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:
+        # A header is Python source in part, and numpy raises many types about a broken one.
+        raise HarnessError(f"{path}: not a readable array: {error!r}") from error
+    return array
+
+
+def read_fused(path: Path, record: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """Memory-map a fused stack (N, H, W) after checking it against its record.
+
+    Raises:
+        HarnessError: naming the file, if it is missing, damaged or no such stack.
+    """
+    check_artefact(record, path)
+    stack = map_array(path)
+    if stack.dtype != np.uint8 or stack.ndim != 3:
+        raise HarnessError(
+            f"{path}: {stack.dtype} {stack.shape}, expected uint8 (N, H, W); delete it and rerun"
+        )
+    return stack
+
+
+def _tile_row(line: dict[str, str]) -> TileRow:
+    text = {key: line[key] for key in ("split", "tile", "scene")}
+    number = {key: int(line[key]) for key in ("index", "row", "col", "y", "x")}
+    return TileRow(**text, **number)  # type: ignore[arg-type]

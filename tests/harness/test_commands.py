@@ -1,0 +1,304 @@
+"""The command line for people, in a process of its own where that matters."""
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from argparse import Namespace
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import harness.methods.spec
+from baselines.umfusion.model import UMFusion
+from harness.commands import fuse, methods, new_baseline
+from harness.commands.pictures import pair_files, read_pair
+from harness.disk.records import Record
+from harness.disk.schema import ROOT
+from harness.errors import HarnessError, MethodFailure
+from harness.fusing.command import fuse_pictures, write_external_stack
+from harness.methods.recipe import Recipe
+from harness.methods.spec import MethodSpec, discover, read_method
+from harness.tiles.store import Pairs
+from harness.training.engine import Training
+from tests.helpers import contract
+from tests.helpers.shared_data import CHECKPOINTS, golden, need
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """An infrared picture and a visible one in colour, 41×53, on disk in several forms."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (41, 53, 4), dtype=np.uint8)
+    Image.fromarray(pixels[..., 3]).save(tmp_path / "ir.png")
+    Image.fromarray(pixels[..., :3]).save(tmp_path / "rgb.png")
+    Image.fromarray(pixels[..., 0]).save(tmp_path / "gray.png")
+    np.save(tmp_path / "ir.npy", pixels[..., 3].astype(np.float32) / 255)
+    np.save(tmp_path / "gray.npy", pixels[..., 0].astype(np.float32) / 255)
+    return tmp_path
+
+
+def run(method, infrared, visible, output, **other):
+    defaults = {
+        "checkpoint": None, "weights": None, "mirror": [], "option": [], "device": "cpu",
+        "threads": 1,
+    }  # fmt: skip
+    arguments = {"method": method, "infrared": infrared, "visible": visible, "output": output}
+    fuse.run(Namespace(**{**defaults, **arguments, **other}))
+    return output
+
+
+def test_gray_pictures_give_the_truncated_average(scene):
+    output = run("average", scene / "ir.png", scene / "gray.png", scene / "out.png")
+    infrared, visible = (np.asarray(Image.open(scene / name)) for name in ("ir.png", "gray.png"))
+    with Image.open(output) as image:
+        assert image.mode == "L"
+        expected = (infrared.astype(int) + visible) // 2
+        assert np.abs(np.asarray(image).astype(int) - expected).max() <= 1
+
+
+def test_colour_is_kept_and_luma_fused(scene):
+    output = run("visible", scene / "ir.png", scene / "rgb.png", scene / "out.png")
+    with Image.open(output) as fused, Image.open(scene / "rgb.png") as visible:
+        assert fused.mode == "RGB"
+        assert np.abs(np.asarray(fused).astype(int) - np.asarray(visible)).max() <= 2
+
+
+def test_arrays_stay_raw_floats(scene):
+    output = run("average", scene / "ir.npy", scene / "gray.npy", scene / "out.npy")
+    fused = np.load(output)
+    assert fused.dtype == np.float32
+    expected = (np.load(scene / "ir.npy") + np.load(scene / "gray.npy")) / 2
+    assert np.abs(fused - expected).max() < 1e-7
+    laplacian = run("laplacian_pyramid", scene / "ir.npy", scene / "gray.npy", scene / "raw.npy")
+    assert np.load(laplacian).max() > 1, "a raw output is not clamped"
+
+
+def test_sixteen_bit_infrared(scene):
+    deep = np.asarray(Image.open(scene / "ir.png")).astype(np.uint16) * 257
+    Image.fromarray(deep).save(scene / "deep.png")
+    pair = read_pair(scene / "deep.png", scene / "gray.png")
+    assert np.abs(pair.infrared - np.load(scene / "ir.npy")).max() < 1e-6
+
+
+def test_folders_are_matched_by_name(scene):
+    for kind, source in (("ir", "ir.png"), ("vi", "rgb.png")):
+        (scene / kind).mkdir()
+        for name in ("one", "two"):
+            (scene / kind / f"{name}.png").write_bytes((scene / source).read_bytes())
+    run("average", scene / "ir", scene / "vi", scene / "out")
+    assert sorted(path.name for path in (scene / "out").iterdir()) == ["one.png", "two.png"]
+    (scene / "ir" / "three.png").write_bytes(b"")
+    with pytest.raises(HarnessError, match="no partner for three"):
+        pair_files(scene / "ir", scene / "vi", scene / "out")
+
+
+@pytest.mark.parametrize(
+    ("infrared", "visible", "output", "message"),
+    [
+        ("missing.png", "gray.png", "o.png", "no such file"),
+        ("broken.png", "gray.png", "o.png", "not a readable picture"),
+        ("small.npy", "gray.npy", "o.npy", "sizes differ"),
+        ("wide.npy", "gray.npy", "o.npy", r"leave \[0, 1\]"),
+        ("bytes.npy", "gray.npy", "o.npy", "expected float"),
+        ("folder", "gray.png", "o.png", "two files or two folders"),
+        ("ir.png", "gray.png", "o.txt", "write to one of"),
+        ("float.tif", "gray.png", "o.png", "floating-point values"),
+    ],
+)
+def test_bad_input_is_named(scene, infrared, visible, output, message):
+    (scene / "broken.png").write_bytes(b"no picture")
+    (scene / "folder").mkdir()
+    Image.fromarray(np.zeros((41, 53), np.float32)).save(scene / "float.tif")
+    np.save(scene / "small.npy", np.zeros((9, 9), np.float32))
+    np.save(scene / "wide.npy", np.full((41, 53), 1.5, np.float32))
+    np.save(scene / "bytes.npy", np.zeros((41, 53), np.uint8))
+    with pytest.raises(HarnessError, match=message):
+        run("average", scene / infrared, scene / visible, scene / output)
+    assert not (scene / output).exists()
+
+
+def test_a_users_weights_and_options(scene, capsys):
+    torch.manual_seed(0)
+    state = UMFusion().state_dict()
+    torch.save({"net": state}, scene / "own.pth")
+    np.savez(scene / "own.npz", **{key: tensor.numpy() for key, tensor in state.items()})
+    run(
+        "umfusion", scene / "ir.npy", scene / "gray.npy", scene / "o.npy", weights=scene / "own.pth"
+    )
+    assert "given by you" in capsys.readouterr().out
+    expected = np.load(scene / "o.npy")
+    run(
+        "umfusion", scene / "ir.npy", scene / "gray.npy", scene / "o.npy", weights=scene / "own.npz"
+    )
+    assert np.array_equal(np.load(scene / "o.npy"), expected)
+    with pytest.raises(HarnessError, match="umfusion: has no published weights"):
+        run("umfusion", scene / "ir.npy", scene / "gray.npy", scene / "o.npy")
+    with pytest.raises(HarnessError, match="no weights 'zz'"):
+        run(
+            "tardal",
+            scene / "ir.npy",
+            scene / "gray.npy",
+            scene / "o.npy",
+            option=[("weights", "zz")],
+        )
+
+
+def test_a_trained_checkpoint_brings_its_options(scene):
+    options = {"width": 4, "pool": [4, 4, 4], "sinets": 3, "irm": True, "cam": True}
+    method = discover()["segfanet"].load(**options, classes=2)
+    tiles = np.random.default_rng(0).integers(0, 2, (2, 5, 48, 48), dtype=np.uint8)
+    training = Training(method, Recipe(steps=1), tiles, ["a", "b"], 0, torch.device("cpu"), "print")
+    training.save(scene / "checkpoint.pt")
+    record = Record("train", {"method": "segfanet", "options": options}, {"classes": 2})
+    record.write(scene / "training.json", [scene / "checkpoint.pt"])
+    checkpoint = scene / "checkpoint.pt"
+    output = run(
+        "segfanet", scene / "ir.npy", scene / "gray.npy", scene / "o.npy", checkpoint=checkpoint
+    )
+    assert np.load(output).shape == (41, 53)
+    with pytest.raises(HarnessError, match="holds segfanet, not ydtr"):
+        run("ydtr", scene / "ir.npy", scene / "gray.npy", scene / "o.npy", checkpoint=checkpoint)
+
+
+def test_the_whole_command_on_golden_data(tmp_path):
+    """From arrays to an array, with the authors' weights found by their hash alone."""
+    need(CHECKPOINTS)
+    data = golden("ydtr")
+    for key in ("ir", "vi"):
+        np.save(tmp_path / f"{key}.npy", data[f"{key}_1"][0, 0])
+    arguments = ["fuse", "ydtr", "--infrared", "ir.npy", "--visible", "vi.npy", "-o", "fused.npy"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(
+        [sys.executable, "-m", "harness", *arguments, "--mirror", str(CHECKPOINTS)],
+        check=True, cwd=tmp_path, env=environment, capture_output=True,
+    )  # fmt: skip
+    assert np.abs(np.load(tmp_path / "fused.npy") - data["out_1"][0, 0]).max() <= 1e-5
+
+
+def test_a_mirror_has_to_exist(scene):
+    with pytest.raises(HarnessError, match="no such folder"):
+        run("ydtr", scene / "ir.npy", scene / "gray.npy", scene / "o.npy", mirror=[scene / "no"])
+
+
+def test_a_command_fuses_a_whole_split(tmp_path):
+    tiles = np.random.default_rng(0).integers(0, 256, (3, 5, 41, 53), dtype=np.uint8)
+    pairs = Pairs(tiles)
+    spec = shell_method("cp {infrared}/*.png {output}/")
+    device, path = torch.device("cpu"), tmp_path / "fused.npy"
+    write_external_stack(path, spec, "none", pairs, ["a", "b", "c"], device, 1, list)
+    # The way through floats may truncate one level away.
+    assert np.abs(np.load(path).astype(int) - tiles[:, 3]).max() <= 1
+
+
+def test_an_error_is_one_line_and_a_status(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-m", "harness", "fuse", "nothing", "--infrared", "a", "--visible", "b",
+         "-o", "c"],
+        check=False, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: no method 'nothing'")
+    assert "Traceback" not in run.stderr
+
+
+def test_methods_are_listed(capsys):
+    methods.run(Namespace())
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(discover())
+    (tardal,) = (line for line in lines if line.startswith("tardal"))
+    assert "dt, tt, ct, train" in tardal
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """A root of its own for new folders, importable like the repository's."""
+    monkeypatch.setattr(harness.methods.spec, "ROOT", tmp_path)
+    monkeypatch.setattr(contract, "ROOT", tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    return tmp_path
+
+
+def test_a_new_baseline_keeps_the_contract(elsewhere):
+    folder = new_baseline.write_baseline("brand_new", root=elsewhere)
+    (spec,) = read_method(folder)
+    assert (spec.title, spec.kind) == ("Brand new", "baseline")
+    contract.check_shapes_and_values(spec)
+    contract.check_repeatable(spec)
+    contract.check_leaves_no_trace(spec)
+    contract.check_folder_is_complete(spec)
+    infrared, visible = contract.sources(1, 41, 41)
+    fused = contract.call(spec, contract.construct(spec), infrared, visible)
+    assert torch.equal(fused, (infrared + visible) / 2)
+
+
+@pytest.mark.parametrize(("name", "message"), [("Bad Name", "lower-case"), ("ydtr", "exists")])
+def test_a_new_baseline_needs_a_new_and_plain_name(name, message):
+    with pytest.raises(HarnessError, match=message):
+        new_baseline.write_baseline(name)
+    with pytest.raises(HarnessError, match="taken"):
+        new_baseline.run(Namespace(name="segfanet"))
+
+
+def shell_method(command, **other):
+    return MethodSpec("shell", "Shell", ROOT / "baselines", command=("sh", "-c", command), **other)
+
+
+def test_a_shell_command_is_a_method():
+    spec = shell_method("cp {visible}/*.png {output}/")
+    contract.check_shapes_and_values(spec)
+    contract.check_repeatable(spec)
+    rng = np.random.default_rng(0)
+    pair = rng.random((2, 41, 53), dtype=np.float32)
+    (fused,) = fuse_pictures(spec, [tuple(pair)], ["tile"], torch.device("cpu"), 1)
+    assert np.abs(fused - pair[1]).max() <= 0.5 / 255 + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("echo broken >&2; exit 3", "sh exited with 3: broken"),
+        ("true", "no readable output picture"),
+        ("for f in {visible}/*; do printf x > {output}/$(basename $f); done", "no readable output"),
+    ],
+)
+def test_a_failing_command_is_explained(command, message):
+    pair = np.zeros((2, 41, 41), np.float32)
+    with pytest.raises(MethodFailure, match=message):
+        fuse_pictures(shell_method(command), [tuple(pair)], ["t"], torch.device("cpu"), 1)
+
+
+def test_a_command_can_have_a_conda_environment(tmp_path, monkeypatch):
+    conda = tmp_path / "conda"
+    expected = "run --no-capture-output -n matlab"
+    conda.write_text(f'#!/bin/sh\n[ "$1 $2 $3 $4" = "{expected}" ] || exit 9\nshift 4\nexec "$@"\n')
+    conda.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    spec = replace(shell_method("cp {visible}/*.png {output}/"), conda="matlab")
+    contract.check_shapes_and_values(spec)
+
+
+def test_the_walk_through_of_the_documentation_works(elsewhere):
+    """The code and the description printed in docs/add-a-baseline.md are a valid method."""
+    text = (ROOT / "docs" / "add-a-baseline.md").read_text(encoding="utf-8")
+    folder = new_baseline.write_baseline("gradient_transfer", root=elsewhere)
+    (model,) = re.findall(r"```python\n(\"\"\"Gradient.*?)```", text, flags=re.DOTALL)
+    (described,) = re.findall(r"```yaml\n(name: gradient.*?)```", text, flags=re.DOTALL)
+    (folder / "model.py").write_text(model, encoding="utf-8")
+    (folder / "method.yaml").write_text(described, encoding="utf-8")
+    (spec,) = read_method(folder)
+    contract.check_shapes_and_values(spec)
+    contract.check_repeatable(spec)
+    contract.check_pictures_of_a_batch_are_independent(spec)
+    contract.check_leaves_no_trace(spec)
+    infrared, visible = contract.sources(1, 41, 53)
+    method = contract.construct(spec)
+    assert torch.allclose(method.fuse(visible, visible), visible, atol=1e-5)
+    same_mean = method.fuse(infrared, visible).mean() - infrared.mean()
+    assert abs(same_mean) < 1e-5

@@ -1,0 +1,91 @@
+"""The registry of external files, and its command line."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness.commands import sources as sources_cli
+from harness.errors import HarnessError
+from harness.fetching import registry
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache"
+
+
+def test_the_registry_is_sound():
+    for files in registry.read_registry().values():
+        for item in files.values():
+            assert item.licence
+            assert item.citation
+            assert item.page
+            assert item.urls or item.inside or item.page
+            assert len(item.sha256) in (0, 64)
+            assert len(item.md5) in (0, 32)
+
+
+def test_a_damaged_hash_in_the_registry_is_refused(tmp_path):
+    entry = {"title": "t", "licence": "l", "citation": "c", "page": "p"}
+    file = {"name": "a.zip", "md5": "cf7403c1a97c0d279414db"}
+    path = tmp_path / "sources.yaml"
+    path.write_text(yaml.safe_dump({"set": {**entry, "files": [file]}}))
+    with pytest.raises(HarnessError, match=r"files\[0\]\.md5"):
+        registry.read_registry(path)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ([{"name": "a.zip", "inside": "b.zip"}], "list the archive"),
+        ([{"name": "a.zip"}, {"name": "a.zip"}], "twice"),
+    ],
+)
+def test_an_inconsistent_registry_is_refused(tmp_path, files, message):
+    entry = {"title": "t", "licence": "l", "citation": "c", "page": "p", "files": files}
+    path = tmp_path / "sources.yaml"
+    path.write_text(yaml.safe_dump({"set": entry}))
+    with pytest.raises(HarnessError, match=message):
+        registry.read_registry(path)
+
+
+def test_an_unknown_data_set_lists_the_known():
+    with pytest.raises(HarnessError, match="potsdam"):
+        registry.dataset_sources("postdam")
+
+
+def test_list_and_where_name_every_file(capsys, cache):
+    sources_cli.main(["list"])
+    listed = capsys.readouterr().out
+    sources_cli.main(["where", "--cache", str(cache)])
+    places = capsys.readouterr().out
+    for item in registry.every_file():
+        assert item.source.name in listed
+        assert str(cache / item.folder / item.source.name) in places
+
+
+def test_verify_reports_missing_and_refuses_damaged(capsys, cache):
+    cache.mkdir()
+    sources_cli.main(["verify", "potsdam", "--cache", str(cache)])
+    assert "missing: Potsdam.zip" in capsys.readouterr().out
+    (cache / "4_Ortho_RGBIR.zip").write_bytes(b"damaged")
+    with pytest.raises(HarnessError, match=r"4_Ortho_RGBIR\.zip: its md5"):
+        sources_cli.main(["verify", "potsdam", "--cache", str(cache)])
+
+
+def test_get_takes_names_only(capsys, cache):
+    with pytest.raises(SystemExit):
+        sources_cli.main(["get"])
+    with pytest.raises(HarnessError, match="no file, data set or method nothing"):
+        sources_cli.main(["get", "nothing"])
+
+
+def test_get_leaves_optional_and_outer_archives_alone(monkeypatch, cache):
+    asked = []
+    monkeypatch.setattr(
+        sources_cli, "fetch", lambda source, **_: asked.append(source.name) or Path(source.name)
+    )
+    sources_cli.main(["get", "potsdam", "--cache", str(cache)])
+    labels = ["5_Labels_for_participants.zip", "5_Labels_all.zip"]
+    assert asked == ["4_Ortho_RGBIR.zip", *labels]

@@ -1,0 +1,151 @@
+"""Trainings as processes: several that train together, and one that is killed."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from harness.errors import HarnessError, MethodFailure
+from harness.methods.checkpoints import load_checkpoint
+from harness.scenes.scene import Dataset, Scene
+from harness.tiles.cutting import Tiling, write_store
+from harness.training.job import Job, train
+
+RECIPE = {"labels": True, "steps": 8, "batch": 4, "learning_rate": 1e-3}
+OPTIONS = '{"width": 4, "pool": [4, 4, 4]}'
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Eight training tiles of blobs, some pixels unlabelled."""
+    folder = tmp_path_factory.mktemp("tiles")
+
+    def read(y, x, height, width):
+        rng = np.random.default_rng([y, x])
+        coarse = rng.integers(0, 256, (5, height // 8, width // 8), dtype=np.uint8)
+        pixels = coarse.repeat(8, 1).repeat(8, 2)
+        pixels[4] = np.where(pixels[4] < 20, 255, pixels[4] % 3)
+        return pixels
+
+    scenes = (Scene("a", "train", 96, 192, read), Scene("b", "test", 48, 48, read))
+    palette = tuple((9 * i, 0, 0) for i in range(3))
+    write_store(Dataset("blobs", scenes, ("x", "y", "z"), palette), Tiling(48, 48), folder)
+    return folder
+
+
+def job(store, folder, device="cpu", **recipe):
+    config = {
+        "method": "segfanet",
+        "options": {"width": 4, "pool": [4, 4, 4]},
+        "recipe": {**RECIPE, **recipe},
+        "seed": 0,
+        "device": device,
+        "threads": 1,
+    }
+    return Job(config, store, folder / "checkpoint.pt")
+
+
+def curve(path):
+    return np.array([row["loss"] for row in load_checkpoint(path)["log"]])
+
+
+def test_two_processes_follow_the_loss_curve_of_one_with_the_whole_batch(store, tmp_path):
+    """The first loss agrees to rounding, 1e-6; later ones to 1e-3.
+
+    Sums are taken in another order, and Adam magnifies the difference where a gradient is
+    zero but for rounding, as that of the bias of CAM's keys.
+    """
+    train(job(store, tmp_path / "one", steps=10))
+    assert train(job(store, tmp_path / "two", steps=10, processes=2))["steps"] == 10
+    one, two = (curve(tmp_path / name / "checkpoint.pt") for name in ("one", "two"))
+    assert len(one) == 2
+    assert one[-1] < 0.98 * one[0]
+    np.testing.assert_allclose(two[0], one[0], rtol=1e-6)
+    np.testing.assert_allclose(two, one, rtol=1e-3)
+
+
+def test_more_processes_than_gpus_are_refused(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
+    wanted = job(store, tmp_path, device="auto", processes=2)
+    with pytest.raises(HarnessError, match="`processes` is 2, but this job sees 1 GPU"):
+        train(wanted)
+
+
+def test_killing_one_process_ends_both_with_a_message_and_the_next_run_continues(
+    store, tmp_path, capfd
+):
+    long = job(store, tmp_path, processes=2, steps=4000, checkpoint_seconds=0)
+    pids = []
+
+    def kill_one_child():
+        while not long.partial.exists():
+            time.sleep(0.05)
+        pids.extend(child.pid for child in multiprocessing.active_children())
+        os.kill(pids[-1], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_one_child)
+    killer.start()
+    with pytest.raises(MethodFailure, match=r"process \d of 2 ended early.*run again to continue"):
+        train(long)
+    killer.join()
+    assert len(pids) == 2
+    assert not any(_alive(pid) for pid in pids)
+    step = load_checkpoint(long.partial)["step"]
+    assert 0 < step < 4000
+    short = job(store, tmp_path, processes=2, steps=step + 2, checkpoint_seconds=0)
+    _adopt(long, short)
+    assert train(short)["steps"] == step + 2
+    assert f"continuing from step {step} of {step + 2}" in capfd.readouterr().out
+
+
+def _alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _adopt(long, short):
+    """Let a shorter training continue the longer one's checkpoint."""
+    state = load_checkpoint(long.partial)
+    state["fingerprint"] = short.fingerprint()
+    torch.save(state, short.partial)
+
+
+def stage(store, folder, steps):
+    command = [sys.executable, "-m", "harness.stages.train", "--tiles", str(store)]
+    command += ["--method", "segfanet", "--options", OPTIONS, "--device", "cpu"]
+    recipe = f'{{"steps": {steps}, "checkpoint_seconds": 0}}'
+    return subprocess.Popen(
+        [*command, "--recipe", recipe, "--output", str(folder / "checkpoint.pt")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_killed_stage_continues_and_ends_with_the_same_bits(store, tmp_path):
+    assert stage(store, tmp_path / "whole", 30).wait(timeout=120) == 0
+    (tmp_path / "killed").mkdir()
+    partial = tmp_path / "killed" / "partial.pt"
+    first = stage(store, tmp_path / "killed", 30)
+    while not partial.exists():
+        assert first.poll() is None
+        time.sleep(0.01)
+    first.kill()
+    first.wait()
+    assert not (tmp_path / "killed" / "checkpoint.pt").exists()
+    second = stage(store, tmp_path / "killed", 30)
+    assert "continuing from step" in second.communicate(timeout=120)[0]
+    whole, again = (load_checkpoint(tmp_path / n / "checkpoint.pt") for n in ("whole", "killed"))
+    assert all(torch.equal(whole["model"][name], again["model"][name]) for name in whole["model"])
+    assert [r["loss"] for r in whole["log"]] == [r["loss"] for r in again["log"]]
+    assert not partial.exists()

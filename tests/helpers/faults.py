@@ -1,0 +1,274 @@
+"""Injecting faults: stages in forked processes, signals at chosen moments, damaged files."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import yaml
+
+from harness.benchmark import Benchmark
+from harness.cli import run
+from harness.disk.records import read_record
+from reports.outline import outline_of
+from tests.helpers.project import TINY
+
+NOBODY = 65534
+CONFIG = yaml.safe_load(TINY.format(methods="", ablations="false"))
+TOWN = Path("results/town")
+SEGFANET, AVERAGE = TOWN / "segfanet/seed0", TOWN / "average/seed0"
+STRETCHED = TOWN / "average+minmax_rgb_batch2/seed0"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended: its exit code (negative for a signal) and all it printed."""
+
+    status: int
+    output: str
+
+
+def forked(function, folder, *, user=None):
+    """Call `function` in a copy of this process, in `folder`; what it raises is status 1."""
+    log = Path(folder, ".forked.log")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    process = os.fork()
+    if process == 0:
+        status = 1
+        try:
+            stream = log.open("wb", buffering=0)
+            for number in (1, 2):
+                os.dup2(stream.fileno(), number)
+            sys.stdout = sys.stderr = os.fdopen(1, "w", buffering=1, closefd=False)
+            os.chdir(folder)
+            if user is not None:
+                os.setgroups([])
+                os.setgid(user)
+                os.setuid(user)
+            function()
+            status = 0
+        except SystemExit as ending:
+            if isinstance(ending.code, str):
+                print(ending.code)
+            status = ending.code if isinstance(ending.code, int) else 1
+        except KeyboardInterrupt:
+            status = 130
+        except BaseException as error:
+            print(f"Traceback: {error!r}")
+        finally:
+            os._exit(status)
+    _, code = os.waitpid(process, 0)
+    output = log.read_text(errors="replace")
+    log.unlink()
+    return Ended(os.waitstatus_to_exitcode(code), output)
+
+
+def stage(name, folder, arguments=None, *, before=None, user=None):
+    """Run one stage in a copy of this process; `before` injects a fault there."""
+    module, standard, _ = STAGES[name]
+    # Here, because every copy would load torch again.
+    main = import_module(module).main
+    import_module("harness.fusing.job")
+
+    def call():
+        sys.argv = [module, *(standard if arguments is None else arguments)]
+        # As a process of the workflow has it, and pytest has not.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if before is not None:
+            before()
+        run(main)
+
+    return forked(call, folder, user=user)
+
+
+def _common(method, options=None):
+    return [
+        *("--tiles", str(TOWN / "tiles"), "--method", method, "--seed", "0", "--device", "cpu"),
+        *("--options", json.dumps(options or {})),
+    ]
+
+
+BENCHMARK = Benchmark(CONFIG)
+NETWORK = dict(BENCHMARK.methods["segfanet"].options)
+RECIPE = json.dumps({**BENCHMARK.methods["segfanet"].train, "checkpoint_seconds": 0})
+OUTLINE = json.dumps(outline_of(BENCHMARK))
+CHECKPOINT = ["--checkpoint", str(SEGFANET / "checkpoint.pt")]
+
+
+def fuse_arguments(method, folder, *more, options=None):
+    """Arguments of the fuse stage."""
+    return [*_common(method, options), *more, "--output", str(folder / "fused.npy")]
+
+
+def measure_arguments(row, folder):
+    """Arguments of the measure stage."""
+    names = ["--dataset", "town", "--method", row, "--seed", "0", "--tiles", str(TOWN / "tiles")]
+    return [*names, "--fused", f"{folder}/fused.npy", "--output", f"{folder}/scores.csv"]
+
+
+def _report(output):
+    return ["--outline", OUTLINE, "--output", str(output)]
+
+
+STAGES = {
+    "prepare": (
+        "harness.stages.prepare",
+        [
+            *("--adapter", "synthetic_urban", "--size", "48", "--stride", "48"),
+            *("--options", json.dumps(BENCHMARK.dataset_options("town"))),
+            *("--output", str(TOWN / "tiles")),
+        ],
+        [TOWN / "tiles"],
+    ),
+    "train": (
+        "harness.stages.train",
+        [
+            *_common("segfanet", NETWORK),
+            *("--recipe", RECIPE, "--output", str(SEGFANET / "checkpoint.pt")),
+        ],
+        [SEGFANET / name for name in ("checkpoint.pt", "training.json", "training_log.csv")],
+    ),
+    "fuse": (
+        "harness.stages.fuse",
+        fuse_arguments("segfanet", SEGFANET, *CHECKPOINT, options=NETWORK),
+        [SEGFANET / "fused.npy", SEGFANET / "fused.json"],
+    ),
+    "measure": (
+        "harness.stages.measure",
+        measure_arguments("segfanet", SEGFANET),
+        [SEGFANET / "scores.csv", SEGFANET / "scores.json"],
+    ),
+    "tables": ("reports.stages.tables", _report("results/tables"), [Path("results/tables")]),
+    "examples": ("reports.stages.examples", _report("results"), [TOWN / "examples.json"]),
+    "features": (
+        "harness.stages.features",
+        [
+            *_common("segfanet", NETWORK),
+            *(*CHECKPOINT, "--examples", str(TOWN / "examples.json")),
+            *("--output", str(SEGFANET / "features.npz")),
+        ],
+        [SEGFANET / "features.npz", SEGFANET / "features.json"],
+    ),
+    "audit": ("reports.stages.audit", _report("results"), [TOWN / "audit.csv"]),
+    "report": (
+        "reports.stages.report",
+        _report("results/report/index.html"),
+        [Path("results/report")],
+    ),
+    "complete": (
+        "reports.stages.complete",
+        _report("results/report/complete.txt"),
+        [Path("results/report/complete.txt")],
+    ),
+}
+"""Name → module, arguments, outputs; in the order of the workflow."""
+
+
+def whole_run(folder):
+    """Run all stages one after the other, as the workflow does with the tiny configuration."""
+    os.environ["FUSION_METRICS_COMPILED"] = "0"
+    for name in STAGES:
+        assert (ended := stage(name, folder)).status == 0, (name, ended.output)
+        if name in ("fuse", "measure"):
+            for row, place, more in (
+                ("average", AVERAGE, ()),
+                (STRETCHED.parent.name, STRETCHED, ("--stretch", "minmax_rgb_batch2")),
+            ):
+                arguments = (
+                    fuse_arguments("average", place, *more)
+                    if name == "fuse"
+                    else measure_arguments(row, place)
+                )
+                assert (ended := stage(name, folder, arguments)).status == 0, ended.output
+
+
+def copy_of(finished, folder):
+    """A copy of a finished run that a test may damage."""
+    shutil.copytree(finished, folder / "run", symlinks=True)
+    return folder / "run"
+
+
+def contents(folder):
+    """Bytes of all files that a repetition must give again: no records, no times, no page."""
+    found = {}
+    for path in sorted(Path(folder, "results").rglob("*")):
+        name = str(path.relative_to(folder))
+        timed = ("training_log.csv", "checkpoint.pt", "index.html")
+        record = path.suffix == ".json" and is_record(path)
+        if path.is_file() and not record and not name.endswith(timed) and "/figures/" not in name:
+            found[name] = path.read_bytes()
+    return found
+
+
+def is_record(path):
+    """Whether a JSON file is a record of a stage; it must be whole then."""
+    value = json.loads(path.read_text())
+    if not isinstance(value, dict) or "record_sha256" not in value:
+        return False
+    read_record(path)
+    return True
+
+
+def litter(folder):
+    """Temporary files below a folder."""
+    return [str(path.relative_to(folder)) for path in Path(folder).rglob(".*.tmp")]
+
+
+def kill_at_replacement(number, count=1):
+    """Make the stage end by a signal the moment before its `count`-th file gets its name."""
+    process, replace, done = os.getpid(), os.replace, []
+
+    def dying(source, target):
+        done.append(target)
+        if len(done) == count:
+            os.kill(process, number)
+            time.sleep(60)
+        replace(source, target)
+
+    def inject():
+        nonlocal process
+        process = os.getpid()
+        os.replace = dying
+
+    return inject
+
+
+def limit_file_size(size):
+    """Let no file grow beyond `size` bytes, as on a disk that is full."""
+
+    def inject():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    return inject
+
+
+def truncate(path):
+    """Cut a file short by an eighth, and by more than a last line break."""
+    path.write_bytes(path.read_bytes()[: -max(path.stat().st_size // 8, 2)])
+
+
+def flip(path):
+    """Change one bit in the middle, leaving size and times as they are."""
+    times = path.stat()
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def empty(path):
+    """Leave nothing of a file but its name, as a crash of the machine can."""
+    path.write_bytes(b"")
+
+
+def remove(path):
+    """Delete a file."""
+    path.unlink()

@@ -1,0 +1,131 @@
+"""Weight files: found by name or hash, refused when wrong, loaded strictly."""
+
+import hashlib
+from dataclasses import replace
+
+import pytest
+import torch
+
+import harness.methods.weights
+from baselines.umfusion.model import NAMES, UMFusion
+from harness.disk.records import Record
+from harness.errors import HarnessError, MethodFailure
+from harness.fusing.inference import load_method
+from harness.methods.spec import discover
+from harness.methods.weights import choose_weights, load_weights, official_file, weight_entry
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def spec(tmp_path, monkeypatch):
+    """UMFusion, as if its authors had published a file."""
+    monkeypatch.setattr(harness.methods.weights, "CACHE", tmp_path / "cache")
+    torch.manual_seed(3)
+    ours = {value: key for key, value in NAMES.items()}
+    state = {}
+    for key, tensor in UMFusion().state_dict().items():
+        prefix = next(prefix for prefix in ours if key.startswith(prefix))
+        state[ours[prefix] + key[len(prefix) :]] = tensor
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    file = mirror / "another name.pth"
+    torch.save({"net": state}, file)
+    entry = {
+        "file": "fus_0280.pth",
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "bytes": file.stat().st_size,
+        "licence": "MIT",
+        "page": "https://example.org/weights",
+    }
+    return replace(discover()["umfusion"], weights=entry)
+
+
+def find(spec, *mirrors, cache):
+    return official_file(spec, weight_entry(spec), list(mirrors), cache=cache)
+
+
+def test_found_by_hash_under_any_name_and_loaded_from_its_wrapper(spec, tmp_path):
+    path = find(spec, tmp_path / "mirror", cache=tmp_path / "cache")
+    assert path.name == "another name.pth"
+    method = load_method(spec, CPU, path, 0)
+    assert torch.equal(
+        method.head.weight, torch.load(path, weights_only=True)["net"]["out_conv.weight"]
+    )
+
+
+def test_a_missing_file_is_named_with_its_source_and_its_place(spec, tmp_path):
+    with pytest.raises(HarnessError) as caught:
+        find(spec, tmp_path / "nowhere", cache=tmp_path / "cache")
+    for part in ("fus_0280.pth", "https://example.org/weights", "cache/weights/umfusion"):
+        assert part in str(caught.value)
+
+
+def test_a_wrong_file_of_the_right_name_is_refused(spec, tmp_path):
+    mirror = tmp_path / "wrong"
+    mirror.mkdir()
+    (mirror / "fus_0280.pth").write_bytes(b"something else")
+    with pytest.raises(HarnessError, match="fus_0280"):
+        find(spec, mirror, cache=tmp_path / "cache")
+    placed = tmp_path / "cache" / "weights" / "umfusion" / "fus_0280.pth"
+    placed.parent.mkdir(parents=True, exist_ok=True)
+    placed.write_bytes(b"something else")
+    with pytest.raises(HarnessError, match="bytes, expected"):
+        find(spec, mirror, cache=tmp_path / "cache")
+
+
+def test_a_users_file_is_called_so_unless_it_is_the_authors(spec, tmp_path):
+    own = tmp_path / "own.pth"
+    torch.save(UMFusion().state_dict(), own)
+    assert choose_weights(spec, file=own).origin == "user"
+    assert choose_weights(spec, file=tmp_path / "mirror" / "another name.pth").origin == "official"
+    load_method(spec, CPU, own, 0)
+    with pytest.raises(HarnessError, match="no such weight file"):
+        choose_weights(spec, file=tmp_path / "missing.pth")
+
+
+def test_keys_are_strict(tmp_path):
+    state = UMFusion().state_dict()
+    wrong = {**state, "extra": torch.zeros(1)}
+    del wrong["head.bias"]
+    torch.save(wrong, tmp_path / "wrong.pth")
+    with pytest.raises(MethodFailure, match=r"missing head\.bias; unexpected extra"):
+        load_weights(UMFusion(), tmp_path / "wrong.pth")
+    torch.save({**state, "head.bias": torch.zeros(9)}, tmp_path / "shape.pth")
+    with pytest.raises(MethodFailure, match="do not fit"):
+        load_weights(UMFusion(), tmp_path / "shape.pth")
+
+
+def test_nothing_in_a_file_is_executed(tmp_path):
+    torch.save({"net": print}, tmp_path / "evil.pth")
+    with pytest.raises(HarnessError, match="not a usable checkpoint"):
+        load_weights(UMFusion(), tmp_path / "evil.pth")
+
+
+def test_a_method_that_has_to_be_trained_says_so():
+    with pytest.raises(MethodFailure, match="train it"):
+        choose_weights(discover()["umfusion"])
+    assert choose_weights(discover()["average"]) is None
+
+
+def test_several_files_are_picked_by_option():
+    tardal = discover()["tardal"]
+    assert weight_entry(tardal)["file"] == "tardal-dt.pth"
+    other = replace(tardal, options={"weights": "ct"})
+    assert weight_entry(other)["file"] == "tardal-ct.pth"
+    with pytest.raises(HarnessError, match="there are: dt, tt, ct"):
+        weight_entry(replace(tardal, options={"weights": "xx"}))
+
+
+def test_checkpoints_of_a_training(tmp_path):
+    checkpoint = tmp_path / "checkpoint.pt"
+    spec = discover()["umfusion"]
+    with pytest.raises(HarnessError, match="no such checkpoint"):
+        choose_weights(spec, checkpoint=checkpoint)
+    torch.save({"model": UMFusion().state_dict()}, checkpoint)
+    assert choose_weights(spec, checkpoint=checkpoint).origin == "retrained"
+    record = Record("train", {})
+    record.fail("loss not finite")
+    record.write(tmp_path / "training.json", [checkpoint])
+    with pytest.raises(MethodFailure, match="loss not finite"):
+        choose_weights(spec, checkpoint=checkpoint)

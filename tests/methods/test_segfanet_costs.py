@@ -1,0 +1,145 @@
+"""Parameters and operations of SegFANet: the hand derivation of docs/segfanet.md holds."""
+
+import re
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from harness.disk.schema import ROOT
+from harness.fusing.cost import gflops, parameters
+from harness.methods.spec import discover
+
+FOUND = discover()
+VARIANTS = [name for name, spec in FOUND.items() if spec.kind in ("proposed", "ablation")]
+GROUPS = ("encoders", "IRM", "CAM", "FFM", "decoders")
+META = torch.device("meta")
+"""Tensors without values: shapes, and so operations, of the full network at no cost."""
+
+
+def tables():
+    """Rows of all tables of the text, as lists of cells without their typography."""
+    text = (ROOT / "docs" / "segfanet.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A row of the table of sums."""
+
+    name: str
+    group: str
+    present: str
+    parameters: str
+    operations: str
+
+
+PARTS = [Part(*row) for row in tables() if len(row) == 5 and row[1] in GROUPS]
+
+
+def evaluate(formula, **letters):
+    """Compute a formula such as `(72d² + 18d)M`, factors written side by side."""
+    product = re.sub(r"(?<=[\w²⁴)])(?=[A-Za-z(])", "*", formula)
+    return eval(product.replace("²", "**2").replace("⁴", "**4"), {"__builtins__": {}}, letters)
+
+
+def present(condition, config, stage):
+    """Whether a part is there: `always`, or conditions on IRM, CAM, i and k joined by `and`."""
+    clauses = {
+        "always": True,
+        "IRM": config.irm,
+        "CAM": config.cam,
+        "i ≤ k": stage <= config.sinets,
+        **{f"k ≥ {n}": config.sinets >= n for n in (1, 2, 3)},
+    }
+    return all(clauses[clause] for clause in condition.split(" and "))
+
+
+def derived(config, height, width, column):
+    """Value of every group by the formulas of the text."""
+    sums = dict.fromkeys(GROUPS, 0)
+    for part in PARTS:
+        for stage in (1, 2, 3) if part.name.endswith("each stage") else (1,):
+            if present(part.present, config, stage):
+                sums[part.group] += evaluate(
+                    getattr(part, column),
+                    c=config.width,
+                    K=config.classes,
+                    N=height * width,
+                    d=config.channels[stage - 1],
+                    M=height * width / 4 ** (stage - 1),
+                    p=config.pool[stage - 1],
+                )
+    return sums
+
+
+def group_of(name):
+    """Group that a parameter or module of the network belongs to."""
+    if "encoder" in name:
+        return "encoders"
+    return next((g for g in ("IRM", "CAM", "FFM") if f".{g.lower()}." in f"{name}."), "decoders")
+
+
+def load(name, device="cpu", **options):
+    with torch.device(device):
+        return FOUND[name].load(**options).eval()
+
+
+def test_the_text_lists_every_part():
+    assert [part.name for part in PARTS if part.present == "always"] == [
+        "segmentation encoder",
+        "fusion encoder",
+        "fusion decoder",
+        "segmentation decoder",
+    ]
+    assert {part.group for part in PARTS} == set(GROUPS)
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize(("width", "classes"), [(4, 5), (32, 7)])
+def test_parameters_of_every_group(name, width, classes):
+    method = load(name, META, width=width, classes=classes)
+    expected = derived(method.config, 4, 4, "parameters")
+    found = dict.fromkeys(GROUPS, 0)
+    for key, parameter in method.named_parameters():
+        found[group_of(key)] += parameter.numel()
+    assert found == expected
+    assert parameters(method) == sum(expected.values())
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_operations_of_the_whole_network(name):
+    method = load(name, width=4, classes=5, pool=(6, 5, 4))
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        method(*torch.rand(2, 1, 1, 64, 96))
+    assert counter.get_total_flops() == sum(derived(method.config, 64, 96, "operations").values())
+
+
+def numbers(title):
+    """Rows of a table of numbers, by variant; `title` is the heading of its last column."""
+    rows = tables()
+    start = next(i for i, row in enumerate(rows) if row[-1] == title) + 1
+    found = {}
+    for row in rows[start : start + len(VARIANTS)]:
+        found[row[0]] = [float(cell.replace(",", "").rstrip(" %")) for cell in row[1:]]
+    return found
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_printed_costs_at_full_width(name):
+    printed = numbers("GFLOP, 6 classes")[FOUND[name].title]
+    for classes, (count, operations) in ((7, printed[:2]), (6, printed[2:])):
+        method = load(name, META, classes=classes)
+        assert count == parameters(method)
+        assert operations == pytest.approx(gflops(method, (320, 320), META), abs=0.051)
+
+
+@pytest.mark.parametrize("title", ["decoders, parameters", "decoders, operations"])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_printed_shares(name, title):
+    config = load(name, META, classes=7).config
+    sums = derived(config, 320, 320, title.split(", ")[1])
+    shares = [100 * sums[group] / sum(sums.values()) for group in GROUPS]
+    assert numbers(title)[FOUND[name].title] == pytest.approx(shares, abs=0.051)

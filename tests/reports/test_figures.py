@@ -1,0 +1,227 @@
+"""Figures, feature maps, the protocol audit, and results that lack something."""
+
+import json
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from harness.disk.records import Record
+from harness.errors import MethodFailure
+from harness.stages.features import features
+from harness.tiles.store import TileStore
+from reports import pictures
+from reports.audit import choices, describe_audit, measure_choices
+from reports.drawings import cliques
+from reports.figures import drawings
+from reports.gallery import fused_stacks
+from reports.page import render
+from reports.run import read_report
+from tests.helpers.made_up_runs import METRICS, TILES, make_run, make_store, method, outline
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Two methods, SegFANet with feature maps, and a control, on four tiles."""
+    folder = tmp_path / "d"
+    make_store(folder / "tiles")
+    rng = np.random.default_rng(0)
+    names = ["segfanet", "ydtr", "itfuse", "average"]
+    for row in names:
+        make_run(folder, row, rng.uniform(1, 2, (TILES, 4)))
+    maps = {name: rng.random((3, 24, 24), np.float32) for name in ("segmentation", "aligned")}
+    features = folder / "segfanet" / "seed0" / "features.npz"
+    np.savez(
+        features,
+        tiles=np.arange(3),
+        fusion=np.ones((3, 24, 24), np.float32),
+        attention=rng.random((3, 4, 4), np.float32),
+        **maps,
+    )
+    Record("features", {}).write(features.with_suffix(".json"), [features])
+    kinds = {"segfanet": "proposed", "average": "control"}
+    methods = [method(name, kinds.get(name, "baseline")) for name in names]
+    return outline(tmp_path, methods, names, datasets=dataset(names, examples=True))
+
+
+def dataset(rows, examples=False, stands_for="whu"):
+    chosen = [f"s{i}_r00c00" for i in range(3)] if examples else []
+    return [{"name": "d", "rows": rows, "stands_for": stands_for, "examples": chosen}]
+
+
+def test_figures_are_the_paper_s(run):
+    made = {drawing.name: drawing for drawing in drawings(run, read_report(run).analyses)}
+    assert list(made) == ["figure1", "figure2", "figure6", "figure8", "figure9"]
+    titles = [title for title, _ in made["figure6"].rows[0]]
+    assert titles[:2] == ["Visible", "Infrared"]
+    assert titles[2:] == ["UMFusion", "LiMFusion", "ITFUSE", "TarDAL", "YDTR", "SEGFANET"]
+    assert made["figure6"].rows[0][2][1] is None, "a method that was not run has no picture"
+    assert len(made["figure8"].rows[0]) == 5
+    assert len(made["figure9"].rows[0]) == 3
+
+
+def test_page_holds_figures_and_files_stand_beside_it(run, tmp_path):
+    page = render(read_report(run), tmp_path / "page")
+    assert page.count('src="data:image/png') == 5
+    made = {path.name for path in (tmp_path / "page" / "figures").iterdir()}
+    assert made == {f"figure{n}.{kind}" for n in (1, 2, 6, 8, 9) for kind in ("png", "pdf")}
+
+
+def test_enlargement_stands_in_the_lower_left():
+    picture = np.zeros((60, 60, 3), np.uint8)
+    picture[10:20, 40:50] = 77
+    result = pictures.marked(picture, (10, 40, 10))
+    assert (result[10, 40:50] == pictures.YELLOW).all()
+    assert (result[42:58, 2:18] == 77).all()
+    assert (result[40, :20] == pictures.YELLOW).all()
+    assert not picture[42:58, 2:18].any(), "the source is left alone"
+
+
+def test_maps_of_one_figure_share_one_scale():
+    low, high = np.zeros((8, 8), np.float32), np.full((8, 8), 10, np.float32)
+    limits = pictures.common_range([low, high])
+    dark, bright = (pictures.feature_map(m, limits, (8, 8)) for m in (low, high))
+    half = pictures.feature_map(np.full((8, 8), 5, np.float32), limits, (8, 8))
+    assert len({tuple(m[0, 0]) for m in (dark, half, bright)}) == 3
+
+
+def test_heat_is_where_the_weights_are():
+    weights = np.zeros((4, 4), np.float32)
+    weights[3, 3] = 1
+    heat = pictures.heat_map(weights, np.zeros((40, 40, 3), np.uint8)).sum(axis=2)
+    assert heat[35:, 35:].min() > heat[:20, :20].max()
+
+
+class Network:
+    """Gives features whose means are known."""
+
+    def __call__(self, infrared, visible):
+        maps = torch.stack([infrared[:, 0], -infrared[:, 0]], dim=1)
+        weights = torch.tensor([[[0.0, 1.0, 0.0, 0.0]] * 4])
+        return SimpleNamespace(
+            segmentation=[maps], aligned=[2 * maps], fusion=[maps], attention=[weights]
+        )
+
+
+def test_features_are_mean_activations_and_received_attention(tmp_path):
+    make_store(tmp_path / "tiles")
+    pairs = TileStore(tmp_path / "tiles").test
+    found = features(Network(), pairs, [2, 0], torch.device("cpu"))
+    expected = pairs.infrared(slice(2, 3))[0] / 255
+    assert found["segmentation"][0] == pytest.approx(expected, abs=1e-6)
+    assert found["aligned"][0] == pytest.approx(2 * expected, abs=1e-6)
+    assert found["attention"].tolist() == [[[0, 1], [0, 0]]] * 2
+    with pytest.raises(MethodFailure, match="gives no features"):
+        features(lambda *_: object(), pairs, [0], torch.device("cpu"))
+
+
+def test_audit_measures_each_choice(run):
+    analysis = read_report(run).analyses["d"]
+    table = measure_choices(run, run.datasets[0], analysis)
+    values = table.set_index(["row", "choice", "metric"])["value"]
+    factor = 48 * 48 / (47 * 47)
+    assert values["ydtr", "ag_mn1", "ag"] == pytest.approx(factor * values["ydtr", "ours", "ag"])
+    assert values["ydtr", "vif_mean", "vif"] == pytest.approx(values["ydtr", "ours", "vif"] / 2)
+    assert values["ydtr", "resize224", "sf"] < values["ydtr", "ours", "sf"]
+    assert set(table["tiles"]) == {TILES}
+    shown = describe_audit(run, "d", table)
+    halved = next(c for c in shown["choices"] if c["title"].startswith("VIF"))
+    assert halved["summary"] == ("VIF -50.0 %; no method changes place.")
+    assert [c.name for c in choices(("sf",))] == ["ours", "resize224", "minmax"]
+
+
+def test_audit_counts_tiles_without_a_value(run, tmp_path, monkeypatch):
+    infrared = run.store(run.datasets[0]).test.infrared(slice(0, 1))[0]
+
+    def stacks(*arguments):
+        found = {row: np.array(stack) for row, stack in fused_stacks(*arguments).items()}
+        found["ydtr"][0] = infrared
+        return found
+
+    monkeypatch.setattr("reports.audit.fused_stacks", stacks)
+    report = read_report(run)
+    table = measure_choices(run, run.datasets[0], report.analyses["d"])
+    tiles = table.set_index(["row", "choice", "metric"])["tiles"]
+    assert tiles["ydtr", "ours", "scd"] == TILES - 1, "nothing was added to the infrared"
+    assert tiles["ydtr", "ours", "sf"] == TILES
+    path = tmp_path / "d" / "audit.csv"
+    table.to_csv(path, index=False)
+    Record("audit", {}).write(path.with_suffix(".json"), [path])
+    assert '<span class="interval">1 undefined</span>' in render(report)
+
+
+def test_page_shows_the_audit(run, tmp_path):
+    report = read_report(run)
+    table = measure_choices(run, run.datasets[0], report.analyses["d"])
+    path = tmp_path / "d" / "audit.csv"
+    table.to_csv(path, index=False)
+    Record("audit", {}).write(path.with_suffix(".json"), [path])
+    page = render(report)
+    assert "SCD on uint8 differences" in page
+    assert "&lt;svg" not in page
+
+
+def test_cliques_are_maximal():
+    assert cliques([1.0, 1.5, 2.4, 4.0], 1.0) == [(0, 1), (1, 2)]
+    assert cliques([1.0, 3.0], 1.0) == []
+
+
+def one_method(tmp_path, name="ydtr", **changes):
+    return outline(tmp_path, [method(name)], [name], **changes)
+
+
+def test_one_tile_renders_and_has_no_interval(tmp_path):
+    make_store(tmp_path / "d" / "tiles", scenes=1)
+    make_run(tmp_path / "d", "ydtr")
+    report = read_report(one_method(tmp_path))
+    assert not report.tables[0].rows[0].cells[0].interval.known
+    assert "1 test tiles" in render(report)
+
+
+def test_no_labels_no_printed_table_and_one_data_set_are_said(tmp_path):
+    make_store(tmp_path / "d" / "tiles", classes=())
+    make_run(tmp_path / "d", "ydtr")
+    page = render(read_report(one_method(tmp_path, datasets=dataset(["ydtr"], stands_for=""))))
+    assert "no labels" in page
+    assert "Comparison on whu_like" in page
+    assert "The paper prints no such table for this data set" in page
+    assert "No ablation was run" in page
+    assert "Mean ranks" not in page
+
+
+def test_everything_failed_renders_with_reasons(tmp_path):
+    make_store(tmp_path / "d" / "tiles")
+    make_run(tmp_path / "d", "ydtr", failure="out of memory")
+    run = one_method(tmp_path)
+    report = read_report(run)
+    page = render(report)
+    assert "YDTR failed (seed 0): out of memory" in page
+    table = measure_choices(run, run.datasets[0], report.analyses["d"])
+    assert len(table) == 0
+
+
+def test_one_failed_seed_fails_the_row(tmp_path):
+    make_store(tmp_path / "d" / "tiles")
+    make_run(tmp_path / "d", "ydtr", seed=0)
+    make_run(tmp_path / "d", "ydtr", seed=1, failure="no luck")
+    run = outline(tmp_path, [method("ydtr", seeds=(0, 1))], ["ydtr"])
+    row = read_report(run).tables[0].rows[0]
+    assert math.isnan(row.cells[0].ours)
+    assert row.failure == "no luck"
+    assert "YDTR failed (seed 1): no luck" in render(read_report(run))
+
+
+def test_metric_without_any_value_renders(tmp_path):
+    make_store(tmp_path / "d" / "tiles")
+    values = np.ones((TILES, 4))
+    values[:, 2] = np.nan
+    make_run(tmp_path / "d", "ydtr", values)
+    make_run(tmp_path / "d", "segfanet", values)
+    methods = [method("segfanet", "proposed"), method("ydtr")]
+    page = render(read_report(outline(tmp_path, methods, ["segfanet", "ydtr"])))
+    data = json.loads(page.split('id="report-data">')[1].split("</script>")[0])
+    column = METRICS.index("scd")
+    assert data["datasets"][0]["values"]["ydtr"][column] == [None] * TILES
+    assert "NaN" not in page.split('id="report-data">')[1].split("</script>")[0]

@@ -1,0 +1,125 @@
+"""A configuration that cannot work is refused before any work, with one clear message."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.benchmark import Benchmark, Row
+from harness.errors import HarnessError
+from harness.stretch import STRETCHES
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
+SMALL = {
+    "title": "t",
+    "datasets": {"town": {"adapter": "synthetic_urban", "options": {"size": 64}}},
+}
+
+
+def changed(path, value):
+    config = copy.deepcopy(SMALL)
+    place = config
+    for key in path[:-1]:
+        place = place.setdefault(key, {})
+    place[path[-1]] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("trian",), {}, "'trian' was unexpected"),
+        (("train", "step"), 3, r"\$\.train: .*'step' was unexpected"),
+        (("datasets", "town", "adaptor"), "x", "'adaptor' was unexpected"),
+        (
+            ("datasets", "town", "adapter"),
+            "towns",
+            "no data set adapter 'towns'; .*tiles",
+        ),
+        (("datasets", "town", "options", "sise"), 64, "unknown option 'sise'; known: .*size"),
+        (("datasets", "town", "options", "size"), "big", "size is 'big', expected int"),
+        (("datasets", "town", "tiling"), {"size": 40}, "40 is less than the minimum of 41"),
+        (("methods",), ["segfanett"], "no method 'segfanett'; found: .*segfanet"),
+        (("stretched",), {"nothing": ["minmax"]}, "stretched: no method 'nothing'"),
+        (("overrides",), {"nothing": {}}, "overrides: no method 'nothing'"),
+        (("metrics",), ["viff2"], "no metric 'viff2'; known: .*vif"),
+        (("seeds",), [], "non-empty"),
+        (("seeds",), [-1], "less than the minimum"),
+        (("device",), "gpu", "does not match"),
+        (("mirror",), "no/such/folder", "no/such/folder does not exist"),
+    ],
+)
+def test_wrong_key_or_value_is_named(path, value, message):
+    with pytest.raises(HarnessError, match=message):
+        Benchmark(changed(path, value))
+
+
+def test_missing_folder_of_tiles_is_named(tmp_path):
+    config = changed(("datasets", "town"), {"adapter": "tiles", "options": {"root": str(tmp_path)}})
+    with pytest.raises(HarnessError, match=r"datasets: town: tiles: the folder .*rgb does"):
+        Benchmark(config)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIG.glob("*.yaml")), ids=lambda path: path.name)
+def test_shipped_configurations_follow_the_schema(path):
+    from harness.disk.schema import check_schema
+
+    config = yaml.safe_load(path.read_text())
+    check_schema(config, "sources" if path.stem == "sources" else "config", path.name)
+
+
+def test_every_folder_found_takes_part_unless_methods_are_named():
+    assert {"segfanet", "average", "visible"} <= set(Benchmark(SMALL).methods)
+    chosen = Benchmark(changed(("methods",), ["average", "segfanet"]))
+    assert set(chosen.methods) >= {"average", "segfanet", "segfanet_1sinet"}
+    assert "visible" not in chosen.methods
+
+
+def test_ablations_run_only_where_asked():
+    without = {row.name for row in Benchmark(SMALL).rows("town")}
+    asked = Benchmark(changed(("datasets", "town", "ablations"), True))
+    extra = {row.name for row in asked.rows("town")} - without
+    assert extra == {
+        "segfanet_1sinet",
+        "segfanet_2sinet",
+        "segfanet_2sinet_no_irm",
+        "segfanet_3sinet_no_irm",
+        "segfanet_2sinet_no_cam",
+        "segfanet_3sinet_no_cam",
+    }
+
+
+def test_only_trained_methods_repeat_with_every_seed():
+    config = changed(("seeds",), [3, 4])
+    runs = Benchmark(config).runs("town")
+    assert {seed for row, seed in runs if row == "segfanet"} == {3, 4}
+    assert {seed for row, seed in runs if row == "average"} == {3}
+
+
+def test_official_weights_make_training_unnecessary():
+    official = Benchmark(changed(("weights",), "official"))
+    assert not official.is_trained("ydtr")
+    assert official.is_trained("umfusion"), "no official file can be fetched"
+    assert Benchmark(changed(("weights",), "train")).is_trained("ydtr")
+    own = Benchmark(changed(("overrides",), {"umfusion": {"weights": "mine.pth"}}))
+    assert not own.is_trained("umfusion")
+    assert own.weights_file("umfusion") == "mine.pth"
+
+
+def test_overrides_reach_options_and_recipe_of_every_variant():
+    config = changed(("overrides",), {"segfanet": {"options": {"width": 8}, "train": {"steps": 5}}})
+    methods = Benchmark({**config, "train": {"steps": 9, "batch": 1}}).methods
+    for name in ("segfanet", "segfanet_3sinet_no_cam"):
+        assert methods[name].options["width"] == 8
+        assert methods[name].train["steps"] == 5
+        assert methods[name].train["batch"] == 1
+    assert methods["ydtr"].train["steps"] == 9
+
+
+@given(st.from_regex(r"[a-z][a-z0-9_]*", fullmatch=True), st.sampled_from(sorted(STRETCHES)))
+def test_row_name_round_trips(method, stretch):
+    row = Row(method, stretch)
+    assert Row.parse(row.name) == row
