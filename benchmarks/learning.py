@@ -33,8 +33,8 @@ from baselines.loss_optimum.control import LossOptimum  # noqa: E402
 from harness.benchmark import Benchmark  # noqa: E402
 from harness.machine.device import make_deterministic  # noqa: E402
 from harness.methods.recipe import Recipe  # noqa: E402
+from harness.pixels import IGNORE  # noqa: E402
 from harness.scenes.adapters import find_adapter  # noqa: E402
-from harness.scenes.scene import IGNORE  # noqa: E402
 from harness.tiles.cutting import Tiling, write_store  # noqa: E402
 from harness.tiles.store import TileStore  # noqa: E402
 from harness.training.batches import to_batch  # noqa: E402

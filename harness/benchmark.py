@@ -9,12 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.code import module_name, source_files
 from harness.disk.schema import check_schema
 from harness.errors import HarnessError
 from harness.methods.spec import MethodSpec, discover
-from harness.placeholders import fill
 from harness.scenes.adapters import adapter_file, find_adapter
+from harness.workflow import module_name, source_files
 from metrics.registry import METRICS, PAPER
 
 STRETCH_MARK = "+"
@@ -135,8 +134,8 @@ class Benchmark:
         """Options of a data set's adapter, `{tiles_root}` filled in."""
         options = dict(self.datasets[name].get("options", {}))
         if isinstance(options.get("root"), str):
-            place = {"tiles_root": self.config.get("tiles_root", "")}
-            options["root"] = fill(options["root"], place)
+            root = str(self.config.get("tiles_root", ""))
+            options["root"] = options["root"].replace("{tiles_root}", root)
         return options
 
     def tiling(self, name: str) -> dict[str, int]:

@@ -1,14 +1,88 @@
-"""Small services for the Snakefile: the jobs' environment and arguments."""
+"""What the Snakefile needs: the code that each rule runs, and the environment of its jobs.
 
+A rule lists the files of ours that its result depends on, found by following imports, as inputs:
+an edit reruns exactly what uses the file.
+"""
+
+import ast
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness.code import source_files
 from harness.disk.schema import ROOT
+
+PACKAGES = ("harness", "segfanet", "metrics", "reports", "baselines")
+
+
+def source_files(modules: Iterable[str]) -> list[Path]:
+    """Return the files of `modules` and of everything of ours that they import, sorted."""
+    found: set[Path] = set()
+    seen = set(modules)
+    waiting = list(seen)
+    while waiting:
+        path = module_file(waiting.pop())
+        if path is not None and path not in found:
+            found.add(path)
+            new = _imports(path) - seen
+            seen |= new
+            waiting.extend(new)
+    return sorted(found)
+
+
+@cache
+def module_file(name: str) -> Path | None:
+    """Return the file of one of our modules, or None for anything else."""
+    if name.split(".")[0] not in PACKAGES:
+        return None
+    base = ROOT.joinpath(*name.split("."))
+    candidates = (base.with_suffix(".py"), base / "__init__.py")
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of a file of ours."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    return frozenset(name for node in _statements(tree) for name in _names(node, path))
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield all statements below a node; expressions, most of a tree, hold no import."""
+    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for child in getattr(node, field, ()):
+            yield child
+            yield from _statements(child)
+
+
+def _names(node: ast.AST, path: Path) -> Iterator[str]:
+    """Yield every module a statement may load: packages run their `__init__` first."""
+    if isinstance(node, ast.Import):
+        targets = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        module = _absolute(node, path)
+        targets = [module, *(f"{module}.{alias.name}" for alias in node.names)]
+    else:
+        return
+    for target in targets:
+        parts = target.split(".")
+        yield from (".".join(parts[: end + 1]) for end in range(len(parts)))
+
+
+def _absolute(node: ast.ImportFrom, path: Path) -> str:
+    if not node.level:
+        return node.module or ""
+    package = path.relative_to(ROOT).parent.parts
+    parents = package[: len(package) - node.level + 1]
+    return ".".join([*parents, *([node.module] if node.module else [])])
 
 
 def export_environment() -> None:

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 import metrics
 from harness.benchmark import Row
-from harness.colour import luma
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
+from harness.pixels import STRETCHES, luma
 from harness.scenes.scene import INFRARED
-from harness.stretch import STRETCHES
 from metrics import METRICS
 from reports.analysis import Analysis
 from reports.drawings import slope_picture

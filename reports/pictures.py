@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.colour import recompose
+from harness.pixels import recompose
 from harness.tiles.store import TileStore
 
 Picture = NDArray[np.uint8]

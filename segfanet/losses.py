@@ -6,7 +6,7 @@ from torch import Tensor
 
 from harness.blocks.distributed import total
 from harness.blocks.ssim import SourceMoments, ssim_many
-from harness.scenes.scene import IGNORE
+from harness.methods.contract import IGNORE
 
 DICE_SMOOTH = 0.05
 

@@ -4,10 +4,9 @@ import ast
 import subprocess
 from pathlib import Path
 
-from harness.code import PACKAGES, module_file, module_name, source_files
 from harness.disk.schema import ROOT
 from harness.methods.spec import discover
-from harness.workflow import code_of
+from harness.workflow import PACKAGES, code_of, module_file, module_name, source_files
 
 
 def names(*modules):

@@ -17,7 +17,7 @@ from harness.machine.device import choose_device, make_deterministic
 from harness.methods.contract import Method, check_fused
 from harness.methods.spec import MethodSpec, find_method
 from harness.methods.weights import Weights, choose_weights
-from harness.progress import progress
+from harness.terminal import progress
 
 EPILOG = """\
 Two files or two folders of the same names. A visible picture in colour gives a picture in

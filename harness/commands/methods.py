@@ -4,7 +4,7 @@ import argparse
 
 from harness.cli import Commands, add_command
 from harness.methods.spec import MethodSpec, discover
-from harness.text_table import aligned
+from harness.terminal import aligned
 
 
 def add_parser(commands: Commands) -> None:

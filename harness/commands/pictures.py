@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.colour import luma, recompose
 from harness.disk.files import atomic_path
 from harness.disk.images import SUFFIXES, files_by_name, open_image
 from harness.errors import HarnessError
-from harness.stretch import quantise
+from harness.pixels import luma, quantise, recompose
 from harness.tiles.store import map_array
 
 Float = NDArray[np.float32]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from harness.disk.files import FULL, check_space, size_text
 from harness.errors import HarnessError
-from harness.progress import progress
+from harness.terminal import progress
 
 if TYPE_CHECKING:
     import requests

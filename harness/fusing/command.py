@@ -1,9 +1,10 @@
 """Methods in another language: a command line that reads and writes folders of PNG files."""
 
 import os
+import re
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -20,8 +21,7 @@ from harness.machine.device import thread_limits
 from harness.machine.isolation import Beat, die_with_parent
 from harness.methods.contract import check_fused
 from harness.methods.spec import MethodSpec
-from harness.placeholders import fill
-from harness.stretch import STRETCHES
+from harness.pixels import STRETCHES
 from harness.tiles.store import Pairs
 
 Bytes = NDArray[np.uint8]
@@ -216,3 +216,17 @@ def _checked(
     )
     values = check_fused(fused, infrared, visible, tiles=names, clamp=False)
     return STRETCHES[stretch](values, pairs.rgb(part))
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Replace every `{name}` that `values` knows, once; all else stays as it is.
+
+    No `str.format`, whose fields reach into objects (`{name.__class__}`) and which gives
+    braces of other languages a meaning.
+
+    Example:
+        >>> fill("{a} {b} {a.x}", {"a": "{b}", "b": "2"})
+        '{b} 2 {a.x}'
+    """
+    names = "|".join(map(re.escape, values))
+    return re.sub(rf"\{{({names})\}}", lambda match: values[match[1]], text)

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from harness.disk.files import atomic_path, release_pages
 from harness.errors import blamed
-from harness.machine.allocator import keep_freed_memory
-from harness.machine.device import synchronise
+from harness.machine.device import keep_freed_memory, synchronise
 from harness.machine.isolation import Beat
 from harness.methods.contract import Method, check_fused
 from harness.methods.spec import MethodSpec
 from harness.methods.weights import load_weights
-from harness.progress import progress
-from harness.stretch import STRETCHES
+from harness.pixels import STRETCHES
+from harness.terminal import progress
 from harness.tiles.array_file import TileFile
 from harness.tiles.store import Pairs
 

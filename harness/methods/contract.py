@@ -10,6 +10,9 @@ from torch import Tensor
 
 from harness.errors import MethodFailure
 
+# Part of the contract: the label of a pixel without a class.
+from harness.pixels import IGNORE as IGNORE
+
 
 @dataclass(frozen=True)
 class Batch:

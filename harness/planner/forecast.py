@@ -18,8 +18,8 @@ from harness.planner.measuring import (
     training_cost,
 )
 from harness.planner.schedule import Task, makespan
-from harness.progress import progress
 from harness.scenes.scene import BANDS
+from harness.terminal import progress
 
 NAME_BYTES, NUMBER_BYTES = 40, 19
 """Of a line in a table of scores: data set, method, seed and tile together; one number."""

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from harness.disk.records import machine
 from harness.planner.forecast import Forecast, Plan
-from harness.text_table import aligned
+from harness.terminal import aligned
 
 STAGES = ("prepare", "train", "fuse", "measure")
 UNKNOWN = "?"

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness.scenes.scene import IGNORE
+from harness.pixels import IGNORE
 
 Bytes = NDArray[np.uint8]
 _UNKNOWN = 254

@@ -11,8 +11,6 @@ SPLITS = ("train", "test")
 BANDS = ("red", "green", "blue", "infrared", "label")
 """Of every scene and tile, in this order."""
 INFRARED, LABEL = BANDS.index("infrared"), BANDS.index("label")
-IGNORE = 255
-"""Label of a pixel that belongs to no class and takes part in no loss."""
 
 ReadWindow = Callable[[int, int, int, int], NDArray[np.uint8]]
 

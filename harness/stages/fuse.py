@@ -16,8 +16,8 @@ from harness.disk.records import Record
 from harness.errors import MethodFailure
 from harness.machine.isolation import Beat, supervise
 from harness.methods.spec import MethodSpec, find_method
+from harness.pixels import STRETCHES
 from harness.stages.common import add_timeout, method_parser
-from harness.stretch import STRETCHES
 from harness.tiles.store import TileStore
 
 

@@ -13,7 +13,7 @@ from harness.cli import add_threads, run
 from harness.disk.files import release_pages, write_text
 from harness.disk.records import Record, read_record
 from harness.errors import HarnessError
-from harness.progress import progress
+from harness.terminal import progress
 from harness.tiles.store import Pairs, TileStore, read_fused
 from metrics.registry import PAPER
 

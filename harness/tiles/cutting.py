@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from harness.disk.files import atomic_path, write_json
 from harness.errors import HarnessError
-from harness.progress import progress
-from harness.scenes.scene import BANDS, IGNORE, SPLITS, Dataset, Extent, Layout, Scene
+from harness.pixels import IGNORE
+from harness.scenes.scene import BANDS, SPLITS, Dataset, Extent, Layout, Scene
+from harness.terminal import progress
 from harness.tiles.array_file import TileFile
 from harness.tiles.statistics import Tally
 from harness.tiles.store import TileRow, write_manifest

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness.scenes.scene import BANDS, IGNORE, LABEL
+from harness.pixels import IGNORE
+from harness.scenes.scene import BANDS, LABEL
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.colour import luma
 from harness.disk.files import read_json, write_text
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
+from harness.pixels import luma
 from harness.scenes.scene import BANDS, INFRARED
 
 RECORD = "prepare.json"

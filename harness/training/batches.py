@@ -77,7 +77,7 @@ def to_batch(tiles: Tensor) -> Batch:
 
 
 def luma(rgb: Tensor) -> Tensor:
-    """`harness.colour.luma` on the device: uint8 (..., 3, H, W) → float32 (..., H, W), 0-255.
+    """`harness.pixels.luma` on the device: uint8 (..., 3, H, W) → float32 (..., H, W), 0-255.
 
     The weighted sum stays below 2²⁴, where float32 is exact, so both round alike.
     """

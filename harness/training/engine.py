@@ -14,12 +14,12 @@ from harness.blocks.distributed import (
     synchronise_batch_norms,
 )
 from harness.errors import HarnessError, MethodFailure, blamed
-from harness.machine.allocator import keep_freed_memory
+from harness.machine.device import keep_freed_memory
 from harness.machine.isolation import Beat
 from harness.methods.checkpoints import load_checkpoint, save_checkpoint
 from harness.methods.contract import Batch, TrainableMethod
 from harness.methods.recipe import Recipe
-from harness.progress import progress
+from harness.terminal import progress
 from harness.training import log
 from harness.training.batches import Batches
 from harness.training.precision import Precision

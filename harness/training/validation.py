@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.methods.contract import TrainableMethod
-from harness.stretch import quantise
+from harness.pixels import quantise
 from harness.tiles.store import Pairs
 from harness.training.batches import to_batch
 

@@ -22,11 +22,10 @@ from harness.disk.files import sha256
 from harness.disk.schema import ROOT, check_schema, read_yaml
 from harness.errors import HarnessError
 from harness.fetching.registry import read_registry
-from harness.fusing.command import exchange, run_command
+from harness.fusing.command import exchange, fill, run_command
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.spec import MethodSpec, read_method
 from harness.methods.weights import load_weights
-from harness.placeholders import fill
 from harness.tiles.store import TileStore, map_array, read_fused
 from tests.helpers.faults import CONFIG
 from tests.helpers.project import copy_project, snakemake

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from harness.datasets.potsdam import adapter as potsdam
 from harness.datasets.whu_opt_sar import adapter as whu_opt_sar
 from harness.errors import HarnessError
-from harness.scenes.scene import IGNORE, Dataset, Scene
+from harness.pixels import IGNORE
+from harness.scenes.scene import Dataset, Scene
 from harness.scenes.splits import choose_split
 from harness.tiles.cutting import Tiling, offsets, plan, write_store
 from harness.tiles.store import TileStore

@@ -9,8 +9,9 @@ from PIL import Image
 
 from harness.datasets.potsdam import adapter as potsdam
 from harness.errors import HarnessError
+from harness.pixels import IGNORE
 from harness.scenes.adapters import find_adapter
-from harness.scenes.scene import IGNORE, Dataset, Scene
+from harness.scenes.scene import Dataset, Scene
 from harness.scenes.splits import choose_split
 from harness.tiles.cutting import Tiling, plan
 from tests.helpers.fake_archives import colours, make_potsdam, picture, tiff, without_hashes, zipped

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.scenes.scene import IGNORE, Dataset, Scene
+from harness.pixels import IGNORE
+from harness.scenes.scene import Dataset, Scene
 from harness.tiles.contact_sheet import COLUMNS, GAP, contact_sheet, write_contact_sheet
 from harness.tiles.cutting import Tiling, write_store
 from harness.tiles.store import TileStore

@@ -12,9 +12,9 @@ from PIL import Image
 
 from harness.datasets.tiles import adapter as tiles
 from harness.errors import HarnessError
+from harness.pixels import IGNORE
 from harness.scenes.adapters import adapter_file, find_adapter
 from harness.scenes.labels import Coding
-from harness.scenes.scene import IGNORE
 from harness.tiles.cutting import Tiling, write_store
 from harness.tiles.store import TileStore
 

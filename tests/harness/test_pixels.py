@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from harness.colour import luma, recompose
-from harness.stretch import STRETCHES, quantise
+from harness.pixels import STRETCHES, luma, quantise, recompose
 from tests.helpers.shared_data import SHARED, need
 
 PICTURES = arrays(np.uint8, (3, 3, 5, 4))

@@ -12,10 +12,10 @@ import torch
 import torch._dynamo
 from torch import nn
 
-from harness.colour import luma
 from harness.errors import HarnessError
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.recipe import Recipe
+from harness.pixels import luma
 from harness.training.batches import Batches, to_batch, turned
 from harness.training.batches import luma as luma_on_device
 from harness.training.engine import BEST, Training

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.methods.contract import Batch
 from harness.methods.spec import discover
-from harness.scenes.scene import IGNORE
+from harness.pixels import IGNORE
 from segfanet.model import CAM, FFM, IRM, Config, EncoderStage, SegFANet, pad
 from tests.helpers import segfanet_reference as reference
 from tests.helpers.segfanet_reference import images

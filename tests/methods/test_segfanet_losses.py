@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
 
 from harness.blocks.ssim import SourceMoments, ssim, ssim_many
-from harness.scenes.scene import IGNORE
+from harness.pixels import IGNORE
 from segfanet.losses import (
     Sources,
     dice_loss,

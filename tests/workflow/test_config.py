@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.benchmark import Benchmark, Row
 from harness.errors import HarnessError
-from harness.stretch import STRETCHES
+from harness.pixels import STRETCHES
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 SMALL = {

@@ -16,13 +16,13 @@ from harness.datasets.potsdam.classes import CLASSES, PALETTE
 from harness.errors import HarnessError
 from harness.fetching.registry import dataset_sources
 from harness.fetching.source import Source, locate
-from harness.progress import progress
 from harness.scenes.archived import FetchedOptions, check_pair, gather
 from harness.scenes.labels import Coding
 from harness.scenes.options import parse_options
 from harness.scenes.raster import Member, Raster, members_of
 from harness.scenes.scene import Dataset, Extent, Layout, Scene
 from harness.scenes.splits import split_file
+from harness.terminal import progress
 
 SOURCES = "potsdam"
 """Entry of the registry of external files."""

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from harness.disk.images import files_by_name, open_image
 from harness.errors import HarnessError
+from harness.pixels import IGNORE
 from harness.scenes.labels import Coding
 from harness.scenes.options import parse_options
-from harness.scenes.scene import IGNORE, Dataset, Scene
+from harness.scenes.scene import Dataset, Scene
 from harness.scenes.splits import check_split
 
 Bytes = NDArray[np.uint8]

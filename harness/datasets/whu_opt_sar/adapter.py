@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError
 from harness.fetching.registry import dataset_sources
-from harness.progress import progress
 from harness.scenes.archived import FetchedOptions, Holding, check_pair, gather
 from harness.scenes.labels import Coding
 from harness.scenes.options import parse_options
 from harness.scenes.raster import Header, Member, Raster
 from harness.scenes.scene import Dataset, Extent, Layout, Scene
 from harness.scenes.splits import split_file
+from harness.terminal import progress
 
 SOURCES = "whu_opt_sar"
 """Entry of the registry of external files."""

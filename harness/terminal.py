@@ -1,8 +1,8 @@
-"""Progress that suits its reader: a bar on a terminal, sparse plain lines in a log."""
+"""Output for terminals and logs: progress, and tables of plain text."""
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -32,3 +32,23 @@ def progress(items: Iterable[T], title: str, *, start: int = 0, unit: str = "it"
             last = time.monotonic()
             print(f"{title}: {done}/{total or '?'}", file=sys.stderr, flush=True)
     print(f"{title}: {done} done", file=sys.stderr, flush=True)
+
+
+def aligned(rows: Sequence[Sequence[str]], numeric: Sequence[int] = ()) -> list[str]:
+    """Lay out rows in columns as wide as their longest cell.
+
+    Args:
+        rows: the first is the heading; all have the same length.
+        numeric: columns whose cells end at the right border.
+
+    Returns:
+        One line a row, without spaces at its end.
+    """
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [
+        "  ".join(
+            cell.rjust(width) if i in numeric else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
