@@ -14,7 +14,7 @@ from PIL import Image
 
 import harness.benchmark
 import harness.disk.files
-import harness.fetching.ledger
+import harness.fetching.first_use
 from harness.benchmark import Benchmark
 from harness.commands.pictures import read_pair
 from harness.datasets.tiles import adapter as tiles_adapter
@@ -81,13 +81,13 @@ def _texts(folder):
     yield "sources.yaml", Reader("sources.yaml", sources, read_registry, True)
     value = outline_of(Benchmark(yaml.safe_load(configs[0])))
     yield "outline", Reader("outline.json", [json.dumps(value).encode()], outline, True)
-    ledger = json.dumps({"a.zip": "0" * 64, "b.zip": "f" * 64}).encode()
+    hashes = json.dumps({"a.zip": "0" * 64, "b.zip": "f" * 64}).encode()
     yield (
         "sources.lock.json",
         Reader(
             "cache/sources.lock.json",
-            [ledger],
-            lambda path: harness.fetching.ledger.Ledger(path.parent).get("a.zip"),
+            [hashes],
+            lambda path: harness.fetching.first_use.FirstUseHashes(path.parent).get("a.zip"),
             True,
         ),
     )

@@ -1,4 +1,4 @@
-"""Downloads that survive a bad line: resumed, retried, and never seen half under their name."""
+"""Downloads over unreliable connections: continued, repeated, and renamed only when complete."""
 
 import json
 import sys
@@ -6,35 +6,40 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
 
 from harness.disk.files import FULL, check_space, size_text
 from harness.errors import HarnessError
+from harness.fetching.hosts import (
+    TIMEOUT,
+    check_status,
+    drive_download,
+    is_drive,
+    is_page,
+    open_share,
+)
 from harness.terminal import progress
 
-if TYPE_CHECKING:
-    import requests
-
 CHUNK = 1 << 16
-"""Bytes received at a time: what a cut can lose."""
+"""Bytes received at a time; this much is lost when a connection is cut."""
 MEBI = 1 << 20
-TIMEOUT = (30.0, 90.0)
-"""Seconds to connect, and between two pieces of the answer."""
 TRIES = 5
-"""Attempts in a row that bring no new byte before a server is given up."""
-RETRIED = {408, 425, 429, 500, 502, 503, 504}
-
-
-class _CutError(Exception):
-    """The transfer ended early; another attempt may continue it."""
+"""Requests in a row that fail or bring no new byte before a download is given up."""
+RETRIED = (408, 425, 429, 500, 502, 503, 504)
+"""Statuses of servers that may answer the next request."""
+CHANGED = "the file on the server has changed, it is started again"
 
 
 @dataclass
 class Part:
-    """A file that is being downloaded, and what tells whether the rest still fits to it.
+    """A file that is being downloaded.
 
-    `state` holds the address, the full size in bytes and the server's validator (ETag or
-    date), so that a later process continues the same file and not another of that name.
+    The small file `state` holds its address, its full size in bytes and the server's validator
+    (ETag or date), so that a later process continues the same file and not a newer one.
     """
 
     path: Path
@@ -46,11 +51,11 @@ class Part:
 
     @property
     def have(self) -> int:
-        """Bytes that are there."""
+        """Bytes received so far."""
         return self.path.stat().st_size if self.path.exists() else 0
 
     def known(self, url: str) -> dict[str, str | int]:
-        """Return what was noted about `url`; nothing if the part came from elsewhere."""
+        """Return what was noted about `url`; nothing if the part has another address."""
         try:
             noted = dict(json.loads(self.state.read_text(encoding="utf-8")))
         except (OSError, ValueError):
@@ -63,7 +68,7 @@ class Part:
         self.state.write_text(json.dumps(value), encoding="utf-8")
 
     def discard(self) -> None:
-        """Forget everything received."""
+        """Delete everything received."""
         self.path.unlink(missing_ok=True)
         self.state.unlink(missing_ok=True)
 
@@ -74,59 +79,30 @@ class Part:
 
 
 def download(url: str, part: Part, *, password: str = "", pause: float = 1.0) -> None:
-    """Bring `part` to its full length; a part of an earlier attempt is continued.
+    """Download a file to `part`, continuing a part of an earlier process.
 
     Args:
-        url: http(s) address; shares of Seafile and files of Google Drive are understood.
-        part: where the bytes go; it stays after an interruption, for the next attempt.
-        password: of a share that asks for one.
-        pause: seconds before the second attempt; doubled for each further one.
+        url: http(s) address of a file, a Seafile share, or a file on Google Drive.
+        part: file to write; what is received stays after a failure, for the next attempt.
+        password: password of a share that asks for one.
+        pause: seconds before a repetition; doubled for each further one.
 
     Raises:
-        HarnessError: naming the address and what the server or the disk said.
+        HarnessError: naming the address, and what the server or the disk reported.
     """
-    from harness.fetching.hosts import drive_download, is_drive
-
     part.path.parent.mkdir(parents=True, exist_ok=True)
-    if is_drive(url):
+    try:
+        if not is_drive(url):
+            _download_ranges(url, part, password, pause)
+            return
         if part.state.exists():
-            # gdown would take what came from another address for the whole file.
+            # gdown would take a part of another address for the complete file.
             part.discard()
         drive_download(url, part.path)
-        return
-    tries, most = 0, part.have
-    while True:
-        try:
-            _attempt(url, part, password)
-            return
-        except _CutError as cut:
-            # Against the most there ever was: a server that makes us start again is no progress.
-            tries = 0 if part.have > most else tries + 1
-            most = max(most, part.have)
-            if tries >= TRIES:
-                raise HarnessError(f"{url}: given up after {TRIES} attempts: {cut}") from cut
-            wait = pause * 2**tries
-            print(f"{url}: {cut}; next attempt in {wait:g} s", file=sys.stderr, flush=True)
-            time.sleep(wait)
-
-
-def _attempt(url: str, part: Part, password: str) -> None:
-    import requests
-
-    from harness.fetching.hosts import open_share
-
-    try:
-        with requests.Session() as session:
-            session.headers["Accept-Encoding"] = "identity"
-            address = open_share(session, url, password) if password else url
-            with session.get(
-                address, headers=_range(url, part), stream=True, timeout=TIMEOUT
-            ) as answer:
-                _receive(url, part, answer)
     except (ValueError, requests.TooManyRedirects) as error:
         raise HarnessError(f"{url}: not an address of a file: {error}") from error
     except requests.RequestException as error:
-        raise _CutError(f"connection lost: {error}") from error
+        raise HarnessError(f"{url}: no connection after {TRIES} attempts: {error}") from error
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -136,8 +112,49 @@ def _attempt(url: str, part: Part, password: str) -> None:
         ) from error
 
 
+def _download_ranges(url: str, part: Part, password: str, pause: float) -> None:
+    tries, most = 0, part.have
+    while problem := _attempt(url, part, password, pause):
+        # Compared with the most there ever was: starting the file again is no progress.
+        tries = 0 if part.have > most else tries + 1
+        most = max(most, part.have)
+        if tries >= TRIES:
+            raise HarnessError(f"{url}: given up after {TRIES} attempts: {problem}")
+        wait = pause * 2**tries
+        print(f"{url}: {problem}; next attempt in {wait:g} s", file=sys.stderr, flush=True)
+        time.sleep(wait)
+
+
+def _attempt(url: str, part: Part, password: str, pause: float) -> str:
+    """Ask for the missing rest; return why another attempt is needed, or an empty string."""
+    with _session(pause) as session:
+        address = open_share(session, url, password) if password else url
+        headers = _range(url, part)
+        with session.get(address, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+            return _receive(url, part, answer)
+
+
+def _session(pause: float) -> requests.Session:
+    """Return a session that repeats requests to servers that are busy or do not answer."""
+    retry = Retry(
+        total=TRIES - 1,
+        backoff_factor=pause,
+        status_forcelist=RETRIED,
+        allowed_methods=None,
+        raise_on_status=False,
+        # A server could otherwise make us wait for hours without a word.
+        respect_retry_after_header=False,
+    )
+    session = requests.Session()
+    # A compressed answer cannot be continued at a byte of the file.
+    session.headers["Accept-Encoding"] = "identity"
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retry))
+    return session
+
+
 def _range(url: str, part: Part) -> dict[str, str]:
-    """Headers that ask for the missing rest, if it can be told to belong to the part."""
+    """Return the headers that ask for the missing rest of a part, if it is known to be ours."""
     noted = part.known(url)
     if not part.have or not noted:
         part.discard()
@@ -148,69 +165,73 @@ def _range(url: str, part: Part) -> dict[str, str]:
     return headers
 
 
-def _receive(url: str, part: Part, answer: "requests.Response") -> None:
-    if answer.status_code in RETRIED:
-        raise _CutError(f"the server answers {answer.status_code} {answer.reason}")
+def _receive(url: str, part: Part, answer: requests.Response) -> str:
+    start, total = _span(answer)
+    noted = part.known(url).get("total")
     if answer.status_code == 416:
-        # A cut after the last byte leaves nothing to ask for; else the file has shrunk.
-        if part.have == part.known(url).get("total"):
-            return
+        # Either we already have every byte, or the file on the server became shorter.
+        if part.have == noted:
+            return ""
         part.discard()
-        raise _CutError("the file on the server has changed, starting again")
-    if not answer.ok:
-        raise HarnessError(f"{url}: the server answers {answer.status_code} {answer.reason}")
-    if answer.headers.get("Content-Type", "").startswith("text/html"):
+        return CHANGED
+    check_status(url, answer)
+    if is_page(answer):
         raise HarnessError(
-            f"{url}: the server sent a web page, not the file; "
-            "the link has expired or asks for a login"
+            f"{url}: the server sent a web page, not the file; the link has expired or asks "
+            "for a login"
         )
-    start = _start(url, part, answer)
-    length = int(answer.headers.get("Content-Length", 0))
-    total = _total(answer) or (start + length if length else 0)
+    if answer.status_code == 206 and (start != part.have or (noted and total not in (0, noted))):
+        part.discard()
+        return CHANGED
+    length = _number(answer.headers.get("Content-Length", ""))
+    total = total or (start + length if length else 0)
     part.note(url, total, _validator(answer))
     check_space(part.path.parent, length, _title(part))
-    with part.path.open("r+b" if start else "wb") as stream:
-        stream.seek(start)
-        body = _Body(answer, length, stream)
-        for _ in progress(body, f"downloading {_title(part)}", start=start // MEBI, unit="MiB"):
-            pass
-    if total and part.have != total:
-        raise _CutError(f"{part.have} of {total} bytes received")
+    try:
+        _write(part, answer, start, length)
+    except requests.RequestException as error:
+        return f"connection lost: {error}"
+    # A server may send less than the rest that was asked for.
+    return f"{part.have} of {total} bytes received" if total and part.have != total else ""
 
 
-def _validator(answer: "requests.Response") -> str:
+def _span(answer: requests.Response) -> tuple[int, int]:
+    """Return the first byte of an answer and the size of the whole file, 0 if it is unknown.
+
+    The first byte is -1 if the answer claims to be a range but does not say which one.
+    """
+    if answer.status_code != 206:
+        return 0, 0
+    unit, _, rest = answer.headers.get("Content-Range", "").partition(" ")
+    span, _, total = rest.partition("/")
+    first = span.split("-")[0]
+    return (int(first) if unit == "bytes" and first.isdecimal() else -1), _number(total)
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+def _validator(answer: requests.Response) -> str:
     """Return what proves that a later answer is the same file; weak ETags prove nothing."""
     etag = answer.headers.get("ETag", "")
     strong = etag and not etag.startswith("W/")
     return etag if strong else answer.headers.get("Last-Modified", "")
 
 
-def _start(url: str, part: Part, answer: "requests.Response") -> int:
-    """Return the offset at which the body belongs: 0 if the server sends the whole file."""
-    if answer.status_code != 206:
-        return 0
-    unit, _, rest = answer.headers.get("Content-Range", "").partition(" ")
-    span, _, total = rest.partition("/")
-    noted = part.known(url).get("total")
-    same = not noted or total in ("*", str(noted))
-    if unit != "bytes" or span.split("-")[0] != str(part.have) or not same:
-        part.discard()
-        raise _CutError("the file on the server has changed, starting again")
-    return part.have
-
-
-def _total(answer: "requests.Response") -> int:
-    """Return the size of the file that an answer is a part of, 0 if it does not say."""
-    # A server may send less than the rest that was asked for.
-    told = answer.headers.get("Content-Range", "").rpartition("/")[2]
-    return int(told) if answer.status_code == 206 and told.isdecimal() else 0
+def _write(part: Part, answer: requests.Response, start: int, length: int) -> None:
+    with part.path.open("r+b" if start else "wb") as stream:
+        stream.seek(start)
+        body = _Body(answer, length, stream)
+        for _ in progress(body, f"downloading {_title(part)}", start=start // MEBI, unit="MiB"):
+            pass
 
 
 @dataclass
 class _Body:
-    """Writes the body of an answer; iterating counts mebibytes for the progress display."""
+    """Writes the body of an answer; iterating over it counts mebibytes for the progress bar."""
 
-    answer: "requests.Response"
+    answer: requests.Response
     length: int
     stream: BinaryIO
 

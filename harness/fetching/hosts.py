@@ -1,19 +1,19 @@
-"""Hosts that do not hand a file over at once: Seafile's password page, Google Drive."""
+"""Hosts that do not serve a file at its address: password pages of Seafile, Google Drive."""
 
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urldefrag, urlsplit
 
-from harness.errors import HarnessError
-from harness.fetching.download import TIMEOUT
+import requests
 
-if TYPE_CHECKING:
-    import requests
+from harness.errors import HarnessError
+
+TIMEOUT = (30.0, 90.0)
+"""Seconds until a connection stands, and between two pieces of an answer."""
 
 
 class _Form(HTMLParser):
-    """Collects the hidden fields of a page and whether it asks for a password."""
+    """The hidden fields of a page, and whether it asks for a password."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -30,18 +30,18 @@ class _Form(HTMLParser):
             self.fields[str(values["name"])] = values.get("value") or ""
 
 
-def open_share(session: "requests.Session", url: str, password: str) -> str:
-    """Unlock a Seafile share for `session`; return the address of the file itself.
+def open_share(session: requests.Session, url: str, password: str) -> str:
+    """Unlock a Seafile share for `session`, and return the address of the file itself.
 
-    The page is a form: its hidden fields go back together with the password, and from then
-    on the session's cookie opens the share.
+    The page is a form. Its hidden fields are sent back together with the password; from then
+    on, the session's cookie opens the share.
 
     Raises:
         HarnessError: if the password is refused.
     """
     address = f"{url}?dl=1"
     page = session.get(url, timeout=TIMEOUT)
-    _check_status(url, page)
+    check_status(url, page)
     form = _Form(page.text)
     if not form.asks:
         return address
@@ -54,34 +54,44 @@ def open_share(session: "requests.Session", url: str, password: str) -> str:
         stream=True,
         timeout=TIMEOUT,
     ) as answer:
-        _check_status(url, answer)
-        is_page = answer.headers.get("Content-Type", "").startswith("text/html")
-        if is_page and not answer.is_redirect and _Form(answer.text).asks:
-            raise HarnessError(f"{url}: the password was refused; the share has got another one")
+        check_status(url, answer)
+        if is_page(answer) and not answer.is_redirect and _Form(answer.text).asks:
+            raise HarnessError(
+                f"{url}: the password was refused; the share has a new one, ask its owner"
+            )
     return address
 
 
-def _check_status(url: str, answer: "requests.Response") -> None:
-    if 400 <= answer.status_code < 500:
+def check_status(url: str, answer: requests.Response) -> None:
+    """Refuse an answer that is an error.
+
+    Raises:
+        HarnessError: naming the address and the status.
+    """
+    if not answer.ok:
         raise HarnessError(f"{url}: the server answers {answer.status_code} {answer.reason}")
-    answer.raise_for_status()
+
+
+def is_page(answer: requests.Response) -> bool:
+    """Return whether an answer is a web page."""
+    return answer.headers.get("Content-Type", "").startswith("text/html")
 
 
 def is_drive(url: str) -> bool:
-    """Tell whether `url` is a file or folder of Google Drive."""
+    """Return whether `url` is a file or folder of Google Drive."""
     return urlsplit(url).hostname == "drive.google.com"
 
 
 def drive_download(url: str, target: Path) -> None:
-    """Download from Google Drive into `target`, continuing an earlier attempt.
+    """Download from Google Drive to `target`; continue an earlier attempt.
 
     Args:
-        url: of a file, or of a folder with the wanted file's name as fragment
+        url: address of a file, or of a folder with the name of the wanted file as fragment
             (`https://drive.google.com/drive/folders/<id>#optical.zip`).
-        target: the file to write.
+        target: file to write.
 
     Raises:
-        HarnessError: if the folder does not hold the file, or Drive refuses.
+        HarnessError: if the folder does not hold the file, or Google Drive refuses.
     """
     import gdown
     from gdown.exceptions import DownloadError

@@ -1,7 +1,7 @@
 """External files: what is known about each, and how it is found or fetched and verified.
 
 A file is looked for in the cache, then in mirror folders, then inside an archive that holds
-it, then downloaded. Whatever is found must have the stated hash. For people:
+it; only then it is downloaded. Whatever is found must have the stated hash. On the command line:
 `python -m harness.commands.sources list|where|get|verify`.
 """
 
@@ -14,14 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from harness.disk.files import atomic_path, sha256
+from harness.disk.files import atomic_path, refuse_overwriting, sha256
 from harness.errors import HarnessError
 from harness.fetching.archives import extract_member
-from harness.fetching.download import Part, download
-from harness.fetching.ledger import Ledger
+from harness.fetching.first_use import FirstUseHashes
 
 CACHE = Path("resources")
-"""Where downloads go, unless told otherwise."""
+"""Default folder of downloads."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +29,17 @@ class Source:
 
     Attributes:
         name: file name in the cache and in mirror folders.
-        urls: addresses, tried in this order; none if it has to be fetched by hand.
-        sha256: 64 hexadecimal digits; where the publisher gives none, the hash of the first
-            use is recorded beside the cache and enforced from then on.
-        md5: 32 digits, for files of which nothing better is known.
+        urls: addresses, tried in this order; empty if the file has to be fetched by hand.
+        sha256: 64 hexadecimal digits; if it is empty, the hash of the first use is recorded in
+            the cache and enforced from then on.
+        md5: 32 hexadecimal digits, checked at the first use of a file without a SHA-256.
         bytes: size, 0 if unknown.
         licence: terms of use, as far as they are stated.
-        citation: what to cite.
-        password: of a share that asks for one.
-        page: where a person finds the file, and what she has to do there.
+        citation: publication to cite.
+        password: password of a share that asks for one.
+        page: where a person finds the file, and what has to be done there.
         inside: an archive that holds this file as a member.
-        optional: not fetched together with its data set, only when asked for by name.
+        optional: whether the file is fetched only by its own name, not with its data set.
     """
 
     name: str
@@ -59,39 +58,40 @@ class Source:
 def fetch(
     source: Source, *, cache: Path = CACHE, mirrors: Sequence[Path] = (), pause: float = 1.0
 ) -> Path:
-    """Return a verified local copy of a file, downloading it into `cache` if need be.
+    """Return a verified local copy of a file; download it into `cache` if there is none.
 
-    Jobs that ask for the same file at the same time fetch it once. A mirror's file is used
-    where it lies.
+    Jobs that ask for the same file at the same time fetch it once. A file in a mirror is used
+    where it lies, and nothing is ever written into a mirror.
 
     Args:
         source: the file.
         cache: folder of downloads.
-        mirrors: folders that may hold the file under its name, or under another name if its
-            SHA-256 is known.
+        mirrors: folders that may hold the file under its name or, if its SHA-256 is known,
+            under another name.
         pause: seconds before the first repetition of a failed transfer.
 
     Raises:
-        HarnessError: if the file cannot be had, naming it and where to put it by hand; or if
-            what was found has the wrong hash.
+        HarnessError: if the file cannot be obtained, naming it and where to put it by hand; if
+            what was found has the wrong hash; or if the cache is one of the mirrors.
     """
     from filelock import FileLock
 
     found = locate(source, cache=cache, mirrors=mirrors)
     if found is None:
+        refuse_overwriting([cache], mirrors)
         make_cache(cache)
         with FileLock(cache / f".{source.name}.lock"):
-            # Another job may have brought it while this one waited.
+            # Another job may have fetched it while this one waited.
             found = locate(source, cache=cache, mirrors=mirrors)
             found = found or _obtain(source, cache, mirrors, pause)
     return found
 
 
 def make_cache(cache: Path) -> None:
-    """Make the folder of downloads and scratch files.
+    """Create the folder of downloads and scratch files.
 
     Raises:
-        HarnessError: if it cannot be made or written to.
+        HarnessError: if it cannot be created or written to.
     """
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -102,10 +102,10 @@ def make_cache(cache: Path) -> None:
 
 
 def locate(source: Source, *, cache: Path = CACHE, mirrors: Sequence[Path] = ()) -> Path | None:
-    """Return the verified file if it is in the cache or a mirror, without any network.
+    """Return the verified file if it is in the cache or a mirror; the network is not used.
 
     Raises:
-        HarnessError: if the cache holds a file of that name with another content.
+        HarnessError: if the cache holds a file of that name with other content.
     """
     cached = cache / source.name
     if cached.is_file():
@@ -124,7 +124,7 @@ def locate(source: Source, *, cache: Path = CACHE, mirrors: Sequence[Path] = ())
 
 
 def _candidates(source: Source, folder: Path) -> list[Path]:
-    """List files of a mirror that may be the source: by name, then any if the hash decides."""
+    """List files of a mirror that may be the source: by name first, then those to be hashed."""
     named = [folder / source.name] if (folder / source.name).is_file() else []
     if not source.sha256 or not folder.is_dir():
         return named
@@ -138,26 +138,25 @@ def _candidates(source: Source, folder: Path) -> list[Path]:
 
 
 def mismatch(source: Source, path: Path, cache: Path) -> str:
-    """Return what is wrong with a file, or an empty string; the first use is recorded."""
+    """Return what is wrong with a file, or an empty string; record the hash of a first use."""
     size = path.stat().st_size
     if source.bytes and size != source.bytes:
         return f"it has {size} bytes, expected {source.bytes}"
-    ledger = Ledger(cache)
-    recorded = ledger.get(source.name)
-    expected = source.sha256 or recorded
+    hashes = FirstUseHashes(cache)
+    expected = source.sha256 or hashes.get(source.name)
     if not expected and source.md5:
-        found = _md5(path)
-        if found != source.md5:
-            return f"its md5 is {found}, expected {source.md5}"
+        md5 = _md5(path)
+        if md5 != source.md5:
+            return f"its md5 is {md5}, expected {source.md5}"
     found = sha256(path)
-    if not expected and source.name.endswith(".zip") and not zipfile.is_zipfile(path):
-        # Half a file must not become the one that is enforced.
-        return "it is no complete zip archive"
-    if not expected:
-        ledger.record(source.name, found)
-    elif found != expected:
-        told = "" if source.sha256 else f", as recorded in {ledger.path} on first use"
-        return f"its sha256 is {found}, expected {expected}{told}"
+    if expected:
+        origin = "" if source.sha256 else f", as recorded in {hashes.path} on first use"
+        wrong = f"its sha256 is {found}, expected {expected}{origin}"
+        return wrong if found != expected else ""
+    if source.name.endswith(".zip") and not zipfile.is_zipfile(path):
+        # If half a file were recorded, the complete one would be refused from then on.
+        return "it is not a complete zip archive"
+    hashes.record(source.name, found)
     return ""
 
 
@@ -167,6 +166,9 @@ def _md5(path: Path) -> str:
 
 
 def _obtain(source: Source, cache: Path, mirrors: Sequence[Path], pause: float) -> Path:
+    # Imported only now: a configuration is read without the network, and `requests` is large.
+    from harness.fetching.download import Part, download
+
     target = cache / source.name
     problems: list[str] = []
     if source.inside is not None:
@@ -202,7 +204,7 @@ def _unpack(source: Source, archive: Path, target: Path, cache: Path) -> Path:
 
 
 def _by_hand(source: Source, cache: Path, problems: list[str]) -> str:
-    lines = [f"{source.name} could not be had", *(f"  {problem}" for problem in problems)]
+    lines = [f"{source.name} could not be obtained", *(f"  {problem}" for problem in problems)]
     if source.page:
         lines.append(f"  where to find it: {source.page}")
     lines.append(f"  put it by hand at {cache / source.name}, or into a mirror folder")
@@ -210,10 +212,10 @@ def _by_hand(source: Source, cache: Path, problems: list[str]) -> str:
 
 
 def record_of(source: Source, path: Path, *, cache: Path = CACHE) -> dict[str, Any]:
-    """Describe a verified file for the record of what was made from it."""
+    """Describe a verified file, for the record of what is made from it."""
     return {
         "name": source.name,
-        "sha256": source.sha256 or Ledger(cache).get(source.name),
+        "sha256": source.sha256 or FirstUseHashes(cache).get(source.name),
         "bytes": path.stat().st_size,
         "licence": source.licence,
         "citation": source.citation,
@@ -221,7 +223,7 @@ def record_of(source: Source, path: Path, *, cache: Path = CACHE) -> dict[str, A
 
 
 def access(source: Source) -> str:
-    """Say in a word how a file is had: open, password, drive, by hand, or out of an archive."""
+    """Return how a file is obtained: open, password, Google Drive, by hand, or in an archive."""
     if source.password:
         return "password (known)"
     if source.inside is not None:

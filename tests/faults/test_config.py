@@ -5,7 +5,7 @@ import pytest
 from harness.benchmark import Benchmark
 from harness.disk.schema import read_yaml
 from harness.errors import HarnessError
-from harness.fetching.ledger import NAME, Ledger
+from harness.fetching.first_use import NAME, FirstUseHashes
 
 ODD = {
     "empty": b"",
@@ -34,7 +34,7 @@ def test_odd_configuration_is_refused_by_name(tmp_path, what):
         Benchmark(read_yaml(path))
 
 
-LEDGERS = {
+LOCK_FILES = {
     "empty": b"",
     "cut": b'{"a.zip": "0000',
     "a list": b"[]",
@@ -44,11 +44,11 @@ LEDGERS = {
 }
 
 
-@pytest.mark.parametrize("what", LEDGERS)
+@pytest.mark.parametrize("what", LOCK_FILES)
 def test_damaged_lock_file_of_hashes_is_refused(tmp_path, what):
-    (tmp_path / NAME).write_bytes(LEDGERS[what])
+    (tmp_path / NAME).write_bytes(LOCK_FILES[what])
     with pytest.raises(HarnessError, match=r"sources\.lock\.json"):
-        Ledger(tmp_path).get("a.zip")
+        FirstUseHashes(tmp_path).get("a.zip")
     with pytest.raises(HarnessError, match=r"sources\.lock\.json"):
-        Ledger(tmp_path).record("b.zip", "0" * 64)
-    assert (tmp_path / NAME).read_bytes() == LEDGERS[what]
+        FirstUseHashes(tmp_path).record("b.zip", "0" * 64)
+    assert (tmp_path / NAME).read_bytes() == LOCK_FILES[what]

@@ -171,7 +171,7 @@ def test_nothing_at_all_tells_what_to_put_where(tmp_path):
     chosen = {**options(tmp_path), "root": None}
     with pytest.raises(HarnessError) as error:
         potsdam.open_dataset(chosen)
-    for part in ("Potsdam.zip could not be had", str(tmp_path / "cache" / "Potsdam.zip")):
+    for part in ("Potsdam.zip could not be obtained", str(tmp_path / "cache" / "Potsdam.zip")):
         assert part in str(error.value)
 
 

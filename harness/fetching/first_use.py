@@ -1,4 +1,4 @@
-"""Hashes seen on first use, where the publisher prints none: enforced from then on."""
+"""Hashes of files whose publisher states none: recorded on first use, enforced from then on."""
 
 import re
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ NAME = "sources.lock.json"
 
 
 @dataclass(frozen=True)
-class Ledger:
-    """The lock file of one cache: file name → SHA-256. Safe for parallel jobs."""
+class FirstUseHashes:
+    """The lock file of one cache: file name → SHA-256. Several jobs may use it at once."""
 
     cache: Path
 
     @property
     def path(self) -> Path:
-        """The file, which people may read and mend."""
+        """The lock file, which people may read and correct."""
         return self.cache / NAME
 
     def get(self, name: str) -> str:
@@ -32,7 +32,7 @@ class Ledger:
         return self._read().get(name, "")
 
     def record(self, name: str, sha256: str) -> None:
-        """Note the SHA-256 of a file that was seen for the first time.
+        """Record the SHA-256 of a file that is seen for the first time.
 
         Raises:
             StorageError: if the cache cannot be written to.
@@ -43,7 +43,7 @@ class Ledger:
                 write_json(self.path, {**self._read(), name: sha256})
         except OSError as error:
             raise StorageError(
-                f"{self.path}: the hash of {name} cannot be noted: {error}; make the folder "
+                f"{self.path}: the hash of {name} cannot be recorded: {error}; make the folder "
                 "writable, or name another cache"
             ) from error
 
@@ -52,7 +52,9 @@ class Ledger:
             return {}
         hashes = read_json(self.path)
         if not isinstance(hashes, dict) or not all(map(_is_sha256, hashes.values())):
-            raise HarnessError(f"{self.path}: damaged; restore it, or delete it to record anew")
+            raise HarnessError(
+                f"{self.path}: damaged; restore it, or delete it to record the hashes again"
+            )
         return hashes
 
 
