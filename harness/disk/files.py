@@ -1,4 +1,4 @@
-"""Writes that are seen whole or not at all, reads that name the file, and content hashes."""
+"""Files that appear complete or not at all, reads that name the file, and content hashes."""
 
 import errno
 import hashlib
@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError, StorageError
 
-# EFBIG is a limit of the process or of the file system.
+# EFBIG: the file exceeds a limit of the process or of the file system.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; rename it to `path` if the block succeeds.
+    """Give a temporary path beside `path`, and rename it to `path` if the block succeeds.
 
-    The temporary file is removed when the block raises, so that neither a failure nor a
-    full disk leaves half a result under the final name. What a killed process left behind
-    is removed by the next one that writes to `path`.
+    If the block raises, the temporary file is removed, so that neither a failure nor a full
+    disk leaves half a result under the final name. If the process is killed, the next process
+    that writes to `path` removes the temporary file.
 
     Raises:
-        StorageError: naming the folder, if the disk is full or cannot be written to.
+        StorageError: naming the folder, if the disk is full or the folder cannot be written to.
     """
     temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
     try:
@@ -49,7 +49,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def remove_stale(path: Path) -> None:
-    """Remove temporary files of processes of this machine that no longer run."""
+    """Remove temporary files for `path` of this machine's processes that no longer run."""
     for stale in path.parent.glob(f".{path.name}.{platform.node()}.*.tmp"):
         owner = stale.name.split(".")[-2]
         if owner.isdecimal() and not _runs(int(owner)):
@@ -62,20 +62,20 @@ def _runs(process: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        # It belongs to somebody else, but it is there.
+        # The process belongs to another user, but it runs.
         return True
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):
         return True
-    # Ended, but nobody has asked for its exit status: usual in a container.
+    # Z: it has ended, but no parent has asked for its exit status, as is common in containers.
     return state != "Z"
 
 
 def _refusal(error: OSError, temporary: Path) -> str:
-    """Say why the disk refused a write; empty if the error is about something else."""
+    """Return why the disk refused a write; empty if the error has another cause."""
     folder = temporary.parent
-    # A short write by numpy comes without a number.
+    # numpy reports an incomplete write without an error number.
     if error.errno in FULL or (error.errno is None and "written" in str(error)):
         return f"the disk is full ({error}); free some space and run again"
     ours = error.filename is None or Path(os.fsdecode(error.filename)) in (temporary, folder)
@@ -123,7 +123,7 @@ def check_space(folder: Path, needed: int, what: str) -> None:
     """Refuse to write `needed` bytes into a folder whose disk has fewer left.
 
     Raises:
-        StorageError: naming the folder, `what` has no room there, and both sizes.
+        StorageError: naming the folder, what there is no room for (`what`), and both sizes.
     """
     free = shutil.disk_usage(folder).free
     if needed > free:
@@ -134,7 +134,7 @@ def check_space(folder: Path, needed: int, what: str) -> None:
 
 
 def size_text(count: int) -> str:
-    """Word a number of bytes with three digits."""
+    """Return a number of bytes as text with three digits and a unit, such as `1.25 GB`."""
     for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if count >= unit:
             return f"{count / unit:.3g} {name}"
@@ -153,7 +153,11 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; a missing or broken one is a HarnessError that names it."""
+    """Read a JSON file.
+
+    Raises:
+        HarnessError: naming the file, if it is missing or damaged.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -167,15 +171,15 @@ def sha256(path: Path) -> str:
 
 
 def sha256_json(value: Any) -> str:
-    """Return the SHA-256 of a JSON value, independent of the order of its keys."""
+    """Return the SHA-256 of a JSON value; the order of its keys does not matter."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def release_pages(*arrays: NDArray[Any]) -> None:
-    """Take memory-mapped arrays out of the process's memory; what was written to them stays.
+    """Remove memory-mapped arrays from the memory of the process; the files keep every byte.
 
-    Every page that is touched counts as memory of the process until something else wants the
-    room: a whole data set in the end, which no job asked for. The files lose nothing.
+    Every page that was touched counts as memory of the process until the system needs the room.
+    A job that walks through a data set would in the end count as much memory as all of it.
     """
     for array in arrays:
         mapping = getattr(array, "_mmap", None)

@@ -1,4 +1,4 @@
-"""Finding and opening pictures that strangers made."""
+"""Finding and opening image files from elsewhere."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +9,14 @@ from PIL import Image
 from harness.errors import HarnessError
 
 SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
-"""Of the pictures that a folder is searched for."""
+"""Suffixes of the images that a folder is searched for, in lower case."""
 
 
 def files_by_name(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str, Path]:
-    """Return a folder's pictures by name without suffix: numbers first, in their order.
+    """Return the images of a folder by their names without suffix; numbers first, ascending.
 
     Raises:
-        HarnessError: naming folder or file, if there are none or two have one name.
+        HarnessError: naming the folder or file, if there is no image or two have the same name.
     """
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir(), key=lambda path: _natural(path.stem)):
@@ -26,21 +26,21 @@ def files_by_name(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[st
             raise HarnessError(f"{path}: {files[path.stem].name} has the same name; keep one")
         files[path.stem] = path
     if not files:
-        raise HarnessError(f"{folder}: holds no pictures ({', '.join(suffixes)})")
+        raise HarnessError(f"{folder}: holds no images ({', '.join(suffixes)})")
     return files
 
 
 def _natural(name: str) -> tuple[int, int, str]:
-    # 2 before 10: published sets number their pictures without leading zeros.
+    # 2 comes before 10: published sets number their images without leading zeros.
     return (0, int(name), name) if name.isdecimal() else (1, 0, name)
 
 
 @contextmanager
 def open_image(path: Path) -> Iterator[Image.Image]:
-    """Open a picture for a block that decodes it and does nothing else.
+    """Open an image for a block that only decodes it.
 
     Raises:
-        HarnessError: naming the file, for anything that opening or decoding raises.
+        HarnessError: naming the file, for anything that opening or decoding it raises.
     """
     try:
         with Image.open(path) as image:
@@ -48,5 +48,5 @@ def open_image(path: Path) -> Iterator[Image.Image]:
     except HarnessError:
         raise
     except Exception as error:
-        # Pillow's decoders raise many types; all mean that this file is of no use.
-        raise HarnessError(f"{path}: not a readable picture: {error!r}") from error
+        # Pillow's decoders raise errors of many types; each means that the file is unusable.
+        raise HarnessError(f"{path}: not a readable image: {error!r}") from error

@@ -1,4 +1,4 @@
-"""The record beside every result: what was run, on what, from which code, how it ended."""
+"""The record beside every result: what ran, on which input, from which code, how it ended."""
 
 import importlib.metadata
 import os
@@ -18,17 +18,23 @@ from harness.disk.schema import ROOT
 from harness.errors import HarnessError
 
 SEAL = "record_sha256"
-"""Key of a record's own hash, over everything else in it."""
+"""Key of a record's hash of itself: of everything else in it."""
 VERSIONED = ("torch", "numpy", "scipy", "pandas", "scikit-image", "snakemake", "matplotlib")
-"""Installed packages that numbers depend on."""
+"""Packages whose versions may change the measured numbers."""
 
 
 @dataclass
 class Record:
-    """Collects one stage's record; `write` stores it beside the stage's artefacts.
+    """The record of one stage, until `write` stores it beside the stage's artefacts.
 
-    `config` is the slice of the configuration that the stage was given, `details` what it
-    measured about itself.
+    Attributes:
+        stage: name of the stage.
+        config: the slice of the configuration that the stage received.
+        details: what the stage measured about itself.
+        status: `ok` or `failed`.
+        reason: why the stage failed.
+        started: start of the stage, in seconds since 1970.
+        clock: start of the stage on the monotonic clock, in seconds.
     """
 
     stage: str
@@ -64,13 +70,13 @@ class Record:
 
 
 def peak_memory_mib() -> float:
-    """Largest resident set so far of this process or of one that it waited for, in MiB."""
+    """Return the largest resident set of this process and its ended children, in MiB."""
     return max(_own_peak_mib(), _mebibytes(resource.RUSAGE_CHILDREN))
 
 
 def _own_peak_mib() -> float:
     try:
-        # Where there is one: the number below starts at the peak of the parent process.
+        # Preferred where it exists: `getrusage` below starts at the peak of the parent process.
         status = Path("/proc/self/status").read_text(encoding="utf-8")
         return round(int(status.split("VmHWM:")[1].split()[0]) / 1024, 1)
     except (OSError, IndexError, ValueError):
@@ -86,7 +92,7 @@ def _mebibytes(who: int) -> float:
 
 @cache
 def package_versions() -> dict[str, str]:
-    """Versions of the installed packages that numbers depend on."""
+    """Return the installed versions of Python and of the packages in `VERSIONED`."""
     versions = {"python": platform.python_version()}
     for name in VERSIONED:
         try:
@@ -98,7 +104,7 @@ def package_versions() -> dict[str, str]:
 
 @cache
 def git_state() -> dict[str, Any]:
-    """Commit of the checkout and whether tracked files differ from it; empty outside git."""
+    """Return the commit and whether tracked files differ from it; empty outside git."""
     try:
         commit = _git("rev-parse", "HEAD")
         return {"commit": commit, "dirty": bool(_git("status", "--porcelain", "-uno"))}
@@ -115,7 +121,7 @@ def _git(*arguments: str) -> str:
 
 @cache
 def machine() -> dict[str, Any]:
-    """Processor model, cores, memory and operating system."""
+    """Return the processor model, number of cores, memory and operating system."""
     return {
         "cpu": _cpu_model(),
         "cores": os.cpu_count(),
@@ -134,10 +140,10 @@ def _cpu_model() -> str:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Read a record that `Record.write` made.
+    """Read a record that `Record.write` wrote.
 
     Raises:
-        HarnessError: naming the file, if it is missing, no record, damaged or edited.
+        HarnessError: naming the file, if it is missing, damaged, edited, or not a record.
     """
     record = read_json(path)
     if not isinstance(record, dict) or not isinstance(record.get("artefacts"), dict):
@@ -149,13 +155,13 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def check_artefact(record: Mapping[str, Any], path: Path) -> None:
-    """Refuse an artefact whose bytes are not those its record vouches for.
+    """Refuse an artefact whose bytes differ from those that its record describes.
 
     Raises:
         HarnessError: naming the file, if it is missing or its SHA-256 differs.
     """
     if not path.is_file():
-        raise HarnessError(f"{path}: missing; delete its record to have it made again")
+        raise HarnessError(f"{path}: missing; delete its record and rerun")
     stat = path.stat()
     found = _known_sha256(path.resolve(), stat.st_ino, stat.st_size, stat.st_mtime_ns)
     if found != record["artefacts"].get(path.name):
@@ -166,5 +172,5 @@ def check_artefact(record: Mapping[str, Any], path: Path) -> None:
 
 @cache
 def _known_sha256(path: Path, inode: int, size: int, modified: int) -> str:
-    """Hash a file once a process, as long as nothing about it changes."""
+    """Hash a file once per process, unless its size, date or inode changes."""
     return sha256(path)

@@ -101,7 +101,7 @@ def test_folders_are_matched_by_name(scene):
     ("infrared", "visible", "output", "message"),
     [
         ("missing.png", "gray.png", "o.png", "no such file"),
-        ("broken.png", "gray.png", "o.png", "not a readable picture"),
+        ("broken.png", "gray.png", "o.png", "not a readable image"),
         ("small.npy", "gray.npy", "o.npy", "sizes differ"),
         ("wide.npy", "gray.npy", "o.npy", r"leave \[0, 1\]"),
         ("bytes.npy", "gray.npy", "o.npy", "expected float"),

@@ -240,8 +240,8 @@ def break_folder(pairs):
         (break_depth, "expected 8 bits"),
         (break_depth_of_colour, "2.tif: 16 bits a band, expected 8 bits"),
         (break_encoding, "name is not UTF-8; rename"),
-        (break_file, "not a readable picture"),
-        (break_folder, "no pictures"),
+        (break_file, "not a readable image"),
+        (break_folder, "no images"),
     ],
 )
 def test_folders_that_cannot_be_read_are_refused(pairs, damage, message):
@@ -266,7 +266,7 @@ def break_labels(pairs):
 @pytest.mark.parametrize(
     ("damage", "changes", "message"),
     [
-        (break_tail, {}, "not a readable picture"),
+        (break_tail, {}, "not a readable image"),
         (break_colour, {}, r"3000 pixels outside the labels \(\(9, 9, 9\) × 3000.*`ignore`"),
         (break_labels, {}, "gray labels"),
         (lambda _: None, {"rgb_bands": [0, 1, 3]}, "band 3 is asked for"),

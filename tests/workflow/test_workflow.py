@@ -178,7 +178,7 @@ def test_unreadable_picture_is_named(tmp_path):
     )
     run = snakemake(folder, configfile="bad.yaml")
     assert run.returncode != 0
-    assert "one.png: not a readable picture" in run.stdout
+    assert "one.png: not a readable image" in run.stdout
 
 
 def test_pairs_without_training_tiles_still_end_with_a_report(tmp_path):
