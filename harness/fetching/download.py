@@ -1,12 +1,13 @@
 """Downloads over unreliable connections: continued, repeated, and renamed only when complete."""
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -31,7 +32,6 @@ TRIES = 5
 """Requests in a row that fail or bring no new byte before a download is given up."""
 RETRIED = (408, 425, 429, 500, 502, 503, 504)
 """Statuses of servers that may answer the next request."""
-CHANGED = "the file on the server has changed, it is started again"
 
 
 @dataclass
@@ -50,11 +50,16 @@ class Part:
         return self.path.with_name(f"{self.path.name}.json")
 
     @property
+    def title(self) -> str:
+        """Name of the file, for messages."""
+        return self.path.name.removeprefix(".").removesuffix(".part")
+
+    @property
     def have(self) -> int:
         """Bytes received so far."""
         return self.path.stat().st_size if self.path.exists() else 0
 
-    def known(self, url: str) -> dict[str, str | int]:
+    def known(self, url: str) -> dict[str, Any]:
         """Return what was noted about `url`; nothing if the part has another address."""
         try:
             noted = dict(json.loads(self.state.read_text(encoding="utf-8")))
@@ -161,55 +166,54 @@ def _range(url: str, part: Part) -> dict[str, str]:
         return {}
     headers = {"Range": f"bytes={part.have}-"}
     if noted["validator"]:
-        headers["If-Range"] = str(noted["validator"])
+        headers["If-Range"] = noted["validator"]
     return headers
 
 
 def _receive(url: str, part: Part, answer: requests.Response) -> str:
+    known = part.known(url).get("total")
+    if answer.status_code == 416 and part.have == known:
+        # Every byte is already here: the connection was cut only after the last one.
+        return ""
     start, total = _span(answer)
-    noted = part.known(url).get("total")
-    if answer.status_code == 416:
-        # Either we already have every byte, or the file on the server became shorter.
-        if part.have == noted:
-            return ""
+    other = start != part.have or (known and total not in (None, known))
+    if answer.status_code == 416 or (answer.status_code == 206 and other):
         part.discard()
-        return CHANGED
+        return "the file on the server has changed, it is started again"
     check_status(url, answer)
     if is_page(answer):
         raise HarnessError(
             f"{url}: the server sent a web page, not the file; the link has expired or asks "
             "for a login"
         )
-    if answer.status_code == 206 and (start != part.have or (noted and total not in (0, noted))):
-        part.discard()
-        return CHANGED
-    length = _number(answer.headers.get("Content-Length", ""))
-    total = total or (start + length if length else 0)
+    length = answer.raw.length_remaining or 0
+    total = total or (start and known) or (start + length if length else 0)
     part.note(url, total, _validator(answer))
-    check_space(part.path.parent, length, _title(part))
+    check_space(part.path.parent, length, part.title)
     try:
-        _write(part, answer, start, length)
+        with part.path.open("r+b" if start else "wb") as stream:
+            stream.seek(start)
+            body = _Body(answer, length, stream)
+            for _ in progress(body, f"downloading {part.title}", start=start // MEBI, unit="MiB"):
+                pass
     except requests.RequestException as error:
         return f"connection lost: {error}"
     # A server may send less than the rest that was asked for.
     return f"{part.have} of {total} bytes received" if total and part.have != total else ""
 
 
-def _span(answer: requests.Response) -> tuple[int, int]:
-    """Return the first byte of an answer and the size of the whole file, 0 if it is unknown.
+def _span(answer: requests.Response) -> tuple[int, int | None]:
+    """Return the first byte of an answer and, if a range states it, the size of the whole file.
 
-    The first byte is -1 if the answer claims to be a range but does not say which one.
+    The first byte is -1 if the answer is a range but does not say which one.
     """
     if answer.status_code != 206:
-        return 0, 0
-    unit, _, rest = answer.headers.get("Content-Range", "").partition(" ")
-    span, _, total = rest.partition("/")
-    first = span.split("-")[0]
-    return (int(first) if unit == "bytes" and first.isdecimal() else -1), _number(total)
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
+        # The server sends the whole file, even if it was asked for the rest.
+        return 0, None
+    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+    if found is None:
+        return -1, None
+    return int(found[1]), None if found[2] == "*" else int(found[2])
 
 
 def _validator(answer: requests.Response) -> str:
@@ -217,14 +221,6 @@ def _validator(answer: requests.Response) -> str:
     etag = answer.headers.get("ETag", "")
     strong = etag and not etag.startswith("W/")
     return etag if strong else answer.headers.get("Last-Modified", "")
-
-
-def _write(part: Part, answer: requests.Response, start: int, length: int) -> None:
-    with part.path.open("r+b" if start else "wb") as stream:
-        stream.seek(start)
-        body = _Body(answer, length, stream)
-        for _ in progress(body, f"downloading {_title(part)}", start=start // MEBI, unit="MiB"):
-            pass
 
 
 @dataclass
@@ -245,7 +241,3 @@ class _Body:
             written += len(chunk)
             if written % MEBI < len(chunk):
                 yield
-
-
-def _title(part: Part) -> str:
-    return part.path.name.removeprefix(".").removesuffix(".part")

@@ -164,6 +164,21 @@ def test_a_server_that_sends_the_rest_in_pieces_is_asked_for_every_piece(cache):
     assert len(script.asked) == 4
 
 
+def test_a_range_that_hides_the_size_of_the_file_is_not_taken_for_the_rest(cache):
+    script = Script(DATA, cuts=[1_000_000], most=700_000, size="*")
+    with serve(script) as root:
+        assert fetch(source(f"{root}/file.zip"), cache=cache, pause=QUICK).read_bytes() == DATA
+    assert len(script.asked) == 4
+
+
+@pytest.mark.parametrize("size", ["3000001", "none"])
+def test_a_range_of_another_file_is_started_again(cache, size):
+    script = Script(DATA, cuts=[1_000_000], size=size)
+    with serve(script) as root:
+        assert fetch(source(f"{root}/file.zip"), cache=cache, pause=QUICK).read_bytes() == DATA
+    assert [bool(asked) for asked in script.asked] == [False, True, False]
+
+
 def test_no_content_length(cache):
     with serve(Script(DATA, length=False)) as root:
         assert fetch(source(f"{root}/file.zip"), cache=cache, pause=QUICK).read_bytes() == DATA

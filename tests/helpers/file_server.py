@@ -1,4 +1,4 @@
-"""A server on 127.0.0.1 that misbehaves as told."""
+"""A server on 127.0.0.1 that misbehaves according to a script."""
 
 import threading
 from contextlib import contextmanager
@@ -10,10 +10,11 @@ PASSWORD = "right"
 
 @dataclass
 class Script:
-    """What the server holds and what goes wrong.
+    """What the server holds, and what goes wrong.
 
-    `statuses` are answered first, one a request; `cuts` are the bytes after which the next
-    bodies end early; `most` are the bytes that the answer to a range has at most.
+    `statuses` are answered first, one per request. `cuts` are the numbers of bytes after which
+    the next bodies end early. `most` is the largest number of bytes in the answer to a range,
+    and `size` what a range states as the size of the file, if that is not the truth.
     """
 
     data: bytes
@@ -21,6 +22,7 @@ class Script:
     cuts: list[int] = field(default_factory=list)
     ranges: bool = True
     most: int | None = None
+    size: str = ""
     length: bool = True
     etag: str = '"one"'
     content_type: str = "application/zip"
@@ -89,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
         end = min(size, start + script.most) if start and script.most else size
         headers = {"Content-Type": script.content_type, "ETag": script.etag}
         if start:
-            headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{script.size or size}"
         if script.length:
             headers["Content-Length"] = str(end - start)
         headers["Connection"] = "close"
