@@ -14,7 +14,7 @@ MIB = 2**20
 
 
 def resident_mib():
-    """Resident pages of files, which is what a memory map shows up as."""
+    """Return the resident pages of files, to which memory maps belong, in MiB."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("RssFile:")[1].split()[0]) / 1024
 

@@ -1,4 +1,4 @@
-"""Downloads over a bad line, hashes, mirrors, locks: all on 127.0.0.1."""
+"""Downloads over unreliable connections, hashes, mirrors and locks, all on 127.0.0.1."""
 
 import errno
 import hashlib
@@ -38,7 +38,7 @@ def source(url, **changes):
 
 
 def held(folder):
-    """Files that are not lock files."""
+    """Return the names of the files that are not lock files."""
     return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".lock"))
 
 
@@ -78,7 +78,7 @@ def test_a_part_that_is_already_complete_is_taken(cache):
     assert held(cache) == ["file.zip"]
 
 
-def test_a_cache_that_cannot_be_written_to_is_told(tmp_path):
+def test_a_cache_that_cannot_be_written_to_is_reported(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(HarnessError, match="name another cache"):
         fetch(source("http://127.0.0.1:9/file.zip"), cache=tmp_path / "file" / "cache")
@@ -229,7 +229,7 @@ def test_a_host_that_cannot_be_reached(cache, monkeypatch):
         fetch(source("http://127.0.0.1:9/file.zip"), cache=cache, pause=QUICK)
 
 
-def test_an_address_that_is_none(cache):
+def test_a_text_that_is_not_an_address(cache):
     with pytest.raises(HarnessError, match="not an address"):
         fetch(source("http//no"), cache=cache, pause=QUICK)
 
@@ -246,7 +246,7 @@ def test_the_password_page_of_seafile(cache):
     assert script.requests[-1][2].startswith("bytes=9")
 
 
-def test_a_wrong_password_is_told(cache):
+def test_a_wrong_password_is_reported(cache):
     with serve(Script(DATA)) as root, pytest.raises(HarnessError, match="password was refused"):
         fetch(source(f"{root}/f/abc123/", password="wrong"), cache=cache, pause=QUICK)
     assert held(cache) == []
@@ -325,7 +325,7 @@ def test_an_interrupt_leaves_a_part_that_the_next_run_continues(cache):
 
 
 def _interrupted(url, cache):
-    """Fetch, and be interrupted by the keyboard after the first mebibyte."""
+    """Fetch, and receive the signal of Ctrl-C after the first mebibyte."""
 
     class Stopped(downloads._Body):
         def __iter__(self):
@@ -351,7 +351,7 @@ def test_the_cache_comes_first_and_is_verified(cache):
     assert (cache / "file.zip").exists()
 
 
-def test_a_mirror_serves_by_name_or_by_hash(cache, tmp_path, capsys):
+def test_a_mirror_is_searched_by_name_or_by_hash(cache, tmp_path, capsys):
     mirrors = [tmp_path / "a", tmp_path / "b", tmp_path / "missing"]
     for folder in mirrors[:2]:
         folder.mkdir()
@@ -388,7 +388,7 @@ def test_without_a_known_hash_the_first_use_is_recorded_and_enforced(cache):
         fetch(unknown, cache=cache)
 
 
-def test_a_damaged_lock_file_is_told(cache):
+def test_a_damaged_lock_file_is_reported(cache):
     cache.mkdir()
     (cache / "sources.lock.json").write_text("{")
     with pytest.raises(HarnessError, match=r"sources\.lock\.json"):
@@ -404,7 +404,7 @@ def test_a_file_that_only_a_person_can_get_names_page_file_and_folder(cache):
 
 
 class FakeDrive:
-    """The part of gdown that is used."""
+    """The functions of gdown that the harness calls."""
 
     def __init__(self, names):
         self.names = names
