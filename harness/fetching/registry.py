@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.disk.schema import ROOT, check_schema, read_yaml
 from harness.errors import HarnessError
-from harness.fetching.source import Source
+from harness.fetching.source import ExternalFile
 
 REGISTRY = ROOT / "config" / "sources.yaml"
 
@@ -17,7 +17,7 @@ class Owned:
     """A file, the data set or method that needs it, and its folder below the cache."""
 
     owner: str
-    source: Source
+    source: ExternalFile
     folder: Path = Path()
 
 
@@ -40,7 +40,7 @@ def every_file() -> list[Owned]:
     return sets + weights
 
 
-def read_registry(path: Path = REGISTRY) -> dict[str, dict[str, Source]]:
+def read_registry(path: Path = REGISTRY) -> dict[str, dict[str, ExternalFile]]:
     """Return the files of every data set: data set → file name → source.
 
     Raises:
@@ -52,8 +52,8 @@ def read_registry(path: Path = REGISTRY) -> dict[str, dict[str, Source]]:
     return {name: _group(entry, f"{path}: {name}") for name, entry in raw.items()}
 
 
-def _group(entry: Mapping[str, Any], place: str) -> dict[str, Source]:
-    found: dict[str, Source] = {}
+def _group(entry: Mapping[str, Any], place: str) -> dict[str, ExternalFile]:
+    found: dict[str, ExternalFile] = {}
     for item in entry["files"]:
         values = {key: value for key, value in item.items() if key not in ("inside", "notes")}
         outer = item.get("inside")
@@ -61,7 +61,7 @@ def _group(entry: Mapping[str, Any], place: str) -> dict[str, Source]:
             raise HarnessError(f"{place}: {item['name']}: list the archive {outer!r} before it")
         if item["name"] in found:
             raise HarnessError(f"{place}: {item['name']} is listed twice")
-        found[item["name"]] = Source(
+        found[item["name"]] = ExternalFile(
             **{**values, "urls": tuple(values.get("urls", ()))},
             licence=entry["licence"],
             citation=entry["citation"],
@@ -71,7 +71,7 @@ def _group(entry: Mapping[str, Any], place: str) -> dict[str, Source]:
     return found
 
 
-def dataset_sources(dataset: str) -> dict[str, Source]:
+def dataset_sources(dataset: str) -> dict[str, ExternalFile]:
     """Return the files of one data set by their names.
 
     Raises:
@@ -85,11 +85,11 @@ def dataset_sources(dataset: str) -> dict[str, Source]:
     return registry[dataset]
 
 
-def weight_sources() -> dict[str, dict[str, Source]]:
+def weight_sources() -> dict[str, dict[str, ExternalFile]]:
     """Return the weight files that methods name: method → file name → source."""
     from harness.methods.spec import discover
 
-    found: dict[str, dict[str, Source]] = {}
+    found: dict[str, dict[str, ExternalFile]] = {}
     for spec in discover().values():
         if spec.weights is None or spec.kind == "ablation":
             continue
@@ -99,9 +99,9 @@ def weight_sources() -> dict[str, dict[str, Source]]:
     return found
 
 
-def weight_source(item: Mapping[str, Any], citation: str = "") -> Source:
+def weight_source(item: Mapping[str, Any], citation: str = "") -> ExternalFile:
     """Return the source that an entry `weights` of a method.yaml describes."""
-    return Source(
+    return ExternalFile(
         name=item["file"],
         urls=(item["url"],) if item.get("url") else (),
         sha256=item["sha256"],

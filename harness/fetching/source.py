@@ -24,7 +24,7 @@ CACHE = Path("resources")
 
 
 @dataclass(frozen=True)
-class Source:
+class ExternalFile:
     """One external file.
 
     Attributes:
@@ -51,12 +51,12 @@ class Source:
     citation: str = ""
     password: str = ""
     page: str = ""
-    inside: Optional["Source"] = None
+    inside: Optional["ExternalFile"] = None
     optional: bool = False
 
 
 def fetch(
-    source: Source, *, cache: Path = CACHE, mirrors: Sequence[Path] = (), pause: float = 1.0
+    source: ExternalFile, *, cache: Path = CACHE, mirrors: Sequence[Path] = (), pause: float = 1.0
 ) -> Path:
     """Return a verified local copy of a file; download it into `cache` if there is none.
 
@@ -101,7 +101,9 @@ def make_cache(cache: Path) -> None:
         raise HarnessError(f"{cache}: cannot be written to: {error}; name another cache") from error
 
 
-def locate(source: Source, *, cache: Path = CACHE, mirrors: Sequence[Path] = ()) -> Path | None:
+def locate(
+    source: ExternalFile, *, cache: Path = CACHE, mirrors: Sequence[Path] = ()
+) -> Path | None:
     """Return the verified file if it is in the cache or a mirror; the network is not used.
 
     Raises:
@@ -123,7 +125,7 @@ def locate(source: Source, *, cache: Path = CACHE, mirrors: Sequence[Path] = ())
     return None
 
 
-def _candidates(source: Source, folder: Path) -> list[Path]:
+def _candidates(source: ExternalFile, folder: Path) -> list[Path]:
     """List files of a mirror that may be the source: by name first, then those to be hashed."""
     named = [folder / source.name] if (folder / source.name).is_file() else []
     if not source.sha256 or not folder.is_dir():
@@ -137,7 +139,7 @@ def _candidates(source: Source, folder: Path) -> list[Path]:
     ]
 
 
-def mismatch(source: Source, path: Path, cache: Path) -> str:
+def mismatch(source: ExternalFile, path: Path, cache: Path) -> str:
     """Return what is wrong with a file, or an empty string; record the hash of a first use."""
     size = path.stat().st_size
     if source.bytes and size != source.bytes:
@@ -165,7 +167,7 @@ def _md5(path: Path) -> str:
         return hashlib.file_digest(stream, "md5").hexdigest()
 
 
-def _obtain(source: Source, cache: Path, mirrors: Sequence[Path], pause: float) -> Path:
+def _obtain(source: ExternalFile, cache: Path, mirrors: Sequence[Path], pause: float) -> Path:
     # Imported only now: a configuration is read without the network, and `requests` is large.
     from harness.fetching.download import Part, download
 
@@ -194,7 +196,7 @@ def _obtain(source: Source, cache: Path, mirrors: Sequence[Path], pause: float) 
     raise HarnessError(_by_hand(source, cache, problems))
 
 
-def _unpack(source: Source, archive: Path, target: Path, cache: Path) -> Path:
+def _unpack(source: ExternalFile, archive: Path, target: Path, cache: Path) -> Path:
     with atomic_path(target) as temporary:
         extract_member(archive, source.name, temporary)
         problem = mismatch(source, temporary, cache)
@@ -203,7 +205,7 @@ def _unpack(source: Source, archive: Path, target: Path, cache: Path) -> Path:
     return target
 
 
-def _by_hand(source: Source, cache: Path, problems: list[str]) -> str:
+def _by_hand(source: ExternalFile, cache: Path, problems: list[str]) -> str:
     lines = [f"{source.name} could not be obtained", *(f"  {problem}" for problem in problems)]
     if source.page:
         lines.append(f"  where to find it: {source.page}")
@@ -211,7 +213,7 @@ def _by_hand(source: Source, cache: Path, problems: list[str]) -> str:
     return "\n".join(lines)
 
 
-def record_of(source: Source, path: Path, *, cache: Path = CACHE) -> dict[str, Any]:
+def record_of(source: ExternalFile, path: Path, *, cache: Path = CACHE) -> dict[str, Any]:
     """Describe a verified file, for the record of what is made from it."""
     return {
         "name": source.name,
@@ -222,7 +224,7 @@ def record_of(source: Source, path: Path, *, cache: Path = CACHE) -> dict[str, A
     }
 
 
-def access(source: Source) -> str:
+def access(source: ExternalFile) -> str:
     """Return how a file is obtained: open, password, Google Drive, by hand, or in an archive."""
     if source.password:
         return "password (known)"

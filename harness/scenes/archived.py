@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.fetching.source import Source, fetch, locate, record_of
+from harness.fetching.source import ExternalFile, fetch, locate, record_of
 from harness.scenes.raster import Header, Member, files_below, members_of, read_header
 from harness.scenes.splits import choose_split
 
@@ -67,7 +67,7 @@ class Holding:
 def gather(
     names: Sequence[str],
     loose: Mapping[str, Member],
-    archives: Sequence[Source],
+    archives: Sequence[ExternalFile],
     places: FetchedOptions,
 ) -> Holding:
     """Find every named file: unpacked, else in an archive at hand, else in a fetched one.
@@ -109,7 +109,10 @@ def gather(
 
 
 def _describe(
-    missing: Sequence[str], names: Sequence[str], archives: Sequence[Source], problems: list[str]
+    missing: Sequence[str],
+    names: Sequence[str],
+    archives: Sequence[ExternalFile],
+    problems: list[str],
 ) -> str:
     listed = ", ".join(missing[:SHOWN]) + (" …" if len(missing) > SHOWN else "")
     wanted = " or ".join(source.name for source in archives)

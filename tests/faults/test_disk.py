@@ -12,7 +12,7 @@ import pytest
 from harness.disk.files import atomic_path, sha256, write_json, write_text
 from harness.disk.records import read_record
 from harness.errors import HarnessError, StorageError
-from harness.fetching.source import Source, fetch
+from harness.fetching.source import ExternalFile, fetch
 from tests.helpers.faults import (
     AVERAGE,
     NOBODY,
@@ -128,7 +128,7 @@ def test_read_only_cache_serves_what_it_holds(public, known):
     cache = public / "cache"
     cache.mkdir()
     (cache / "data.tif").write_bytes(b"data")
-    source = Source("data.tif", sha256=sha256(cache / "data.tif") if known else "")
+    source = ExternalFile("data.tif", sha256=sha256(cache / "data.tif") if known else "")
     cache.chmod(0o555)
 
     def ask():
@@ -154,7 +154,7 @@ def test_read_only_cache_names_what_is_missing(public):
 
     def ask():
         try:
-            fetch(Source("data.zip", urls=("http://127.0.0.1:9/data.zip",)), cache=cache)
+            fetch(ExternalFile("data.zip", urls=("http://127.0.0.1:9/data.zip",)), cache=cache)
         except HarnessError as error:
             sys.exit(f"error: {error}")
 

@@ -20,7 +20,7 @@ from harness.errors import HarnessError
 from harness.fetching import download as downloads
 from harness.fetching.first_use import FirstUseHashes
 from harness.fetching.hosts import drive_download
-from harness.fetching.source import Source, fetch, locate, record_of
+from harness.fetching.source import ExternalFile, fetch, locate, record_of
 from tests.helpers.file_server import PASSWORD, Script, serve
 
 DATA = np.random.default_rng(0).bytes(3_000_000)
@@ -34,7 +34,7 @@ def cache(tmp_path):
 
 
 def source(url, **changes):
-    return Source(**{"name": "file.zip", "urls": (url,), "sha256": SHA, **changes})
+    return ExternalFile(**{"name": "file.zip", "urls": (url,), "sha256": SHA, **changes})
 
 
 def held(folder):
@@ -199,7 +199,7 @@ def test_half_an_archive_does_not_become_the_one_that_is_enforced(cache):
     cache.mkdir()
     (cache / "by_hand.zip").write_bytes(data[:-50])
     with pytest.raises(HarnessError, match=r"by_hand\.zip: it is not a complete zip archive"):
-        fetch(Source("by_hand.zip"), cache=cache)
+        fetch(ExternalFile("by_hand.zip"), cache=cache)
     (cache / "by_hand.zip").unlink()
     with serve(Script(data, length=False, cuts=[70_000])) as root:
         unknown = source(f"{root}/file.zip", sha256="")

@@ -10,7 +10,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.fetching.archives import extract_member, find_members, open_archive
-from harness.fetching.source import Source, fetch
+from harness.fetching.source import ExternalFile, fetch
 
 
 def write(path, members, compression=zipfile.ZIP_DEFLATED):
@@ -137,7 +137,7 @@ def test_an_archive_in_an_archive_is_taken_out_once_and_verified(tmp_path):
     inner = write(tmp_path / "inner.zip", {"out.tif": b"pixels"})
     outer = write(tmp_path / "outer.zip", {"folder/inner.zip": inner.read_bytes()})
     inner.unlink()
-    source = Source("inner.zip", inside=Source("outer.zip"))
+    source = ExternalFile("inner.zip", inside=ExternalFile("outer.zip"))
     cache = tmp_path / "cache"
     found = fetch(source, cache=cache, mirrors=[tmp_path])
     assert found == cache / "inner.zip"
@@ -150,7 +150,7 @@ def test_an_archive_in_an_archive_is_taken_out_once_and_verified(tmp_path):
 
 def test_a_wrong_archive_in_an_archive_leaves_nothing(tmp_path):
     write(tmp_path / "outer.zip", {"inner.zip": b"other"})
-    source = Source("inner.zip", md5="0" * 32, inside=Source("outer.zip"))
+    source = ExternalFile("inner.zip", md5="0" * 32, inside=ExternalFile("outer.zip"))
     with pytest.raises(HarnessError, match="md5"):
         fetch(source, cache=tmp_path / "cache", mirrors=[tmp_path])
     left = [p.name for p in (tmp_path / "cache").iterdir() if not p.name.endswith(".lock")]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from harness.datasets.potsdam.classes import CLASSES, PALETTE
 from harness.errors import HarnessError
 from harness.fetching.registry import dataset_sources
-from harness.fetching.source import Source, locate
+from harness.fetching.source import ExternalFile, locate
 from harness.scenes.archived import FetchedOptions, check_pair, gather
 from harness.scenes.labels import Coding
 from harness.scenes.options import parse_options
@@ -142,7 +142,7 @@ def _is_clean(member: Member, chosen: Options) -> bool:
 
 
 def _preferred(
-    names: Sequence[str], loose: Mapping[str, Member], clean: Source, chosen: Options
+    names: Sequence[str], loose: Mapping[str, Member], clean: ExternalFile, chosen: Options
 ) -> dict[str, Member]:
     """Leave out unpacked labels of the full set that the participants' archive at hand has."""
     lesser = {name for name in names if name in loose and not _is_clean(loose[name], chosen)}
