@@ -23,14 +23,11 @@ from scipy.ndimage import gaussian_filter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from metrics import score, score_methods
-from metrics.ag import ag
+from metrics import METRICS, score, score_methods
 from metrics.cli import score_files
 from metrics.images import pair_files, read_aligned
-from metrics.moments import WINDOWS
 from metrics.registry import PAPER
-from metrics.scd import scd
-from metrics.sf import sf
+from metrics.shared.moments import WINDOWS
 
 SIDE = 320
 THREADS = 2
@@ -101,8 +98,8 @@ def sewar_and_numpy(fused: np.ndarray, infrared: np.ndarray, visible: np.ndarray
     """Measure one triple (1, H, W) with what is publicly at hand."""
     from sewar.full_ref import vifp
 
-    for function in (sf, ag, scd):
-        function(fused, infrared, visible)
+    for name in ("sf", "ag", "scd"):
+        METRICS[name].measure(fused, infrared, visible)
     for source in (infrared, visible):
         vifp(source[0], fused[0])
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.arrays import Image
+from metrics.shared.arrays import Image
 
 # Rows and columns of windows in a block, and numbers in one. The widest window has SIDE + 1 taps:
 # what a block of windows covers lies in two blocks of pixels.

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.arrays import Image, Values
+from metrics.shared.arrays import Image, Values
 
 LEVELS = 256
 

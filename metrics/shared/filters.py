@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from metrics.arrays import Image, Values
+from metrics.shared.arrays import Image, Values
 
 # Rows of a band matrix.
 BLOCK = 16

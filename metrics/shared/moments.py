@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrics.arrays import Image, Values
-from metrics.filters import filter_valid, gaussian
+from metrics.shared.arrays import Image, Values
+from metrics.shared.filters import filter_valid, gaussian
 
 WINDOWS = (17, 9, 5, 3)
 

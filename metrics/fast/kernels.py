@@ -21,10 +21,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from metrics.arrays import Batch, Image
-from metrics.intrinsics import LANES, borrow, transpose_lanes
-from metrics.moments import FLAT, MID_GREY
-from metrics.scratch import BLOCK, KEPT, PLANES, SIDE, Buffer, Constant, Scratch, Window
+from metrics.fast.intrinsics import LANES, borrow, transpose_lanes
+from metrics.fast.scratch import BLOCK, KEPT, PLANES, SIDE, Buffer, Constant, Scratch, Window
+from metrics.shared.arrays import Batch, Image
+from metrics.shared.moments import FLAT, MID_GREY
 from metrics.vif import NOISE
 
 # The factors of each plane, 0 being infrared, 1 visible and 2 fused; a mean has but one. One loop

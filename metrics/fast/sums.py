@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from metrics.arrays import Batch
-from metrics.kernels import compiled
-from metrics.moments import MID_GREY
+from metrics.fast.kernels import compiled
+from metrics.shared.arrays import Batch
+from metrics.shared.moments import MID_GREY
 
 
 @compiled

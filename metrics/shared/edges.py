@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from metrics.arrays import Image
+from metrics.shared.arrays import Image
 
 
 @dataclass(frozen=True)
