@@ -1,10 +1,10 @@
 """Time the metrics beside public references in one run, and print ratios.
 
 Run from the repository's root: `python benchmarks/metrics.py [--pairs 24] [--files 300]`. The
-reference for the four paper metrics is sewar's vifp, once a source, plus plain numpy for the rest;
-without sewar that row is left out. Every figure is the best of several rounds, in which the
-candidates take turns. Ratios of processor seconds stand beside those of elapsed time: they mean
-something on a busy machine too.
+reference for the four paper metrics is sewar's vifp, once per source, plus plain numpy for the
+rest; without sewar that row is left out. Every figure is the best of several rounds, in which the
+candidates take turns. Ratios of processor seconds stand beside those of elapsed time: they are
+meaningful on a busy machine too.
 """
 
 import argparse
@@ -70,7 +70,7 @@ def scenes(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 class Best(NamedTuple):
-    """Shortest elapsed time and processor time of a candidate, in seconds."""
+    """Shortest elapsed time and processor time of one candidate, in seconds."""
 
     wall: float
     processor: float
@@ -105,7 +105,7 @@ def sewar_and_numpy(fused: np.ndarray, infrared: np.ndarray, visible: np.ndarray
 
 
 def compare_implementations(triple: tuple[np.ndarray, ...], rounds: int) -> None:
-    """Print milliseconds a triple, ratios to the reference and the share of the bound."""
+    """Print milliseconds per triple, ratios to the reference and the share of the bound."""
     count = len(triple[0])
     one = tuple(batch[:1] for batch in triple)
     candidates: dict[str, Callable[[], object]] = {
@@ -123,7 +123,7 @@ def compare_implementations(triple: tuple[np.ndarray, ...], rounds: int) -> None
     times = best_of(candidates, rounds)
     gigaflops = 2 * PRODUCT**3 / times.pop("matrix product").wall / 1e9
     reference = times.pop("sewar + numpy", Best(float("nan"), float("nan")))
-    print(f"four paper metrics, {SIDE}×{SIDE} px   ms a triple   × sewar + numpy   × a core")
+    print(f"four paper metrics, {SIDE}×{SIDE} px   ms per triple × sewar + numpy   × one core")
     print(f"{'sewar + numpy':<32}{reference.wall * 1e3:10.2f}{1:16.0f}{1:15.0f}")
     for name, best in times.items():
         wall, processor = best.wall / count, best.processor / count
@@ -191,7 +191,7 @@ def compare_with_decoding(count: int, rounds: int) -> None:
             f"{count} PNG triples, {layout}, {THREADS} threads: decoding "
             f"{times['decode'].wall / count * 1e3:.2f} ms, "
             f"scoring {times['score'].wall / count * 1e3:.2f} ms "
-            f"a triple, ratio {ratio(times['score'], times['decode'])}"
+            f"per triple, ratio {ratio(times['score'], times['decode'])}"
         )
 
 

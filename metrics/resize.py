@@ -8,7 +8,7 @@ from metrics.shared.arrays import Batch, Values, as_batch
 
 
 def bilinear(images: ArrayLike, size: tuple[int, int]) -> Batch:
-    """Resize a batch as OpenCV's INTER_LINEAR does floats: two taps an axis, nothing smoothed.
+    """Resize a batch as OpenCV's INTER_LINEAR does floats: two taps per axis, without smoothing.
 
     Args:
         images: (B, H, W) on the 0-255 scale.

@@ -12,7 +12,7 @@ from metrics.shared.arrays import Batch, Values, as_triple, finite_images, requi
 from metrics.shared.correlation import FLAT_LEVELS
 from metrics.shared.filters import gaussian
 from metrics.shared.moments import FLAT, MID_GREY, WINDOWS
-from metrics.vif import NOISE
+from metrics.vif import NOISE, gain_and_residual
 
 if TYPE_CHECKING:
     import torch
@@ -127,9 +127,7 @@ def _vif(f: "Tensor", a: "Tensor", b: "Tensor") -> "Tensor":
         variances = torch.where(variances < FLAT, 0, variances)
         shared = _filter(images[:1] * images[1:], size) - means[:1] * means[1:]
         fused, sources = variances[:1], variances[1:]
-        gain = shared / (sources + FLAT)
-        gain = torch.where((shared < 0) | (sources == 0) | (fused == 0), 0, gain)
-        residual = torch.clamp(fused - gain * shared, min=FLAT)
+        gain, residual = gain_and_residual(sources, fused, shared)
         kept += (1 + gain.square() * sources / (residual + NOISE)).log().sum(dim=(2, 3))
         held += (1 + sources / NOISE).log().sum(dim=(2, 3))
     return (kept / held.masked_fill(held == 0, torch.nan)).sum(dim=0)

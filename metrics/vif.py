@@ -7,12 +7,18 @@ Several public evaluators label that sum "VIFF"; Han's VIFF of 2013 is another m
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from metrics.metric import Metric
 from metrics.shared.arrays import Image
 from metrics.shared.moments import FLAT, MIN_SIZE, moments
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Maps = TypeVar("Maps", Image, "Tensor")
 
 # Variance of the visual noise, in squared grey levels.
 NOISE = 2.0
@@ -47,20 +53,20 @@ def fidelities(fused: Image, infrared: Image, visible: Image) -> tuple[float, fl
     return float(values[0]), float(values[1])
 
 
-def gain_and_residual(source: Image, fused: Image, shared: Image) -> tuple[Image, Image]:
+def gain_and_residual(source: Maps, fused: Maps, shared: Maps) -> tuple[Maps, Maps]:
     """Regress fused on source in each window, with the authors' guards.
 
     Args:
-        source: variance of the source, (h, w), 0 where it is flat.
+        source: variance of the source, (..., h, w) as an array or a tensor, 0 where it is flat.
         fused: variance of the fused image, likewise.
         shared: covariance of both, likewise.
 
     Returns:
         Gain, 0 where one image is flat or both oppose each other, and variance of the residual.
     """
-    gain = shared / (source + FLAT)
-    gain *= (shared > 0) & (source > 0) & (fused > 0)
-    return gain, np.maximum(fused - gain * shared, FLAT)
+    usable = (shared > 0) & (source > 0) & (fused > 0)
+    gain = shared / (source + FLAT) * usable
+    return gain, (fused - gain * shared).clip(FLAT)
 
 
 METRIC = Metric(
