@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     explaining = commands.add_parser(
         "explain",
         help="meaning of one metric",
-        description="Print a metric's formula, direction, range, source and public equals.",
+        description="Print a metric's formula, direction, range, source and equal public code.",
     )
     explaining.add_argument("metric", help="name as `list` prints it")
     explaining.set_defaults(run=_explain)
@@ -81,7 +81,11 @@ def _add_score(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     for source in SOURCES:
         scoring.add_argument(
-            f"--{source}", type=Path, required=True, metavar="DIR", help=f"the {source} images"
+            f"--{source}",
+            type=Path,
+            required=True,
+            metavar="DIR",
+            help=f"folder of {source} images",
         )
     scoring.add_argument(
         "--fused",
@@ -99,15 +103,10 @@ def _add_score(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help=f"names as `list` prints them; default {' '.join(PAPER)}",
     )
     scoring.add_argument(
-        "--dialect",
-        choices=sorted(DIALECTS),
-        help="public evaluator to reproduce instead",
+        "--dialect", choices=sorted(DIALECTS), help="public evaluator to reproduce instead"
     )
     scoring.add_argument(
-        "--resize",
-        type=int,
-        metavar="PX",
-        help="side of images after a bilinear resize",
+        "--resize", type=int, metavar="PX", help="side of images after a bilinear resize"
     )
     scoring.add_argument(
         "--threads",
@@ -117,12 +116,7 @@ def _add_score(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         help="images measured at once; default one per core",
     )
     scoring.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="CSV",
-        help="CSV file to write",
+        "-o", "--output", type=Path, required=True, metavar="CSV", help="CSV file to write"
     )
     scoring.set_defaults(run=_score)
 
@@ -286,6 +280,7 @@ def _explain(options: argparse.Namespace) -> None:
         "range": f"[{low:g}, {high:g}], in {metric.unit}"
         if metric.unit != "1"
         else f"[{low:g}, {high:g}]",
+        "smallest": f"{metric.minimum}×{metric.minimum} px",
         "undefined": metric.undefined or "never, on finite pixels",
         "source": metric.citation,
         "equals": ", ".join(metric.equals),

@@ -277,7 +277,9 @@ def test_name_that_is_no_text_is_measured(folders, tmp_path):
 def test_explain_prints_definition_range_and_sources(capsys):
     assert main(["explain", "vif"]) == 0
     text = capsys.readouterr().out
-    assert all(word in text for word in ("Sheikh", "[0, inf]", "CDDFuse VIFF", "flat", "cddfuse"))
+    assert all(
+        word in text for word in ("Sheikh", "[0, inf]", "CDDFuse VIFF", "flat", "cddfuse", "41×41")
+    )
     assert main(["explain", "viv"]) == 1
     assert "did you mean vif" in capsys.readouterr().err
 
