@@ -1,10 +1,10 @@
 """Time the metrics beside public references in one run, and print ratios.
 
 Run from the repository's root: `python benchmarks/metrics.py [--pairs 24] [--files 300]`. The
-reference for the four paper metrics is sewar's vifp, once a source, plus plain numpy for the rest;
-without sewar that row is left out. Every figure is the best of several rounds, in which the
-candidates take turns. Ratios of processor seconds stand beside those of elapsed time: they mean
-something on a busy machine too.
+reference for the four paper metrics is sewar's vifp, once per source, plus plain numpy for the
+rest; without sewar that row is left out. Every figure is the best of several rounds, in which the
+candidates take turns. Ratios of processor seconds stand beside those of elapsed time: they are
+meaningful on a busy machine too.
 """
 
 import argparse
@@ -23,14 +23,11 @@ from scipy.ndimage import gaussian_filter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from metrics import score, score_methods
-from metrics.ag import ag
+from metrics import METRICS, score, score_methods
 from metrics.cli import score_files
 from metrics.images import pair_files, read_aligned
-from metrics.moments import WINDOWS
 from metrics.registry import PAPER
-from metrics.scd import scd
-from metrics.sf import sf
+from metrics.shared.moments import WINDOWS
 
 SIDE = 320
 THREADS = 2
@@ -73,7 +70,7 @@ def scenes(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 class Best(NamedTuple):
-    """Shortest elapsed time and processor time of a candidate, in seconds."""
+    """Shortest elapsed time and processor time of one candidate, in seconds."""
 
     wall: float
     processor: float
@@ -101,14 +98,14 @@ def sewar_and_numpy(fused: np.ndarray, infrared: np.ndarray, visible: np.ndarray
     """Measure one triple (1, H, W) with what is publicly at hand."""
     from sewar.full_ref import vifp
 
-    for function in (sf, ag, scd):
-        function(fused, infrared, visible)
+    for name in ("sf", "ag", "scd"):
+        METRICS[name].measure(fused, infrared, visible)
     for source in (infrared, visible):
         vifp(source[0], fused[0])
 
 
 def compare_implementations(triple: tuple[np.ndarray, ...], rounds: int) -> None:
-    """Print milliseconds a triple, ratios to the reference and the share of the bound."""
+    """Print milliseconds per triple, ratios to the reference and the share of the bound."""
     count = len(triple[0])
     one = tuple(batch[:1] for batch in triple)
     candidates: dict[str, Callable[[], object]] = {
@@ -126,7 +123,7 @@ def compare_implementations(triple: tuple[np.ndarray, ...], rounds: int) -> None
     times = best_of(candidates, rounds)
     gigaflops = 2 * PRODUCT**3 / times.pop("matrix product").wall / 1e9
     reference = times.pop("sewar + numpy", Best(float("nan"), float("nan")))
-    print(f"four paper metrics, {SIDE}×{SIDE} px   ms a triple   × sewar + numpy   × a core")
+    print(f"four paper metrics, {SIDE}×{SIDE} px   ms per triple × sewar + numpy   × one core")
     print(f"{'sewar + numpy':<32}{reference.wall * 1e3:10.2f}{1:16.0f}{1:15.0f}")
     for name, best in times.items():
         wall, processor = best.wall / count, best.processor / count
@@ -194,7 +191,7 @@ def compare_with_decoding(count: int, rounds: int) -> None:
             f"{count} PNG triples, {layout}, {THREADS} threads: decoding "
             f"{times['decode'].wall / count * 1e3:.2f} ms, "
             f"scoring {times['score'].wall / count * 1e3:.2f} ms "
-            f"a triple, ratio {ratio(times['score'], times['decode'])}"
+            f"per triple, ratio {ratio(times['score'], times['decode'])}"
         )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.disk.schema import ROOT
+from metrics.registry import modules
 
 PACKAGES = ("harness", "segfanet", "metrics", "reports", "baselines")
 
@@ -52,7 +53,9 @@ def module_name(path: Path) -> str:
 @cache
 def _imports(path: Path) -> frozenset[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    return frozenset(name for node in _statements(tree) for name in _names(node, path))
+    found = frozenset(name for node in _statements(tree) for name in _names(node, path))
+    # The registry finds the metrics by looking into its folder, which no import statement shows.
+    return found | {*modules()} if module_name(path) == modules.__module__ else found
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:

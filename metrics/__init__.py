@@ -6,7 +6,8 @@ float64. Misuse raises `MetricError`.
 """
 
 from metrics.errors import MetricError
-from metrics.registry import METRICS, Metric
+from metrics.metric import Metric
+from metrics.registry import METRICS
 from metrics.scoring import score, score_methods
 
 __all__ = ["METRICS", "Metric", "MetricError", "score", "score_methods"]

@@ -1,45 +1,55 @@
 """AG, average gradient: the mean slope of the fused image."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
-from numpy.typing import ArrayLike
 
-from metrics.arrays import Image, Values, per_image
+from metrics.metric import Metric
+from metrics.shared.arrays import Image
 
 
-def ag(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure the average gradient of the fused image.
+def average_gradient(fused: Image, infrared: Image, visible: Image) -> float:
+    """Average √((gx² + gy²) / 2) over all H·W pixels, 0 for a flat image.
 
-    AG = mean over all H·W pixels of √((gx² + gy²) / 2), with central differences that become
-    one-sided at the border (Cui et al., Optics Communications 341, 2015, in the discretisation of
-    the CDDFuse evaluator).
-
-    Args:
-        fused: (B, H, W) on the 0-255 scale, at least 2×2 px.
-        infrared: (B, H, W); only checked.
-        visible: (B, H, W); only checked.
-
-    Returns:
-        (B,) float64 in grey levels per pixel, in [0, 255]; 0 for a flat image.
-
-    Raises:
-        MetricError: the arrays are not three equal batches on the 0-255 scale.
+    Differences are central and become one-sided at the border, as in the CDDFuse evaluator.
     """
-    return per_image(_ag, fused, infrared, visible, metric="ag", minimum=2)
-
-
-def ag_mn1(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure `ag` with the sum divided by (H−1)·(W−1), the other divisor in use.
-
-    Arguments, errors and unit are those of `ag`; the value is exactly H·W / ((H−1)·(W−1)) times it.
-    """
-    values = ag(fused, infrared, visible)
-    height, width = np.shape(fused)[1:]
-    return np.asarray(values * (height * width / ((height - 1) * (width - 1))))
-
-
-def _ag(fused: Image, infrared: Image, visible: Image) -> float:
     rows, columns = np.gradient(fused)
     rows *= rows
     columns *= columns
     rows += columns
     return float(np.sqrt(rows / 2).mean())
+
+
+def _over_inner_pixels(fused: Image, infrared: Image, visible: Image) -> float:
+    """Divide the sum by (H−1)·(W−1), the other divisor in use."""
+    height, width = map(int, fused.shape)
+    mean = average_gradient(fused, infrared, visible)
+    return mean * (height * width / ((height - 1) * (width - 1)))
+
+
+METRIC = Metric(
+    name="ag",
+    title="Average gradient",
+    define=average_gradient,
+    larger_is_better=True,
+    range=(0.0, 255.0),
+    unit="grey levels per pixel",
+    formula="Σ √((gx² + gy²) / 2) / (H·W), central differences, one-sided at the border",
+    citation="Cui et al., Opt. Commun. 341, 2015",
+    equals=("CDDFuse AG", "FreeFusion AG", "IVIF_ZOO AG"),
+    minimum=2,
+    fast=lambda pair: pair.ag(),
+    place=2,
+)
+VARIANTS = (
+    replace(
+        METRIC,
+        name="ag_mn1",
+        title="Average gradient, other divisor",
+        define=_over_inner_pixels,
+        range=(0.0, math.inf),
+        formula="Σ √((gx² + gy²) / 2) / ((H−1)·(W−1))",
+        equals=("Linfeng-Tang AG", "VIFB average gradient", "thfylsty avg_gradient"),
+    ),
+)

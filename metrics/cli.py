@@ -11,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from metrics.arrays import Values
-from metrics.dialects import DIALECTS, functions
+from metrics.dialects import DIALECTS, lookup
 from metrics.errors import MetricError
 from metrics.images import pair_files, read_aligned
-from metrics.registry import METRICS, PAPER, VARIANTS, Metric, find
+from metrics.metric import Metric
+from metrics.registry import METRICS, PAPER, VARIANTS, find
 from metrics.scoring import score_methods
+from metrics.shared.arrays import Values
 
 # Half-width of a 95 % interval of a mean, in standard errors.
 NORMAL_95 = 1.96
@@ -31,18 +32,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: those after `python -m metrics`; None takes the process's own.
 
     Returns:
-        The exit status: 0, or 2 after a message about unusable input.
+        The exit status: 0, or 1 after a message about unusable input. argparse itself exits with 2
+        if the command line is wrong.
     """
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader, such as `head`, has seen enough; what is left to flush goes nowhere.
+        # A reader such as `head` may stop early; discard what is left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (MetricError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return 1
     return 0
 
 
@@ -56,15 +58,15 @@ def _parser() -> argparse.ArgumentParser:
 
     explaining = commands.add_parser(
         "explain",
-        help="print what a metric means",
-        description="Print a metric's formula, direction, range, source and public twins.",
+        help="meaning of one metric",
+        description="Print a metric's formula, direction, range, source and equal public code.",
     )
-    explaining.add_argument("metric", help="as `list` prints it")
+    explaining.add_argument("metric", help="name as `list` prints it")
     explaining.set_defaults(run=_explain)
 
     listing = commands.add_parser(
         "list",
-        help="print all metrics and dialects",
+        help="all metrics and dialects",
         description="Print all metrics, their variants for audits, and the dialects.",
     )
     listing.set_defaults(run=_list)
@@ -74,12 +76,16 @@ def _parser() -> argparse.ArgumentParser:
 def _add_score(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     scoring = commands.add_parser(
         "score",
-        help="measure folders of images into a CSV file",
-        description="Measure folders of 8-bit images: a row an image and method, and the means.",
+        help="table of the metrics of folders of images",
+        description="Measure folders of 8-bit images: one row per image and method, and the means.",
     )
     for source in SOURCES:
         scoring.add_argument(
-            f"--{source}", type=Path, required=True, metavar="DIR", help=f"the {source} images"
+            f"--{source}",
+            type=Path,
+            required=True,
+            metavar="DIR",
+            help=f"folder of {source} images",
         )
     scoring.add_argument(
         "--fused",
@@ -87,41 +93,42 @@ def _add_score(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         required=True,
         nargs="+",
         metavar="DIR",
-        help="one folder a method; each must hold the file names of the sources",
+        help="one folder per method; each must hold the file names of the sources",
     )
     scoring.add_argument(
         "--metrics",
         nargs="+",
         default=list(PAPER),
         metavar="NAME",
-        help=f"as `list` prints them; default {' '.join(PAPER)}",
+        help=f"names as `list` prints them; default {' '.join(PAPER)}",
     )
     scoring.add_argument(
-        "--dialect", choices=sorted(DIALECTS), help="reproduce a public evaluator instead"
+        "--dialect", choices=sorted(DIALECTS), help="public evaluator to reproduce instead"
     )
     scoring.add_argument(
-        "--resize", type=int, metavar="PX", help="measure after a bilinear resize to PX×PX"
+        "--resize", type=int, metavar="PX", help="side of images after a bilinear resize"
     )
     scoring.add_argument(
         "--threads",
         type=int,
         default=os.cpu_count() or 1,
         metavar="N",
-        help="images measured at once; default one a core",
+        help="images measured at once; default one per core",
     )
     scoring.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="CSV", help="file to write"
+        "-o", "--output", type=Path, required=True, metavar="CSV", help="CSV file to write"
     )
     scoring.set_defaults(run=_score)
 
 
 def _score(options: argparse.Namespace) -> None:
-    # Neither unknown names nor a useless output should cost the time of a thousand images.
-    functions(options.metrics, options.dialect)
+    # Refuse unknown names and useless outputs before a thousand images are measured.
+    lookup(options.metrics, options.dialect)
     _check_output(options.output)
     methods = _methods(options.fused)
     folders = {role: getattr(options, role) for role in SOURCES} | methods
     names = pair_files(folders)
+    _check_no_input(options.output, names)
     table = score_files(
         names,
         list(methods),
@@ -163,12 +170,12 @@ def score_files(
         names: by name, the files of "infrared", "visible" and each method.
         methods: the roles that are fused images.
         metrics: as `names` of `metrics.score`.
-        threads: how many threads read and measure.
+        threads: how many threads read and measure images.
         dialect: as in `metrics.score`.
         resize: as in `metrics.score`.
 
     Returns:
-        For each method one array a metric, a value a name.
+        Per method one array per metric, with one value per name.
 
     Raises:
         MetricError: as `read_aligned` and `metrics.score`; names the file.
@@ -204,14 +211,14 @@ def score_files(
 
 
 def write_csv(path: Path, names: Sequence[str], table: Mapping[str, Mapping[str, Values]]) -> None:
-    """Write one row an image and method, one column a metric; the file appears complete or not.
+    """Write one row per image and method, one column per metric; never a partial file.
 
     Raises:
-        MetricError: the disk refuses the file.
+        MetricError: the file cannot be written; its message gives the reason.
     """
     temporary = path.with_name(f".scores.{os.getpid()}.part")
     try:
-        # Names of files need not be text.
+        # File names may hold bytes that are not text.
         with temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
             writer = csv.writer(file)
             writer.writerow(["method", "image", *next(iter(table.values()))])
@@ -227,10 +234,22 @@ def write_csv(path: Path, names: Sequence[str], table: Mapping[str, Mapping[str,
 
 
 def _check_output(path: Path) -> None:
+    if path.suffix.lower() != ".csv":
+        raise MetricError(f"{path}: found the suffix {path.suffix!r}, expected '.csv'; rename it")
     if not path.parent.is_dir():
         raise MetricError(f"{path}: the folder {path.parent} does not exist; create it first")
     if path.exists() and not path.is_file():
         raise MetricError(f"{path}: is a folder or a device; name the file to write")
+
+
+def _check_no_input(path: Path, names: Mapping[str, Mapping[str, Path]]) -> None:
+    """Refuse to write onto an image that is read, whatever links or spellings lead to it."""
+    # `resolve` follows links that lead nowhere yet; hard links and letter case need the inode.
+    output, exists = path.resolve(), path.exists()
+    for files in names.values():
+        for file in files.values():
+            if file.resolve() == output or (exists and file.exists() and file.samefile(path)):
+                raise MetricError(f"{path}: is the image {file}, which is read; name another file")
 
 
 def summary(values: Values) -> str:
@@ -261,6 +280,7 @@ def _explain(options: argparse.Namespace) -> None:
         "range": f"[{low:g}, {high:g}], in {metric.unit}"
         if metric.unit != "1"
         else f"[{low:g}, {high:g}]",
+        "smallest": f"{metric.minimum}×{metric.minimum} px",
         "undefined": metric.undefined or "never, on finite pixels",
         "source": metric.citation,
         "equals": ", ".join(metric.equals),
@@ -272,7 +292,7 @@ def _explain(options: argparse.Namespace) -> None:
 
 
 def _dialects_of(metric: Metric) -> str:
-    names = [name for name, dialect in DIALECTS.items() if metric.name in dialect.functions]
+    names = [name for name, dialect in DIALECTS.items() if metric.name in dialect.metrics]
     return ", ".join(names) or "none"
 
 

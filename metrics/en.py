@@ -1,30 +1,24 @@
 """EN, entropy: how evenly the fused image uses its grey levels."""
 
-from numpy.typing import ArrayLike
-
-from metrics.arrays import Image, Values, per_image
-from metrics.histograms import entropy, histogram
-
-
-def en(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure the Shannon entropy of the fused image.
-
-    EN = −Σ p log₂ p over the histogram of the 256 levels (Roberts et al., Journal of Applied
-    Remote Sensing 2(1), 2008). Values between levels are rounded, halves to even.
-
-    Args:
-        fused: (B, H, W) on the 0-255 scale.
-        infrared: (B, H, W); only checked.
-        visible: (B, H, W); only checked.
-
-    Returns:
-        (B,) float64 in bits, in [0, 8].
-
-    Raises:
-        MetricError: the arrays are not three equal batches on the 0-255 scale.
-    """
-    return per_image(_en, fused, infrared, visible, metric="en")
+from metrics.metric import Metric
+from metrics.shared.arrays import Image
+from metrics.shared.histograms import entropy, histogram
 
 
-def _en(fused: Image, infrared: Image, visible: Image) -> float:
+def level_entropy(fused: Image, infrared: Image, visible: Image) -> float:
+    """Compute the Shannon entropy, in bits, of the 256 levels; values between them are rounded."""
     return entropy(histogram(fused))
+
+
+METRIC = Metric(
+    name="en",
+    title="Entropy",
+    define=level_entropy,
+    larger_is_better=True,
+    range=(0.0, 8.0),
+    unit="bits",
+    formula="−Σ p log₂ p over the 256 levels of F",
+    citation="Roberts et al., J. Appl. Remote Sens. 2(1), 2008",
+    equals=("CDDFuse EN", "Linfeng-Tang EN", "VIFB entropy", "scikit-image shannon_entropy"),
+    place=5,
+)

@@ -2,10 +2,10 @@
 
 Rules of reading:
 
-- 8-bit grey is taken as it is; bilevel becomes 0 and 255;
+- 8-bit grey is kept as it is; bilevel becomes 0 and 255;
 - RGB and palette colours become BT.601 luma, rounded;
-- an alpha channel is dropped where it is opaque everywhere, and refused otherwise;
-- more than 8 bits a sample is refused: there is no one right way down to 8.
+- an alpha channel is dropped if it is opaque everywhere, and refused otherwise;
+- more than 8 bits per sample are refused, because there are several ways to reduce them to 8.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,9 +38,9 @@ def read_grey(path: Path) -> NDArray[np.uint8]:
         (H, W) uint8.
 
     Raises:
-        MetricError: the file is no image, has more than 8 bits a sample, or is transparent.
+        MetricError: the file is not an image, has more than 8 bits per sample, or is transparent.
     """
-    # Pillow is only needed by those who measure files.
+    # Only those who measure files need Pillow.
     from PIL import Image
 
     try:
@@ -54,7 +54,7 @@ def read_grey(path: Path) -> NDArray[np.uint8]:
     except MetricError:
         raise
     except Exception as error:
-        # Pillow's decoders raise many types; all mean that this file is of no use.
+        # Pillow's decoders raise many types; all mean that this file cannot be read.
         raise MetricError(f"{path}: cannot be read as an image ({error!r})") from error
 
 
@@ -62,7 +62,7 @@ def _check_depth(path: Path, image: "Image.Image") -> None:
     with path.open("rb") as file:
         header = file.read(PNG_DEPTH_BYTE + 1)
     depth = header[PNG_DEPTH_BYTE] if header.startswith(PNG_SIGNATURE) else 8
-    # Pillow gives colours of 16 bits a sample a mode of 8.
+    # Pillow reports an 8-bit mode for colours with 16 bits per sample.
     depth = max((depth, *getattr(image, "tag_v2", {}).get(TIFF_DEPTH_TAG, ())))
     if depth > 8 or image.mode not in GREY_MODES | COLOUR_MODES | ALPHA_MODES:
         kind = f"{depth}-bit {image.format}" if depth > 8 else f"image of mode {image.mode}"
@@ -79,10 +79,10 @@ def pair_files(folders: Mapping[str, Path]) -> dict[str, dict[str, Path]]:
     """Find the images that have the same name, suffix aside, in every folder.
 
     Args:
-        folders: by role, such as "infrared", the folder to look in; other files are ignored.
+        folders: the folder of each role, such as "infrared"; files that are not images are ignored.
 
     Returns:
-        For each name, sorted, the file of each role.
+        Per name, in sorted order, the file of each role.
 
     Raises:
         MetricError: a folder is missing or has no image, two of its files share a name, or a name
@@ -136,7 +136,7 @@ def read_aligned(files: Mapping[str, Path]) -> dict[str, NDArray[np.uint8]]:
         if image.shape != images[first].shape:
             raise MetricError(
                 f"{files[role]}: {_size(image)}, but {files[first]} has {_size(images[first])}; "
-                "the images of a name must have one size"
+                "all images of one name must have one size"
             )
     return images
 

@@ -1,31 +1,27 @@
 """MI, mutual information between the fused image and its sources."""
 
-from numpy.typing import ArrayLike
+from metrics.metric import Metric
+from metrics.shared.arrays import Image
+from metrics.shared.histograms import mutual_information
 
-from metrics.arrays import Image, Values, per_image
-from metrics.histograms import mutual_information
 
+def shared_information(fused: Image, infrared: Image, visible: Image) -> float:
+    """Sum the mutual information with both sources, in bits, over histograms of 256 levels.
 
-def mi(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure the mutual information with both sources.
-
-    MI = I(F; I) + I(F; V) over the joint histograms of 256 levels (Qu, Zhang and Yan, Electronics
-    Letters 38(7), 2002), in bits; multiply by ln 2 for the nats of some evaluators. Values between
-    levels are rounded, halves to even.
-
-    Args:
-        fused: (B, H, W) on the 0-255 scale.
-        infrared: (B, H, W) likewise.
-        visible: (B, H, W) likewise.
-
-    Returns:
-        (B,) float64 in bits, in [0, 16].
-
-    Raises:
-        MetricError: the arrays are not three equal batches on the 0-255 scale.
+    Values between levels are rounded, halves to even. Some evaluators print nats: multiply by ln 2.
     """
-    return per_image(_mi, fused, infrared, visible, metric="mi")
-
-
-def _mi(fused: Image, infrared: Image, visible: Image) -> float:
     return mutual_information(fused, infrared) + mutual_information(fused, visible)
+
+
+METRIC = Metric(
+    name="mi",
+    title="Mutual information",
+    define=shared_information,
+    larger_is_better=True,
+    range=(0.0, 16.0),
+    unit="bits",
+    formula="I(F; I) + I(F; V)",
+    citation="Qu, Zhang & Yan, Electron. Lett. 38(7), 2002",
+    equals=("CDDFuse MI / ln 2", "IVIF_ZOO MI"),
+    place=7,
+)

@@ -3,37 +3,17 @@
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from metrics.arrays import Image, Values, per_image
+from metrics.metric import Metric
+from metrics.shared.arrays import Image
 from metrics.ssim import WINDOW, similarity
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
-# The smallest side whose fifth scale still holds one window.
-MIN_SIZE = WINDOW * 2 ** (len(WEIGHTS) - 1)
 
-
-def ms_ssim(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure the multi-scale structural similarity to the sources, summed over both.
-
-    Per source, Π over five scales of the mean contrast-structure term (of the mean SSIM at the
-    fifth) to the power of the scale's weight (Wang, Simoncelli and Bovik, Asilomar Conference on
-    Signals, Systems and Computers, 2003). The next scale is the mean of 2×2 pixels, the last row or
-    column of an odd side left out. Negative terms count as 0.
-
-    Args:
-        fused: (B, H, W) on the 0-255 scale, at least 176×176 px.
-        infrared: (B, H, W) likewise.
-        visible: (B, H, W) likewise.
-
-    Returns:
-        (B,) float64, in [0, 2]; 2 where all three images are equal.
-
-    Raises:
-        MetricError: the arrays are not three equal batches on the 0-255 scale, or below 176 px.
-    """
-    return per_image(_ms_ssim, fused, infrared, visible, metric="ms_ssim", minimum=MIN_SIZE)
+def multi_scale_similarity(fused: Image, infrared: Image, visible: Image) -> float:
+    """Sum the multi-scale structural similarity to both sources."""
+    return sum(pair_ms_ssim(fused, source) for source in (infrared, visible))
 
 
 def mean_of_blocks(image: Image) -> Image:
@@ -44,7 +24,12 @@ def mean_of_blocks(image: Image) -> Image:
 
 
 def pair_ms_ssim(x: Image, y: Image, halve: Callable[[Image], Image] = mean_of_blocks) -> float:
-    """Compare two images (H, W), `halve` making each next scale; in [0, 1]."""
+    """Compare two images (H, W); the result lies in [0, 1].
+
+    The value is the product over five scales of the mean contrast-structure term (at the fifth, of
+    the mean SSIM) to the power of the scale's weight. Negative terms count as 0. `halve` makes the
+    next scale.
+    """
     product = 1.0
     for scale, weight in enumerate(WEIGHTS):
         if scale:
@@ -55,5 +40,17 @@ def pair_ms_ssim(x: Image, y: Image, halve: Callable[[Image], Image] = mean_of_b
     return product
 
 
-def _ms_ssim(fused: Image, infrared: Image, visible: Image) -> float:
-    return sum(pair_ms_ssim(fused, source) for source in (infrared, visible))
+METRIC = Metric(
+    name="ms_ssim",
+    title="Multi-scale structural similarity, sum over both sources",
+    define=multi_scale_similarity,
+    larger_is_better=True,
+    range=(0.0, 2.0),
+    unit="1",
+    formula="MS-SSIM(F, I) + MS-SSIM(F, V), five scales",
+    citation="Wang, Simoncelli & Bovik, Asilomar Conf., 2003",
+    equals=("piq multi_scale_ssim, twice, where all sides are even",),
+    # The fifth scale still holds one window.
+    minimum=WINDOW * 2 ** (len(WEIGHTS) - 1),
+    place=13,
+)

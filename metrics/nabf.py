@@ -3,36 +3,14 @@
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from metrics.arrays import Image, Values, per_image
-from metrics.edges import Edges, sobel
+from metrics.metric import Metric
+from metrics.shared.arrays import Image
+from metrics.shared.edges import Edges, sobel
 
 THRESHOLD = 2.0
 FLOOR = 0.001
 EXPONENT = 1.5
-
-
-def nabf(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure the artefacts of fusion: smaller is better.
-
-    N = Σ n ((1 − Qᴵ) wᴵ + (1 − Qⱽ) wⱽ) / Σ (wᴵ + wⱽ), n marking pixels whose fused Sobel strength
-    exceeds both sources', Qˢ = √(Q_g Q_α) the preservation of strength and orientation, and w the
-    source's strength to the power 1.5, or 0.001 below strength 2 (Petrović and Xydeas, IEEE ICCV
-    2005, as modified by Kumar, Signal, Image and Video Processing 7(6), 2013).
-
-    Args:
-        fused: (B, H, W) on the 0-255 scale.
-        infrared: (B, H, W) likewise.
-        visible: (B, H, W) likewise.
-
-    Returns:
-        (B,) float64, in [0, 1].
-
-    Raises:
-        MetricError: the arrays are not three equal batches on the 0-255 scale.
-    """
-    return per_image(added_edges, fused, infrared, visible, metric="nabf")
 
 
 def _edges(image: Image) -> Edges:
@@ -54,10 +32,29 @@ def _lost(source: Edges, fused: Edges) -> Image:
 
 
 def added_edges(fused: Image, infrared: Image, visible: Image, floor: float = FLOOR) -> float:
-    """Measure `nabf` of one triple (H, W), with another weight of edges below the threshold."""
+    """Weigh the lost source edges where the fused Sobel strength exceeds both sources'.
+
+    Qˢ = √(Q_g Q_α) is the preservation of strength and orientation; the weight w is the source's
+    strength to the power 1.5, or `floor` below strength 2 (Petrović and Xydeas, IEEE ICCV 2005, as
+    modified by Kumar).
+    """
     f, a, b = _edges(fused), _edges(infrared), _edges(visible)
     weights = [np.where(s.strength < THRESHOLD, floor, s.strength**EXPONENT) for s in (a, b)]
     total = float((weights[0] + weights[1]).sum())
     added = (f.strength > a.strength) & (f.strength > b.strength)
     lost = _lost(a, f) * weights[0] + _lost(b, f) * weights[1]
     return float((lost * added).sum()) / total if total > 0 else math.nan
+
+
+METRIC = Metric(
+    name="nabf",
+    title="Artefacts of fusion",
+    define=added_edges,
+    larger_is_better=False,
+    range=(0.0, 1.0),
+    unit="1",
+    formula="Σ n ((1 − Qᴵ) wᴵ + (1 − Qⱽ) wⱽ) / Σ (wᴵ + wⱽ), n where F's edge is strongest",
+    citation="Kumar, Signal Image Video Process. 7(6), 2013",
+    equals=("Linfeng-Tang Nabf",),
+    place=15,
+)

@@ -3,33 +3,10 @@
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from metrics.arrays import Image, Values, per_image
-from metrics.edges import Edges, sobel
-
-
-def qabf(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure how well edges of the sources are preserved in strength and orientation.
-
-    Q = Σ (Qᴵ gᴵ + Qⱽ gⱽ) / Σ (gᴵ + gⱽ), where g is the Sobel strength and Qˢ the product of two
-    sigmoids: 0.9994 / (1 + e^(−15 (G − 0.5))) of the ratio of strengths G and 0.9879 / (1 + e^(−22
-    (A − 0.8))) of the agreement in orientation A (Xydeas and Petrović, Electronics Letters 36(4),
-    2000). As in every public implementation, the image is surrounded by zeros, and equal strengths
-    take the strength itself for G instead of 1.
-
-    Args:
-        fused: (B, H, W) on the 0-255 scale.
-        infrared: (B, H, W) likewise.
-        visible: (B, H, W) likewise.
-
-    Returns:
-        (B,) float64, in [0, 1); NaN where both sources are black.
-
-    Raises:
-        MetricError: the arrays are not three equal batches on the 0-255 scale.
-    """
-    return per_image(_qabf, fused, infrared, visible, metric="qabf")
+from metrics.metric import Metric
+from metrics.shared.arrays import Image
+from metrics.shared.edges import Edges, sobel
 
 
 def _edges(image: Image) -> Edges:
@@ -48,8 +25,30 @@ def _preserved(source: Edges, fused: Edges) -> Image:
     return np.asarray(strength * orientation)
 
 
-def _qabf(fused: Image, infrared: Image, visible: Image) -> float:
+def preserved_edges(fused: Image, infrared: Image, visible: Image) -> float:
+    """Average, weighted by the sources' Sobel strength g, how well their edges are preserved.
+
+    Qˢ is the product of two sigmoids: 0.9994 / (1 + e^(−15 (G − 0.5))) of the ratio of strengths G
+    and 0.9879 / (1 + e^(−22 (A − 0.8))) of the agreement in orientation A. As in every public
+    implementation, zeros surround the image, and equal strengths take the strength itself for G
+    instead of 1.
+    """
     f, a, b = _edges(fused), _edges(infrared), _edges(visible)
     total = float(np.sum(a.strength + b.strength))
     kept = _preserved(a, f) * a.strength + _preserved(b, f) * b.strength
     return float(kept.sum()) / total if total > 0 else math.nan
+
+
+METRIC = Metric(
+    name="qabf",
+    title="Edge information transferred",
+    define=preserved_edges,
+    larger_is_better=True,
+    range=(0.0, 1.0),
+    unit="1",
+    formula="Σ (Qᴵ gᴵ + Qⱽ gⱽ) / Σ (gᴵ + gⱽ), Sobel strength g",
+    citation="Xydeas & Petrović, Electron. Lett. 36(4), 2000",
+    equals=("CDDFuse Qabf", "Linfeng-Tang Qabf", "IVIF_ZOO Qabf"),
+    undefined="both sources are black",
+    place=14,
+)

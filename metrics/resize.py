@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics.arrays import Batch, Values, as_batch
 from metrics.errors import MetricError
+from metrics.shared.arrays import Batch, Values, as_batch
 
 
 def bilinear(images: ArrayLike, size: tuple[int, int]) -> Batch:
-    """Resize a batch as OpenCV's INTER_LINEAR does floats: two taps an axis, nothing smoothed.
+    """Resize a batch as OpenCV's INTER_LINEAR does floats: two taps per axis, without smoothing.
 
     Args:
         images: (B, H, W) on the 0-255 scale.

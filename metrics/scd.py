@@ -1,68 +1,52 @@
-"""SCD, sum of the correlations of differences."""
+"""SCD, sum of the correlations of differences: how much of each source is added to the other."""
 
-import math
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from metrics.arrays import Image, Values, per_image, sum_of_products
-
-# Below this standard deviation, in grey levels, an image is flat. One pixel that differs by one
-# level in an image of 10¹² pixels is above it; what float64 rounding leaves of a flat image is not.
-FLAT_LEVELS = 1e-7
-
-
-def scd(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure how much of each source the fused image adds to the other.
-
-    SCD = r(F − V, I) + r(F − I, V), r being Pearson's correlation over the image and the
-    differences real numbers (Aslantas and Bendes, AEU 69(12), 2015, Eqs. 5-7).
-
-    Args:
-        fused: (B, H, W) on the 0-255 scale.
-        infrared: (B, H, W) likewise.
-        visible: (B, H, W) likewise.
-
-    Returns:
-        (B,) float64 in [−2, 2]; NaN where a source or one of the differences is flat, as when the
-        fused image equals a source.
-
-    Raises:
-        MetricError: the arrays are not three equal batches on the 0-255 scale.
-    """
-    return per_image(difference_correlations, fused, infrared, visible, metric="scd")
-
-
-def scd_uint8(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure `scd` with negative differences clipped to 0, as MATLAB does to uint8 images.
-
-    Arguments, errors and range are those of `scd`.
-    """
-    return per_image(_scd_uint8, fused, infrared, visible, metric="scd_uint8")
-
-
-def pearson(x: Image, y: Image) -> float:
-    """Correlate two images (H, W); NaN when either is flat."""
-    x, y = x - x.mean(), y - y.mean()
-    xx, yy, xy = (sum_of_products(*pair) for pair in ((x, x), (y, y), (x, y)))
-    if min(xx, yy) <= x.size * FLAT_LEVELS**2:
-        return float("nan")
-    return correlation(xy, xx, yy)
-
-
-def correlation(xy: float, xx: float, yy: float) -> float:
-    """Divide a covariance by the root of both variances; rounding must not leave [−1, 1]."""
-    value = xy / math.sqrt(xx * yy)
-    # In this order NaN stays what it is.
-    return min(max(value, -1.0), 1.0)
+from metrics.metric import Metric
+from metrics.shared.arrays import Image
+from metrics.shared.correlation import pearson
 
 
 def difference_correlations(fused: Image, infrared: Image, visible: Image) -> float:
-    """Measure `scd` of one triple of float64 images (H, W)."""
+    """Correlate what the fused image adds to each source with the other source (Eqs. 5-7).
+
+    The differences are real numbers. NaN where a source or a difference is flat, as when the fused
+    image equals a source.
+    """
     return pearson(fused - visible, infrared) + pearson(fused - infrared, visible)
 
 
-def _scd_uint8(fused: Image, infrared: Image, visible: Image) -> float:
+def _saturated(fused: Image, infrared: Image, visible: Image) -> float:
+    """Clip negative differences to 0, as MATLAB does to uint8 images."""
     beyond_visible = np.maximum(fused - visible, 0)
     beyond_infrared = np.maximum(fused - infrared, 0)
     return pearson(beyond_visible, infrared) + pearson(beyond_infrared, visible)
+
+
+METRIC = Metric(
+    name="scd",
+    title="Sum of the correlations of differences",
+    define=difference_correlations,
+    larger_is_better=True,
+    range=(-2.0, 2.0),
+    unit="1",
+    formula="r(F − V, I) + r(F − I, V)",
+    citation="Aslantas & Bendes, AEU Int. J. Electron. Commun. 69(12), 2015",
+    equals=("CDDFuse SCD", "FreeFusion SCD", "Linfeng-Tang SCD", "IVIF_ZOO SCD"),
+    undefined="a source is flat, or the fused image is a source plus a constant",
+    fast=lambda pair: pair.scd(),
+    place=3,
+)
+VARIANTS = (
+    replace(
+        METRIC,
+        name="scd_uint8",
+        title="SCD on saturating uint8 differences",
+        define=_saturated,
+        formula="r(max(F − V, 0), I) + r(max(F − I, 0), V)",
+        equals=("thfylsty SCD as shipped",),
+        undefined="a source or one of the clipped differences is flat",
+    ),
+)

@@ -11,37 +11,34 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics.arrays import (
+from metrics.dialects import lookup
+from metrics.errors import MetricError
+from metrics.metric import Metric
+from metrics.registry import PAPER
+from metrics.resize import bilinear
+from metrics.shared.arrays import (
     Batch,
     Checked,
-    MetricFunction,
     Values,
     as_batch,
     as_triple,
     finite_images,
     require_size,
 )
-from metrics.dialects import functions
-from metrics.errors import MetricError
-from metrics.moments import MIN_SIZE
-from metrics.registry import PAPER
-from metrics.resize import bilinear
 
 if TYPE_CHECKING:
-    from metrics.engine import PairScorer
+    from metrics.fast.engine import CompiledPair
 
-# Height, width, metrics, and whether several fused images meet one pair.
-ScorerKey = tuple[int, int, tuple[str, ...], bool]
+# Height, width, and whether several fused images are measured against one pair.
+PairKey = tuple[int, int, bool]
+FastPath = Callable[["CompiledPair"], float]
 Triple = tuple[Batch, Batch, Batch]
 Table = dict[str, dict[str, Values]]
 
-# The compiled path, by metric: the smallest image side each takes.
-COMPILED = {"sf": 2, "ag": 2, "scd": 1, "vif": MIN_SIZE}
+# Pool of idle pairs: allocating one is expensive, and consecutive calls usually have one size.
+_idle: "deque[tuple[PairKey, CompiledPair]]" = deque(maxlen=os.cpu_count())
 
-# Scorers not at work: their memory is dear to allocate, and calls of one size come in rows.
-_idle: "deque[tuple[ScorerKey, PairScorer]]" = deque(maxlen=os.cpu_count())
-
-# Set to "0" to measure by the definitions even where the compiled path could.
+# Set to "0" to measure by the definitions even if the compiled path is available.
 COMPILED_SWITCH = "FUSION_METRICS_COMPILED"
 
 
@@ -72,7 +69,7 @@ def score(
         options: `dialect`, `resize` and `compiled`, as `score_methods` takes them.
 
     Returns:
-        One (B,) float64 array a name, in the order of `names`, NaN where the metric is undefined.
+        One (B,) float64 array per name, in the order of `names`, NaN where the metric is undefined.
 
     Raises:
         MetricError: as `score_methods`.
@@ -91,21 +88,24 @@ def score_methods(
     resize: int | None = None,
     compiled: bool | None = None,
 ) -> Table:
-    """Measure the outputs of several methods on the same pairs, the sources' share only once.
+    """Measure the outputs of several methods on the same pairs.
+
+    What depends on the sources alone is computed once for all methods.
 
     Args:
-        fused: for each method its images, (B, H, W) on the 0-255 scale.
+        fused: per method its images, (B, H, W) on the 0-255 scale.
         infrared: (B, H, W) likewise.
         visible: (B, H, W) likewise.
         names: metrics of `METRICS` or `VARIANTS`.
         threads: how many threads share the images; never changes a value.
         dialect: reproduce a public implementation of `DIALECTS` rather than the definitions.
-        resize: measure after a bilinear resize of all images to this many pixels a side, unrounded.
-        compiled: take the compiled path for the metrics that have one; None means if numba is
+        resize: measure after a bilinear resize of all images to this many pixels per side,
+            without rounding.
+        compiled: take the compiled path for the metrics that have one. None takes it if numba is
             installed and the environment does not forbid it.
 
     Returns:
-        For each method one (B,) float64 array a name, NaN where the metric is undefined.
+        For each method one (B,) float64 array per name, NaN where the metric is undefined.
 
     Raises:
         MetricError: an unknown name or dialect, or arrays the metrics refuse.
@@ -114,24 +114,33 @@ def score_methods(
         raise MetricError(f"threads must be 1 or more, got {threads}")
     if isinstance(names, str):
         raise MetricError(f"names must be a list, such as [{names!r}], got the string {names!r}")
-    measures = functions(names, dialect)
+    entries = lookup(names, dialect)
     triples = _triples(fused, infrared, visible, resize)
     table: Table = {
-        method: {name: np.full(len(triple[0]), np.nan) for name in measures}
+        method: {entry.name: np.full(len(triple[0]), np.nan) for entry in entries}
         for method, triple in triples.items()
     }
     if not triples:
         return table
     shape = next(iter(triples.values()))[0].shape
-    fast = () if dialect else tuple(name for name in measures if name in COMPILED)
-    if fast and uses_compiler(compiled):
-        for name in fast:
-            require_size(shape, COMPILED[name], name)
-            del measures[name]
+    for entry in entries:
+        require_size(shape, entry.minimum, entry.name)
+    fast, plain = _choose_paths(entries, compiled)
+    if fast:
         _run(_compiled_task(triples, fast, table), shape[0], threads)
-    if measures:
-        _run(_plain_task(triples, measures, table), shape[0], threads)
+    if plain:
+        _run(_plain_task(triples, plain, table), shape[0], threads)
     return table
+
+
+def _choose_paths(
+    entries: Sequence[Metric], compiled: bool | None
+) -> tuple[dict[str, FastPath], list[Metric]]:
+    """Decide per metric between its compiled path and its definition, for all of the package."""
+    fast = {entry.name: entry.fast for entry in entries if entry.fast is not None}
+    if not fast or not uses_compiler(compiled):
+        fast = {}
+    return fast, [entry for entry in entries if entry.name not in fast]
 
 
 def _triples(
@@ -161,44 +170,44 @@ def uses_compiler(wanted: bool | None) -> bool:
 
 
 @contextmanager
-def _scorer(*key: *ScorerKey) -> "Iterator[PairScorer]":
+def _compiled_pair(*key: *PairKey) -> "Iterator[CompiledPair]":
     # Numba takes most of a second to import: only now is it certain to be needed.
-    from metrics.engine import PairScorer
+    from metrics.fast.engine import CompiledPair
 
     try:
-        found, scorer = _idle.pop()
+        found, pair = _idle.pop()
     except IndexError:
         found = None
     if found != key:
-        scorer = PairScorer(*key)
-    yield scorer
-    _idle.append((key, scorer))
+        pair = CompiledPair(*key)
+    yield pair
+    _idle.append((key, pair))
 
 
 def _compiled_task(
-    triples: Mapping[str, Triple], names: tuple[str, ...], table: Table
+    triples: Mapping[str, Triple], paths: Mapping[str, FastPath], table: Table
 ) -> Callable[[int], None]:
     _, height, width = next(iter(triples.values()))[0].shape
 
     def measure(index: int) -> None:
-        with _scorer(height, width, names, len(triples) > 1) as scorer:
+        with _compiled_pair(height, width, len(triples) > 1) as pair:
             loaded = False
             for method, triple in triples.items():
                 images = [batch[index] for batch in triple]
                 if not finite_images(*(image[None] for image in images)).all():
                     continue
                 if not loaded:
-                    scorer.load(images[1], images[2])
+                    pair.load(images[1], images[2])
                     loaded = True
-                for name, value in scorer.measure(images[0]).items():
-                    if name in names:
-                        table[method][name][index] = value
+                pair.take(images[0])
+                for name, path in paths.items():
+                    table[method][name][index] = path(pair)
 
     return measure
 
 
 def _plain_task(
-    triples: Mapping[str, Triple], measures: Mapping[str, MetricFunction], table: Table
+    triples: Mapping[str, Triple], entries: Sequence[Metric], table: Table
 ) -> Callable[[int], None]:
     checked = {
         method: [batch.view(Checked) for batch in triple] for method, triple in triples.items()
@@ -207,8 +216,8 @@ def _plain_task(
     def measure(index: int) -> None:
         image = slice(index, index + 1)
         for method, (f, a, b) in checked.items():
-            for name, function in measures.items():
-                table[method][name][image] = function(f[image], a[image], b[image])
+            for entry in entries:
+                table[method][entry.name][image] = entry.measure(f[image], a[image], b[image])
 
     return measure
 

@@ -1,29 +1,26 @@
 """SD, standard deviation: the contrast of the fused image."""
 
-from numpy.typing import ArrayLike
+from metrics.metric import Metric
+from metrics.shared.arrays import Image
 
-from metrics.arrays import Image, Values, per_image
 
+def standard_deviation(fused: Image, infrared: Image, visible: Image) -> float:
+    """Compute the population standard deviation over all H·W pixels, in grey levels.
 
-def sd(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure the standard deviation of the fused image.
-
-    SD = √ mean (F − mean F)², over all H·W pixels; the paper of 1997 on fibre sensors that is often
-    cited for it does not define it.
-
-    Args:
-        fused: (B, H, W) on the 0-255 scale.
-        infrared: (B, H, W); only checked.
-        visible: (B, H, W); only checked.
-
-    Returns:
-        (B,) float64 in grey levels, in [0, 127.5].
-
-    Raises:
-        MetricError: the arrays are not three equal batches on the 0-255 scale.
+    The paper of 1997 on fibre sensors that is often cited for it does not define it.
     """
-    return per_image(_sd, fused, infrared, visible, metric="sd")
-
-
-def _sd(fused: Image, infrared: Image, visible: Image) -> float:
     return float(fused.std())
+
+
+METRIC = Metric(
+    name="sd",
+    title="Standard deviation",
+    define=standard_deviation,
+    larger_is_better=True,
+    range=(0.0, 127.5),
+    unit="grey levels",
+    formula="√ mean (F − mean F)²",
+    citation="textbook definition",
+    equals=("CDDFuse SD", "Linfeng-Tang SD", "VIFB standard deviation", "IVIF_ZOO SD"),
+    place=6,
+)

@@ -1,42 +1,27 @@
 """SSIM, structural similarity, summed over both sources."""
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from metrics.arrays import Image, Values, per_image
-from metrics.filters import filter_valid, gaussian
+from metrics.metric import Metric
+from metrics.shared.arrays import Image
+from metrics.shared.filters import filter_valid, gaussian
 
 WINDOW = 11
 SIGMA = 1.5
 STABILISERS = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
-def ssim(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure the structural similarity to the sources, summed over both.
-
-    Per source, the mean over all windows of (2μ₁μ₂ + C₁)(2σ₁₂ + C₂) / ((μ₁² + μ₂² + C₁)(σ₁² + σ₂² +
-    C₂)) under an 11×11 Gaussian window of σ 1.5, K = (0.01, 0.03), L = 255 (Wang et al., IEEE
-    Transactions on Image Processing 13(4), 2004).
-
-    Args:
-        fused: (B, H, W) on the 0-255 scale, at least 11×11 px.
-        infrared: (B, H, W) likewise.
-        visible: (B, H, W) likewise.
-
-    Returns:
-        (B,) float64, in [−2, 2]; 2 where all three images are equal.
-
-    Raises:
-        MetricError: the arrays are not three equal batches on the 0-255 scale, or below 11 px.
-    """
-    return per_image(_ssim, fused, infrared, visible, metric="ssim", minimum=WINDOW)
+def structural_similarity(fused: Image, infrared: Image, visible: Image) -> float:
+    """Sum the mean SSIM to both sources; 2 where all three images are equal."""
+    return similarity(fused, infrared)[0] + similarity(fused, visible)[0]
 
 
 def similarity(x: Image, y: Image) -> tuple[float, float]:
-    """Compare two images (H, W).
+    """Compare two images (H, W) under an 11×11 Gaussian window, K = (0.01, 0.03), L = 255.
 
     Returns:
-        Mean SSIM, and the mean of its contrast and structure terms alone.
+        The mean over all windows of (2μ₁μ₂ + C₁)(2σ₁₂ + C₂) / ((μ₁² + μ₂² + C₁)(σ₁² + σ₂² + C₂)),
+        and the mean of its contrast and structure terms alone.
     """
     taps = gaussian(WINDOW, SIGMA)
     mean_x, mean_y = filter_valid(x, taps), filter_valid(y, taps)
@@ -48,5 +33,16 @@ def similarity(x: Image, y: Image) -> tuple[float, float]:
     return float(np.mean(brightness * structure)), float(np.mean(structure))
 
 
-def _ssim(fused: Image, infrared: Image, visible: Image) -> float:
-    return similarity(fused, infrared)[0] + similarity(fused, visible)[0]
+METRIC = Metric(
+    name="ssim",
+    title="Structural similarity, sum over both sources",
+    define=structural_similarity,
+    larger_is_better=True,
+    range=(-2.0, 2.0),
+    unit="1",
+    formula="SSIM(F, I) + SSIM(F, V), 11×11 Gaussian of σ 1.5",
+    citation="Wang et al., IEEE Trans. Image Process. 13(4), 2004",
+    equals=("VIFB SSIM", "scikit-image, gaussian_weights, twice"),
+    minimum=WINDOW,
+    place=12,
+)

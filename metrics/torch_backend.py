@@ -1,4 +1,4 @@
-"""The four paper metrics on a torch device, a batch at a time, in float64."""
+"""The four paper metrics on a torch device, one batch at a time, in float64."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics.arrays import Batch, Values, as_triple, finite_images, require_size
 from metrics.errors import MetricError
-from metrics.filters import gaussian
-from metrics.moments import FLAT, MID_GREY, WINDOWS
-from metrics.registry import PAPER, suggest
-from metrics.scd import FLAT_LEVELS
-from metrics.scoring import COMPILED
-from metrics.vif import NOISE
+from metrics.registry import PAPER, find, suggest
+from metrics.shared.arrays import Batch, Values, as_triple, finite_images, require_size
+from metrics.shared.correlation import FLAT_LEVELS
+from metrics.shared.filters import gaussian
+from metrics.shared.moments import FLAT, MID_GREY, WINDOWS
+from metrics.vif import NOISE, gain_and_residual
 
 if TYPE_CHECKING:
     import torch
@@ -36,13 +35,13 @@ def score(
         visible: (B, H, W) likewise.
         names: some of the four paper metrics.
         device: any torch device with float64, such as "cuda" or "cpu".
-        chunk: images worked on at once; each takes about 40 maps of its size in float64.
+        chunk: images computed at once; each takes about 40 maps of its size in float64.
 
     Returns:
-        One (B,) float64 array a name, NaN where the metric is undefined.
+        One (B,) float64 array per name, NaN where the metric is undefined.
 
     Raises:
-        MetricError: a name that is no paper metric, or arrays the metrics refuse.
+        MetricError: a name that is not a paper metric, or arrays the metrics refuse.
     """
     import torch
 
@@ -50,7 +49,7 @@ def score(
     for name in names:
         if name not in _MEASURES:
             raise MetricError(f"no torch path for {name!r}; {suggest(name, _MEASURES)}")
-        require_size(triple[0].shape, COMPILED[name], name)
+        require_size(triple[0].shape, find(name).minimum, name)
     values = {name: np.full(len(triple[0]), np.nan) for name in names}
     defined = np.flatnonzero(finite_images(*triple))
     for start in range(0, len(defined), chunk):
@@ -64,7 +63,7 @@ def score(
 def _to_device(batch: Batch, device: "torch.device") -> "Tensor":
     import torch
 
-    # Moving bytes and widening them there beats moving eight times as many.
+    # Converting on the device moves an eighth of the bytes.
     return torch.from_numpy(np.ascontiguousarray(batch)).to(device).to(torch.float64) - MID_GREY
 
 
@@ -128,9 +127,7 @@ def _vif(f: "Tensor", a: "Tensor", b: "Tensor") -> "Tensor":
         variances = torch.where(variances < FLAT, 0, variances)
         shared = _filter(images[:1] * images[1:], size) - means[:1] * means[1:]
         fused, sources = variances[:1], variances[1:]
-        gain = shared / (sources + FLAT)
-        gain = torch.where((shared < 0) | (sources == 0) | (fused == 0), 0, gain)
-        residual = torch.clamp(fused - gain * shared, min=FLAT)
+        gain, residual = gain_and_residual(sources, fused, shared)
         kept += (1 + gain.square() * sources / (residual + NOISE)).log().sum(dim=(2, 3))
         held += (1 + sources / NOISE).log().sum(dim=(2, 3))
     return (kept / held.masked_fill(held == 0, torch.nan)).sum(dim=0)

@@ -5,45 +5,44 @@ Several public evaluators label that sum "VIFF"; Han's VIFF of 2013 is another m
 `metrics.viff`.
 """
 
-import numpy as np
-from numpy.typing import ArrayLike
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
-from metrics.arrays import Image, Values, per_image
-from metrics.moments import FLAT, MIN_SIZE, moments
+import numpy as np
+
+from metrics.metric import Metric
+from metrics.shared.arrays import Image
+from metrics.shared.moments import FLAT, MIN_SIZE, moments
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Maps = TypeVar("Maps", Image, "Tensor")
 
 # Variance of the visual noise, in squared grey levels.
 NOISE = 2.0
 
 
-def vif(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure the visual information fidelity, summed over both sources.
+def fidelity_sum(fused: Image, infrared: Image, visible: Image) -> float:
+    """Sum the fidelity to both sources, each 1 if the fused image equals it; NaN for a flat one.
 
-    For each source, Σ log(1 + g²σ²ᵣ / (σ²ᵥ + 2)) / Σ log(1 + σ²ᵣ / 2) over the windows of four
-    scales, g and σ²ᵥ being gain and residual of the regression of fused on source (Sheikh and
-    Bovik, IEEE Transactions on Image Processing 15(2), 2006, in the authors' pixel-domain form).
-
-    Args:
-        fused: (B, H, W) on the 0-255 scale, at least 41×41 px.
-        infrared: (B, H, W) likewise.
-        visible: (B, H, W) likewise.
-
-    Returns:
-        (B,) float64, 0 or more; 1 per source that the fused image equals. NaN where a source is
-        flat, since it holds no information to keep.
-
-    Raises:
-        MetricError: the arrays are not three equal batches on the 0-255 scale, or below 41 px.
+    This is Sheikh and Bovik's VIF in the authors' pixel-domain form.
     """
-    return per_image(_vif, fused, infrared, visible, metric="vif", minimum=MIN_SIZE)
+    return sum(fidelities(fused, infrared, visible))
 
 
-def vif_mean(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure half of `vif`, its mean over both sources; arguments and errors are the same."""
-    return vif(fused, infrared, visible) / 2
+def _mean_fidelity(fused: Image, infrared: Image, visible: Image) -> float:
+    """Average the fidelity to both sources instead."""
+    return fidelity_sum(fused, infrared, visible) / 2
 
 
 def fidelities(fused: Image, infrared: Image, visible: Image) -> tuple[float, float]:
-    """Measure the fidelity to infrared and to visible apart, from images (H, W); NaN where flat."""
+    """Measure the fidelity to infrared and to visible separately; NaN for a flat source.
+
+    Per source, Σ log(1 + g²σ²ᵣ / (σ²ᵥ + 2)) / Σ log(1 + σ²ᵣ / 2) over the windows of four scales,
+    g and σ²ᵥ being gain and residual of the regression of fused on source.
+    """
     kept, held = np.zeros(2), np.zeros(2)
     for _, local in moments(fused, infrared, visible):
         for index, source in enumerate(local.sources):
@@ -54,21 +53,44 @@ def fidelities(fused: Image, infrared: Image, visible: Image) -> tuple[float, fl
     return float(values[0]), float(values[1])
 
 
-def gain_and_residual(source: Image, fused: Image, shared: Image) -> tuple[Image, Image]:
+def gain_and_residual(source: Maps, fused: Maps, shared: Maps) -> tuple[Maps, Maps]:
     """Regress fused on source in each window, with the authors' guards.
 
     Args:
-        source: variance of the source, (h, w), 0 where it is flat.
+        source: variance of the source, (..., h, w) as an array or a tensor, 0 where it is flat.
         fused: variance of the fused image, likewise.
         shared: covariance of both, likewise.
 
     Returns:
         Gain, 0 where one image is flat or both oppose each other, and variance of the residual.
     """
-    gain = shared / (source + FLAT)
-    gain *= (shared > 0) & (source > 0) & (fused > 0)
-    return gain, np.maximum(fused - gain * shared, FLAT)
+    usable = (shared > 0) & (source > 0) & (fused > 0)
+    gain = shared / (source + FLAT) * usable
+    return gain, (fused - gain * shared).clip(FLAT)
 
 
-def _vif(fused: Image, infrared: Image, visible: Image) -> float:
-    return sum(fidelities(fused, infrared, visible))
+METRIC = Metric(
+    name="vif",
+    title="Visual information fidelity, sum over both sources",
+    define=fidelity_sum,
+    larger_is_better=True,
+    range=(0.0, math.inf),
+    unit="1",
+    formula="Σ over I, V of Σ log(1 + g²σ²ᵣ/(σ²ᵥ + 2)) / Σ log(1 + σ²ᵣ/2), four scales",
+    citation="Sheikh & Bovik, IEEE Trans. Image Process. 15(2), 2006",
+    equals=("CDDFuse VIFF", "FreeFusion VIFF", "Linfeng-Tang VIF", "sewar vifp, twice"),
+    undefined="a source is flat",
+    minimum=MIN_SIZE,
+    fast=lambda pair: pair.vif(),
+    place=4,
+)
+VARIANTS = (
+    replace(
+        METRIC,
+        name="vif_mean",
+        title="Visual information fidelity, mean over both sources",
+        define=_mean_fidelity,
+        formula="vif / 2",
+        equals=("sewar vifp, mean of both sources",),
+    ),
+)

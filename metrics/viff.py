@@ -3,11 +3,13 @@
 Evaluators that label the sum of two pixel-domain VIFs "VIFF" mean `metrics.vif`, not this.
 """
 
-import numpy as np
-from numpy.typing import ArrayLike
+import math
 
-from metrics.arrays import Image, Values, per_image
-from metrics.moments import MIN_SIZE, WINDOWS, moments
+import numpy as np
+
+from metrics.metric import Metric
+from metrics.shared.arrays import Image
+from metrics.shared.moments import MIN_SIZE, WINDOWS, moments
 from metrics.vif import gain_and_residual
 
 # Variance of the visual noise, 0.5 % of 255², the share of each scale, and the guard against 0/0.
@@ -16,28 +18,12 @@ SHARES = np.array([1, 0, 0.15, 1]) / 2.15
 EPS = 1e-7
 
 
-def viff(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure Han's visual information fidelity for fusion.
+def fusion_fidelity(fused: Image, infrared: Image, visible: Image) -> float:
+    """Compare per scale what is kept with what the sources hold; 1 where all images are equal.
 
-    At each window of the four scales of `metrics.vif` the source with the smaller gain counts:
-    VIFF = Σₛ pₛ Σ (log₁₀(1 + g²σ²ᵣ/(σ²ᵥ + σ²ₙ)) + ε) / Σ (log₁₀(1 + σ²ᵣ/σ²ₙ) + ε) (Han, Cai, Cao
-    and Xu, Information Fusion 14(2), 2013; the choice of source is that of the authors' code).
-
-    Args:
-        fused: (B, H, W) on the 0-255 scale, at least 41×41 px.
-        infrared: (B, H, W) likewise.
-        visible: (B, H, W) likewise.
-
-    Returns:
-        (B,) float64, 0 or more; 1 where all three images are equal or flat.
-
-    Raises:
-        MetricError: the arrays are not three equal batches on the 0-255 scale, or below 41 px.
+    At each window of the four scales of `metrics.vif` the source with the smaller gain counts, as
+    in the authors' code.
     """
-    return per_image(_viff, fused, infrared, visible, metric="viff", minimum=MIN_SIZE)
-
-
-def _viff(fused: Image, infrared: Image, visible: Image) -> float:
     numerators, denominators = np.zeros(len(WINDOWS)), np.zeros(len(WINDOWS))
     for scale, local in moments(fused, infrared, visible):
         kept, held, gains = [], [], []
@@ -50,3 +36,18 @@ def _viff(fused: Image, infrared: Image, visible: Image) -> float:
         numerators[scale] += np.where(infrared_counts, *kept).sum()
         denominators[scale] += np.where(infrared_counts, *held).sum()
     return float((SHARES * numerators / denominators).sum())
+
+
+METRIC = Metric(
+    name="viff",
+    title="Han's visual information fidelity for fusion",
+    define=fusion_fidelity,
+    larger_is_better=True,
+    range=(0.0, math.inf),
+    unit="1",
+    formula="Σₛ pₛ Σ VID / Σ VIND, each window of the source with the smaller gain",
+    citation="Han et al., Inf. Fusion 14(2), 2013",
+    equals=("VIFF_Public.m of its authors",),
+    minimum=MIN_SIZE,
+    place=16,
+)

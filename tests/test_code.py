@@ -7,6 +7,7 @@ from pathlib import Path
 from harness.disk.schema import ROOT
 from harness.methods.spec import discover
 from harness.workflow import PACKAGES, code_of, module_file, module_name, source_files
+from metrics.registry import modules
 
 
 def names(*modules):
@@ -16,6 +17,8 @@ def names(*modules):
 def test_follows_imports_through_packages():
     found = names("harness.stages.measure")
     assert {"harness.stages.measure", "metrics.vif", "metrics", "harness.tiles.store"} <= found
+    assert {*modules(), "metrics.shared.moments", "metrics.fast.kernels"} <= found
+    assert not found & {"metrics.cli", "metrics.torch_backend"}
     assert not any(name.startswith(("segfanet", "baselines", "reports")) for name in found)
 
 

@@ -46,7 +46,7 @@ def run(folders, output, *more):
 
 
 def refused(folders, tmp_path, capsys, *more):
-    assert run(folders, tmp_path / "scores.csv", *more) == 2
+    assert run(folders, tmp_path / "scores.csv", *more) == 1
     assert not (tmp_path / "scores.csv").exists()
     return capsys.readouterr().err
 
@@ -78,7 +78,7 @@ def test_dialect_and_resize_are_named_in_the_output(folders, tmp_path, capsys):
 
 
 def test_several_methods_in_one_run(folders, tmp_path, capsys):
-    assert run(folders, tmp_path / "s.csv", "--fused", *map(str, folders.values())) == 2
+    assert run(folders, tmp_path / "s.csv", "--fused", *map(str, folders.values())) == 1
     assert "already called 'infrared'" in capsys.readouterr().err
     other = tmp_path / "other"
     folders["visible"].rename(other)
@@ -183,18 +183,71 @@ def test_colour_palette_and_opaque_alpha_become_luma(folders, tmp_path):
 
 
 def test_output_folder_must_exist(folders, tmp_path, capsys):
-    assert run(folders, tmp_path / "no" / "scores.csv") == 2
+    assert run(folders, tmp_path / "no" / "scores.csv") == 1
     assert "create it first" in capsys.readouterr().err
 
 
 def test_useless_output_is_refused_before_measuring(folders, tmp_path, capsys):
     (folders["visible"] / "0.png").write_bytes(b"no image")
-    assert run(folders, tmp_path) == 2
-    assert f"{tmp_path}: is a folder or a device" in capsys.readouterr().err
-    assert run(folders, tmp_path / "no" / "scores.csv") == 2
+    folder = tmp_path / "folder.csv"
+    folder.mkdir()
+    assert run(folders, folder) == 1
+    assert f"{folder}: is a folder or a device" in capsys.readouterr().err
+    assert run(folders, tmp_path / "no" / "scores.csv") == 1
     assert "create it first" in capsys.readouterr().err
-    assert run(folders, tmp_path / ("long" * 99)) == 2
+    assert run(folders, tmp_path / f"{'long' * 99}.csv") == 1
     assert "File name too long" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["scores.png", "scores", "scores.csv.txt"])
+def test_output_that_is_not_named_csv_is_refused(folders, tmp_path, capsys, name):
+    image = (folders["visible"] / "0.png").read_bytes()
+    (tmp_path / name).write_bytes(image)
+    assert run(folders, tmp_path / name) == 1
+    assert "expected '.csv'" in capsys.readouterr().err
+    assert (tmp_path / name).read_bytes() == image
+
+
+@pytest.mark.parametrize("role", ["infrared", "visible", "mine"])
+@pytest.mark.parametrize("link", ["symlink", "hardlink", "detour"])
+def test_output_that_is_an_input_is_refused(folders, tmp_path, capsys, role, link):
+    image = folders[role] / "3.png"
+    before = image.read_bytes()
+    output = tmp_path / "scores.CSV"
+    if link == "symlink":
+        output.symlink_to(image)
+    elif link == "hardlink":
+        output.hardlink_to(image)
+    else:
+        output.symlink_to(folders[role] / ".." / role / "3.png")
+        output = tmp_path / role / ".." / "scores.CSV"
+    assert run(folders, output) == 1
+    assert f"is the image {image}, which is read" in capsys.readouterr().err
+    assert image.read_bytes() == before
+
+
+def test_wrong_command_line_is_another_status_than_a_failed_run(capsys):
+    for words in ([], ["scoer"], ["score"], ["explain"]):
+        with pytest.raises(SystemExit) as error:
+            main(words)
+        assert error.value.code == 2
+
+
+TIMED_HELP = """
+import time
+from metrics.cli import main
+try:
+    main(["--help"])
+except SystemExit:
+    print(time.process_time())
+"""
+
+
+def test_help_costs_little():
+    help_run = subprocess.run(
+        [sys.executable, "-c", TIMED_HELP], capture_output=True, check=True, text=True
+    )
+    assert float(help_run.stdout.splitlines()[-1]) < 0.5
 
 
 def test_disk_that_refuses_the_table_is_named(folders, tmp_path, capsys, monkeypatch):
@@ -224,8 +277,10 @@ def test_name_that_is_no_text_is_measured(folders, tmp_path):
 def test_explain_prints_definition_range_and_sources(capsys):
     assert main(["explain", "vif"]) == 0
     text = capsys.readouterr().out
-    assert all(word in text for word in ("Sheikh", "[0, inf]", "CDDFuse VIFF", "flat", "cddfuse"))
-    assert main(["explain", "viv"]) == 2
+    assert all(
+        word in text for word in ("Sheikh", "[0, inf]", "CDDFuse VIFF", "flat", "cddfuse", "41×41")
+    )
+    assert main(["explain", "viv"]) == 1
     assert "did you mean vif" in capsys.readouterr().err
 
 

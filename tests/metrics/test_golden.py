@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from metrics import MetricError, score
-from metrics.arrays import per_image
-from metrics.dialects import functions
+from metrics.dialects import lookup
 from metrics.ms_ssim import pair_ms_ssim
 from metrics.registry import PAPER
+from metrics.shared.arrays import per_image
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("SEGFANET_SHARED", REPOSITORY.parent / "shared"))
@@ -48,7 +48,7 @@ def measures(metric, dialect):
     """Give every function of ours that answers to one row of the table."""
     if metric == "ms_ssim, visible":
         return [visible_ms_ssim]
-    plain = functions([metric], None if dialect == "none" else dialect)[metric]
+    plain = lookup([metric], None if dialect == "none" else dialect)[0].measure
     return [plain, compiled(metric)] if dialect == "none" and metric in PAPER else [plain]
 
 

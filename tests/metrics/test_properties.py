@@ -65,7 +65,7 @@ def test_paths_agree_where_strips_and_blocks_end(shape):
 def test_values_lie_in_the_stated_range(triple, name):
     low, high = EVERY[name].range
     for candidate in (triple[0], triple[1], 255 - triple[2], np.full_like(triple[0], 9)):
-        value = EVERY[name].function(candidate, *triple[1:])[0]
+        value = EVERY[name].measure(candidate, *triple[1:])[0]
         undefined = math.isnan(value) and EVERY[name].undefined
         assert undefined or low - 1e-9 <= value <= high + 1e-9
 
@@ -161,14 +161,40 @@ def test_rounding_leaves_no_range():
     for name in ("scd", "cc", "mi", "nmi"):
         low, high = METRICS[name].range
         for triple in triples:
-            value = METRICS[name].function(*triple)[0]
+            value = METRICS[name].measure(*triple)[0]
             assert math.isnan(value) or low <= value <= high, (name, value)
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("compiled", [True, False])
+def test_metric_of_an_image_depends_on_nothing_else(name, compiled):
+    """Neither on the other images, the threads, nor the memory; and its inputs stay as they are."""
+    side = max(64, EVERY[name].minimum)
+    rng = np.random.default_rng(13)
+    triple = [np.stack([scene(rng, side, side + 9) for _ in range(3)]) for _ in range(3)]
+    before = [batch.copy() for batch in triple]
+    whole = score(*triple, names=(name,), compiled=compiled)
+    equal(whole, score(*triple, names=(name,), compiled=compiled, threads=3))
+    for index in range(3):
+        alone = [np.asfortranarray(batch[index : index + 1]) for batch in triple]
+        equal(score(*alone, names=(name,), compiled=compiled), {name: whole[name][[index]]})
+    for batch, copy in zip(triple, before, strict=True):
+        np.testing.assert_array_equal(batch, copy)
+
+
+@pytest.mark.parametrize("name", [name for name, metric in EVERY.items() if metric.fast])
+def test_compiled_path_computes_the_definition_beside_it(name):
+    rng = np.random.default_rng(17)
+    triple = [np.stack([scene(rng, 70, 91) for _ in range(4)]) for _ in range(3)]
+    (fast,) = score(*triple, names=(name,), compiled=True).values()
+    np.testing.assert_allclose(fast, EVERY[name].measure(*triple), rtol=1e-9)
 
 
 GUARDED = """
 import ctypes, mmap, types
 import numpy as np
-from metrics import score, scratch
+from metrics import score
+from metrics.fast import scratch
 
 protect = ctypes.CDLL(None).mprotect
 

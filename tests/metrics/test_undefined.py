@@ -9,7 +9,7 @@ import pytest
 
 from metrics import METRICS, MetricError, score, score_methods
 from metrics.dialects import DIALECTS
-from metrics.registry import PAPER
+from metrics.registry import PAPER, VARIANTS
 
 
 @pytest.fixture(params=[True, False], ids=["compiled", "plain"])
@@ -84,6 +84,17 @@ def test_too_small_images_are_refused(name, compiled):
         score(*enough[:, :, :-1], names=(name,), compiled=compiled)
 
 
+@pytest.mark.parametrize("metric", {**METRICS, **VARIANTS}.values(), ids=lambda m: m.name)
+def test_metric_takes_its_stated_minimum_and_nothing_smaller(metric, compiled):
+    side = metric.minimum
+    rng = np.random.default_rng(1)
+    images = rng.integers(0, 256, (3, 1, side, side), dtype=np.uint8)
+    assert len(score(*images, names=(metric.name,), compiled=compiled)[metric.name]) == 1
+    if side > 1:
+        with pytest.raises(MetricError, match=f"{metric.name} needs images of at least {side}×"):
+            score(*images[:, :, 1:], names=(metric.name,), compiled=compiled)
+
+
 def test_unusable_arrays_are_named(triple):
     fused, infrared, visible = triple
     with pytest.raises(MetricError, match=r"fused: expected an array \(B, H, W\).*image\[None\]"):
@@ -123,7 +134,7 @@ def test_no_methods_give_an_empty_table(triple):
 
 def test_every_dialect_measures_all_it_lists(triple):
     for name, dialect in DIALECTS.items():
-        values = score(*triple, names=tuple(dialect.functions), dialect=name)
+        values = score(*triple, names=tuple(dialect.metrics), dialect=name)
         assert all(np.isfinite(column).all() for column in values.values())
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from metrics.arrays import Image
+from metrics.shared.arrays import Image
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,11 @@ class Edges:
 
 
 def sobel(image: Image, border: Literal["constant", "reflect"]) -> tuple[Image, Image]:
-    """Give the horizontal and vertical Sobel responses of (H, W), each (H, W).
+    """Compute the horizontal and vertical Sobel responses of (H, W), each (H, W).
 
     Args:
         image: (H, W).
-        border: what lies outside, zeros or the image mirrored at its outermost pixels.
+        border: what lies outside: zeros, or the image mirrored at its outermost pixels.
     """
     padded = np.pad(image, 1, mode=border)
     smooth_down = padded[:-2] + 2 * padded[1:-1] + padded[2:]

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.arrays import Image, Values
+from metrics.shared.arrays import Image, Values
 
 LEVELS = 256
 
@@ -27,14 +27,14 @@ def joint_histogram(x: Levels, y: Levels) -> Counts:
 
 
 def entropy(counts: Counts) -> float:
-    """Give the Shannon entropy, in bits, of the distribution that some counts stand for."""
+    """Return the Shannon entropy, in bits, of the distribution with these counts."""
     shares: Values = counts[counts > 0] / counts.sum()
     return float(-(shares * np.log2(shares)).sum() + 0.0)
 
 
 def mutual_information(x: Image, y: Image) -> float:
-    """Give the mutual information, in bits, of the levels of two images (H, W)."""
+    """Return the mutual information, in bits, of the levels of two images (H, W)."""
     apart = entropy(histogram(x)), entropy(histogram(y))
     shared = sum(apart) - entropy(joint_histogram(levels(x), levels(y)))
-    # Rounding must not make it negative, nor larger than what one image holds.
+    # Rounding must make it neither negative nor larger than the entropy of one image.
     return max(min(shared, *apart), 0.0)

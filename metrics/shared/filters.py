@@ -3,14 +3,14 @@
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from metrics.arrays import Image, Values
+from metrics.shared.arrays import Image, Values
 
-# Rows of a band matrix.
+# Number of rows of a band matrix.
 BLOCK = 16
 
 
 def gaussian(size: int, sigma: float) -> Values:
-    """Give the (size,) taps of a Gaussian window that sums to 1.
+    """Return the (size,) taps of a Gaussian window that sums to 1.
 
     The outer product of the taps with themselves is the two-dimensional window of the papers.
     """
@@ -40,7 +40,7 @@ def filter_valid(images: Image, taps: Values, step: int = 1) -> Image:
 
 
 def _filter_rows(images: Image, taps: Values, step: int) -> Image:
-    # Products with a narrow band matrix, all in one call: twice as fast as
+    # One call computes all products with a narrow band matrix. This is twice as fast as
     # scipy.ndimage.correlate1d at 17 taps, and threads seldom wait for the interpreter's lock.
     *stack, height, width = images.shape
     count = (height - len(taps)) // step + 1

@@ -1,10 +1,10 @@
-"""Compiled sums over whole images, from which SF, AG and SCD follow."""
+"""Compiled sums over whole images, from which SF, AG and SCD are computed."""
 
 import numpy as np
 
-from metrics.arrays import Batch
-from metrics.kernels import compiled
-from metrics.moments import MID_GREY
+from metrics.fast.kernels import compiled
+from metrics.shared.arrays import Batch
+from metrics.shared.moments import MID_GREY
 
 
 @compiled
@@ -35,7 +35,7 @@ def texture(image: Batch) -> tuple[float, float, float]:
 def source_products(a: Batch, b: Batch) -> tuple[float, float, float, float, float]:
     """Sum a, b, a², b² and a·b over two images (H, W).
 
-    Mid-grey is 0, which changes no correlation and keeps sums over 8-bit images exact.
+    Mid-grey counts as 0. This changes no correlation and keeps sums over 8-bit images exact.
     """
     first = second = first_square = second_square = product = 0.0
     for i in range(a.shape[0]):
@@ -52,7 +52,7 @@ def source_products(a: Batch, b: Batch) -> tuple[float, float, float, float, flo
 
 @compiled
 def fused_products(f: Batch, a: Batch, b: Batch) -> tuple[float, float, float, float]:
-    """Sum f, f², f·a and f·b over three images (H, W), mid-grey being 0."""
+    """Sum f, f², f·a and f·b over three images (H, W), with mid-grey as 0."""
     plain = square = first = second = 0.0
     for i in range(f.shape[0]):
         u, v, w = f[i], a[i], b[i]

@@ -1,4 +1,4 @@
-"""Memory that the compiled loops work in, and its layout."""
+"""Working memory of the compiled loops, and its layout."""
 
 import math
 from typing import NamedTuple
@@ -6,14 +6,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.arrays import Image
+from metrics.shared.arrays import Image
 
 # Rows and columns of windows in a block, and numbers in one. The widest window has SIDE + 1 taps:
-# what a block of windows covers lies in two blocks of pixels.
+# the pixels below a block of windows lie in two blocks of pixels.
 SIDE = 16
 BLOCK = SIDE * SIDE
-# Planes filtered for the sources: two means and two squares; and for the fused image: its mean, its
-# square and two products.
+# Number of planes filtered for the sources (two means, two squares), and again for the fused image
+# (its mean, its square, two products).
 PLANES = 4
 # Blocks of one row of blocks kept between the two passes; the 20 of a 320 px image fit.
 KEPT = 20
@@ -36,7 +36,7 @@ class Window(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Memory to work in.
+    """Working memory.
 
     Attributes:
         pixels: two blocks of one plane, one below the other, (2·BLOCK,).
@@ -57,9 +57,9 @@ class Scratch(NamedTuple):
 
 
 def aligned(*shape: int) -> Image:
-    """Allocate zeros that start on a cache line, as vector loads want them.
+    """Allocate zeros that start on a cache line, which vector loads need.
 
-    A block of memory follows them: loops take whole blocks, and may read beyond the last strip.
+    One more block of memory follows, because loops read whole blocks and may pass the last strip.
     """
     count = math.prod(shape)
     memory = np.zeros(count + CACHE_LINE // 8 + BLOCK)
@@ -68,7 +68,7 @@ def aligned(*shape: int) -> Image:
 
 
 def allocate(width: int) -> Scratch:
-    """Allocate what a thread needs to compare images of a width."""
+    """Allocate what one thread needs to compare images of one width."""
     return Scratch(
         pixels=aligned(2 * BLOCK),
         filtered=aligned(BLOCK),

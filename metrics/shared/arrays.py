@@ -1,4 +1,4 @@
-"""What every metric does with its three arrays before it measures."""
+"""Checks of the three arrays, which every metric needs before it measures."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,17 +20,17 @@ ROLES = ("fused", "infrared", "visible")
 class Checked(np.ndarray[Any, np.dtype[Any]]):
     """A batch that passed `as_batch`, or was computed from one that did.
 
-    A dark image, or one that was resized, may look as if it was scaled to [0, 1]; whoever has
-    seen the whole batch knows better.
+    One dark or resized image may look as if it was scaled to [0, 1]. The check of the whole batch
+    has already decided that it was not.
     """
 
 
 def as_batch(images: ArrayLike, role: str) -> Batch:
-    """Check one batch of images and give it as uint8 or float64.
+    """Check one batch of images and return it as uint8 or float64.
 
     Args:
-        images: (B, H, W), any real dtype, values in [0, 255]; NaN and infinities are let through.
-        role: what to call the array in an error.
+        images: (B, H, W), any real dtype, values in [0, 255]; NaN and infinities are allowed.
+        role: name of the array in an error.
 
     Returns:
         The same values: uint8 and float64 as they are, everything else as float64.
@@ -104,7 +104,7 @@ def require_size(shape: tuple[int, ...], minimum: int, metric: str) -> None:
 
 
 def finite_images(*batches: Batch) -> NDArray[np.bool_]:
-    """Tell which positions of the batches (B, H, W) hold only finite pixels, as (B,) bool."""
+    """Return per position of the batches (B, H, W) whether all pixels are finite, (B,) bool."""
     finite = np.ones(len(batches[0]), dtype=np.bool_)
     for batch in batches:
         if batch.dtype != np.uint8:
@@ -121,7 +121,7 @@ def per_image(
     metric: str,
     minimum: int = 1,
 ) -> Values:
-    """Measure each triple of three batches by itself.
+    """Measure each triple of three batches on its own.
 
     Args:
         measure: takes fused, infrared and visible, each (H, W) float64 in [0, 255] and finite.
@@ -147,5 +147,5 @@ def per_image(
 
 
 def sum_of_products(x: Image, y: Image) -> float:
-    """Sum x·y over two images (H, W), without the memory that the product would take."""
+    """Sum x·y over two images (H, W), without the memory of their product."""
     return float(np.einsum("ij,ij->", x, y))

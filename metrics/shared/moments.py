@@ -5,21 +5,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrics.arrays import Image, Values
-from metrics.filters import filter_valid, gaussian
+from metrics.shared.arrays import Image, Values
+from metrics.shared.filters import filter_valid, gaussian
 
 WINDOWS = (17, 9, 5, 3)
 
 # The smallest side whose fourth scale still holds one window.
 MIN_SIZE = 41
 
-# Rows of windows worked on at once: arrays this small stay in the cache and in reused memory.
+# Rows of windows that are computed at once: arrays this small stay in the processor's cache.
 STRIP = 48
 
-# Grey levels around mid-grey make E[x²] − E[x]² lose two bits less to rounding.
+# Subtracting mid-grey first, E[x²] − E[x]² loses two bits less to rounding.
 MID_GREY = 128.0
 
-# A variance below this, in squared grey levels, is what rounding leaves of a flat window.
+# A variance below this, in squared grey levels, is the rounding error of a flat window.
 FLAT = 1e-10
 
 
@@ -39,7 +39,7 @@ class Moments:
 
 
 def moments(fused: Image, infrared: Image, visible: Image) -> Iterator[tuple[int, Moments]]:
-    """Walk down the four scales of Sheikh and Bovik's pixel-domain VIF.
+    """Compute the four scales of Sheikh and Bovik's pixel-domain VIF.
 
     Scale s has a Gaussian window of 2^(5−s) + 1 px with a sigma of a fifth of that; from the second
     scale on the images are first filtered with it and every other pixel kept.
@@ -50,7 +50,8 @@ def moments(fused: Image, infrared: Image, visible: Image) -> Iterator[tuple[int
         visible: (H, W) likewise.
 
     Yields:
-        A scale, from 0, and the statistics of some rows of its windows; together all of them.
+        The scale, from 0, and the statistics of some rows of its windows. Together these cover all
+        windows.
     """
     images = [image - MID_GREY for image in (fused, infrared, visible)]
     for scale, size in enumerate(WINDOWS):

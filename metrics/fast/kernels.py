@@ -1,17 +1,17 @@
 """Compiled loops of the VIF; the arithmetic is that of its definition.
 
-Images lie in strips of `SIDE` columns, float64 with mid-grey at 0, which leaves all values as they
-are. The loops release the interpreter lock and are cached on disk.
+Images are stored as strips of `SIDE` columns, in float64 with mid-grey at 0, which changes no
+value of the metric. The loops release the interpreter lock and are cached on disk.
 
-Why they are written as they are: windows are worked on in blocks of `SIDE` rows and columns. A
-block is filtered down its columns, transposed, and filtered again, so that both passes read whole
-aligned vectors at constant distances and load each of them once for four outputs. `half` is a tuple
-whose length alone counts: it is part of a function's type, hence a constant to the compiler, which
-then unrolls the loop over taps. Products of many factors, their exponents taken out from time to
-time, replace one logarithm a pixel by a few a scale.
+Three choices make them fast. Windows are computed in blocks of `SIDE` rows and columns: a block is
+filtered down its columns, transposed, and filtered again, so that both passes read whole aligned
+vectors at constant distances and load each of them once for four outputs. Of the tuple
+`half` only the length matters: it is part of a function's type, hence a constant to the compiler,
+which then unrolls the loop over taps. Factors are multiplied, and the exponents of the products are
+removed from time to time; this replaces one logarithm per pixel by a few per scale.
 
-The cache on disk watches this file alone: after a change to a constant it imports, delete the cache
-(`metrics/__pycache__`).
+The cache on disk notices changes of this file only. After a change of a constant that is imported,
+delete the cache (`metrics/fast/__pycache__`).
 """
 
 from collections.abc import Callable
@@ -21,14 +21,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from metrics.arrays import Batch, Image
-from metrics.intrinsics import LANES, borrow, transpose_lanes
-from metrics.moments import FLAT, MID_GREY
-from metrics.scratch import BLOCK, KEPT, PLANES, SIDE, Buffer, Constant, Scratch, Window
+from metrics.fast.intrinsics import LANES, borrow, transpose_lanes
+from metrics.fast.scratch import BLOCK, KEPT, PLANES, SIDE, Buffer, Constant, Scratch, Window
+from metrics.shared.arrays import Batch, Image
+from metrics.shared.moments import FLAT, MID_GREY
 from metrics.vif import NOISE
 
-# The factors of each plane, 0 being infrared, 1 visible and 2 fused; a mean has but one. One loop
-# over planes instead of a call a plane: the code stays small enough for the processor's cache.
+# The factors of each plane, 0 being infrared, 1 visible and 2 fused; a mean has only one. One loop
+# over planes instead of one call per plane keeps the code small enough for the processor's cache.
 FACTORS = ((0, -1), (1, -1), (0, 0), (1, 1), (2, -1), (2, 2), (2, 0), (2, 1))
 # Blocks between two extractions of exponents: each factor is below 2^15, so 60 stay below 2^901.
 RESCALE = 60
@@ -36,7 +36,7 @@ RESCALE = 60
 _FAST = {"contract", "reassoc", "nsz"}
 
 Bits = NDArray[np.int64]
-# Of four scales, the finest first.
+# One item for each of the four scales, the finest first.
 Windows = tuple[Window, ...]
 Scales = tuple[Image, ...]
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -108,10 +108,10 @@ def prepare(image: Batch, windows: Windows, lines: Image, scales: Scales) -> Non
 
     Args:
         image: (H, W) of any dtype, 0 to 255.
-        windows: one a scale.
-        lines: as in `Scratch`.
+        windows: one per scale.
+        lines: the field of `Scratch`.
         scales: the result: at each scale strips of SIDE columns, one of them beyond the image,
-            (strips, (H + SIDE)·SIDE), with mid-grey at 0. What lies beyond the image is arbitrary.
+            (strips, (H + SIDE)·SIDE), with mid-grey at 0. Values beyond the image are arbitrary.
     """
     _lay_out(image, lines, scales[0])
     _halve(scales[0], windows[1], lines, scales[1])
@@ -121,7 +121,7 @@ def prepare(image: Batch, windows: Windows, lines: Image, scales: Scales) -> Non
 
 @compiled
 def _filter(lines: Buffer, window: Window, out: Buffer) -> None:
-    """Filter 2·SIDE lines of SIDE numbers, lying one after another, to the SIDE first windows."""
+    """Filter 2·SIDE consecutive lines of SIDE numbers to the first SIDE windows."""
     taps, reach = window.taps, len(window.half)
     for first in range(0, SIDE, 4):
         x, y = lines[first * SIDE :], out[first * SIDE :]
@@ -161,14 +161,14 @@ def _down(pixels: Buffer, scratch: Scratch, window: Window, plane: int, slot: in
 
 @compiled
 def _across(scratch: Scratch, window: Window, plane: int, slot: int) -> None:
-    """Filter a block of columns, with the next, into the means of their plane."""
+    """Filter a block of columns and the next one into the means of their plane."""
     columns = scratch.columns[(plane * KEPT + slot) * BLOCK :]
     _filter(columns, window, scratch.means[plane * BLOCK :])
 
 
 @compiled
 def _blank(means: Buffer, rows: int, columns: int) -> None:
-    """Make windows beyond the image flat, which counts for nothing."""
+    """Make windows beyond the image flat, so that they add nothing."""
     for plane in range(2 * PLANES):
         block = means[plane * BLOCK :]
         for column in range(SIDE):
@@ -179,7 +179,7 @@ def _blank(means: Buffer, rows: int, columns: int) -> None:
 
 @compiled
 def _keep_source(means: Buffer, maps: Buffer, held: Buffer) -> None:
-    """Store means and variances of one block of windows and multiply up what the sources hold."""
+    """Store means and variances of one block of windows and multiply the sources' factors."""
     for j in range(2 * BLOCK):
         mean = means[j]
         variance = means[j + 2 * BLOCK] - mean * mean
@@ -191,7 +191,7 @@ def _keep_source(means: Buffer, maps: Buffer, held: Buffer) -> None:
 
 @compiled
 def _kept(fused: float, source: float, shared: float, gain: float) -> tuple[float, float]:
-    """Give numerator and denominator of one window from variances, covariance and gain."""
+    """Return numerator and denominator of one window from variances, covariance and gain."""
     residual = fused - gain * shared
     lost = (source == 0.0) | (gain < 0.0)
     blank = fused < FLAT
@@ -204,12 +204,12 @@ def _kept(fused: float, source: float, shared: float, gain: float) -> tuple[floa
 
 @compiled
 def _keep_fused(means: Buffer, maps: Buffer, kept: Buffer) -> None:
-    """Multiply up, for one block of windows, both parts of 1 + g²σ²ᵣ/(σ²ᵥ + 2)."""
+    """Multiply, for one block of windows, both parts of the factors 1 + g²σ²ᵣ/(σ²ᵥ + 2)."""
     for j in range(BLOCK):
         mean = means[j]
         fused = means[j + BLOCK] - mean * mean
         first, second = maps[j + 2 * BLOCK], maps[j + 3 * BLOCK]
-        # One division for two gains.
+        # One division serves two gains.
         inverse = 1.0 / ((first + FLAT) * (second + FLAT))
         shared = means[j + 2 * BLOCK] - maps[j] * mean
         above, below = _kept(fused, first, shared, shared * (second + FLAT) * inverse)
@@ -223,7 +223,7 @@ def _keep_fused(means: Buffer, maps: Buffer, kept: Buffer) -> None:
 
 @compiled
 def _normalise(bits: Bits) -> int:
-    """Take the exponents out of BLOCK positive float64 numbers, given by their bits; sum them."""
+    """Remove the exponents of BLOCK positive float64 numbers, given as bits; return their sum."""
     exponents = 0
     for j in range(BLOCK):
         exponents += (bits[j] >> 52) - 1023
@@ -346,11 +346,11 @@ def compare(
         a: infrared, as `prepare` leaves it.
         b: visible, likewise.
         widths: columns of the images.
-        windows: one a scale.
-        scratch: memory to work in.
-        maps: means and variances of the sources, (blocks, PLANES·BLOCK). With as many rows as there
-            are blocks they serve the next fused image; one is enough for one.
-        fresh: the sources are new: compute their maps rather than read them.
+        windows: one per scale.
+        scratch: working memory.
+        maps: means and variances of the sources, (blocks, PLANES·BLOCK). With one row per
+            block they are kept for the next fused image; one row is enough for a single image.
+        fresh: whether the sources are new, so that their maps must be computed.
 
     Returns:
         (4,): Σ log(1 + g²σ²ᵣ / (σ²ᵥ + 2)) for infrared and for visible, then Σ log(1 + σ²ᵣ / 2) for

@@ -1,4 +1,4 @@
-"""Two operations that compiled Python has no words for."""
+"""Two operations that numba does not offer."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -15,14 +15,14 @@ Array = TypeVar("Array")
 def _transpose(_: Any, source: Any, start: Any, target: Any, begin: Any, length: Any) -> Any:
     """Transpose LANES × LANES numbers of one flat float64 buffer into another.
 
-    By shuffles of whole vectors: a loop becomes scattered stores, three times slower.
+    This shuffles whole vectors. A loop would compile to scattered stores, three times slower.
 
     Args:
-        source: where to read.
+        source: the buffer to read.
         start: index of the first number there.
-        target: where to write, another buffer.
+        target: the buffer to write, not the same one.
         begin: index of the first number there.
-        length: numbers of a row, in both.
+        length: numbers per row, in both.
     """
     return types.void(source, types.intp, target, types.intp, types.intp), _generate_transposition
 
@@ -64,10 +64,10 @@ def _exchange(builder: Any, rows: list[Any], distance: int) -> None:
 
 
 def _borrow(_: Any, array: Any) -> Any:
-    """Give the same array without its reference count.
+    """Return the same array without its reference count.
 
-    Each slice of a counted array costs two atomic operations, a fifteenth of the VIF's time. The
-    result must not outlive the array.
+    Each slice of a counted array costs two atomic operations, together a fifteenth of the VIF's
+    time. The result must not outlive the array.
     """
     return array(array), _generate_borrowed
 

@@ -1,78 +1,52 @@
 """Where the evaluator of IVIF_ZOO departs from the definitions, reproduced in float64.
 
-It computes in float32, so that its own numbers carry rounding which this does not repeat;
-`docs/metrics.md` states how far apart that leaves them.
+The evaluator computes in float32. These functions do not repeat its rounding; `docs/metrics.md`
+states how large the difference is. Each function takes images (H, W) float64 in [0, 255].
 """
 
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from metrics.arrays import Image, Values, per_image
-from metrics.filters import filter_valid
-from metrics.histograms import entropy, histogram, mutual_information
-from metrics.moments import FLAT
 from metrics.ms_ssim import mean_of_blocks, pair_ms_ssim
 from metrics.nabf import added_edges
-from metrics.ssim import WINDOW, similarity
+from metrics.shared.arrays import Image, Values
+from metrics.shared.filters import filter_valid
+from metrics.shared.histograms import entropy, histogram, mutual_information
+from metrics.shared.moments import FLAT
+from metrics.ssim import similarity
 from metrics.vif import NOISE, gain_and_residual
 
 # Its SSIM multiplies 0-255 images by 255 once more, yet keeps the constants of 8-bit images.
 OVERSCALE = 255.0
 
 
-def en(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure the entropy in bits with 10⁻⁷ added inside the logarithm."""
-    return per_image(_en, fused, infrared, visible, metric="en")
-
-
-def nmi(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure 2 (I(F; I) + I(F; V)) / (H(I) + H(V)); 0 where both sources are flat."""
-    return per_image(_nmi, fused, infrared, visible, metric="nmi")
-
-
-def nabf(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure N^AB/F with weight 0 below the threshold; NaN where no edge reaches it."""
-    return per_image(_nabf, fused, infrared, visible, metric="nabf")
-
-
-def ssim(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure SSIM on images scaled to 0-65025 with the constants of 0-255."""
-    return per_image(_ssim, fused, infrared, visible, metric="ssim", minimum=WINDOW)
-
-
-def ms_ssim(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure MS-SSIM on images scaled to 0-65025, with zeros around odd sides when halving."""
-    return per_image(_ms_ssim, fused, infrared, visible, metric="ms_ssim", minimum=161)
-
-
-def vif(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-    """Measure VIF with zero-padded windows that lie half a pixel off their centre."""
-    return per_image(_vif, fused, infrared, visible, metric="vif")
-
-
-def _en(fused: Image, infrared: Image, visible: Image) -> float:
+def en(fused: Image, infrared: Image, visible: Image) -> float:
+    """Compute the entropy in bits with 10⁻⁷ added inside the logarithm."""
     shares = histogram(fused) / fused.size
     return float(-(shares * np.log2(shares + 1e-7)).sum())
 
 
-def _nmi(fused: Image, infrared: Image, visible: Image) -> float:
+def nmi(fused: Image, infrared: Image, visible: Image) -> float:
+    """Compute 2 (I(F; I) + I(F; V)) / (H(I) + H(V)); 0 where both sources are flat."""
     shared = mutual_information(fused, infrared) + mutual_information(fused, visible)
     total = entropy(histogram(infrared)) + entropy(histogram(visible))
     return 2 * shared / total if total > 0 else 0.0
 
 
-def _nabf(fused: Image, infrared: Image, visible: Image) -> float:
+def nabf(fused: Image, infrared: Image, visible: Image) -> float:
+    """Compute N^AB/F with weight 0 below the threshold; NaN where no edge reaches it."""
     return added_edges(fused, infrared, visible, floor=0.0)
 
 
-def _ssim(fused: Image, infrared: Image, visible: Image) -> float:
+def ssim(fused: Image, infrared: Image, visible: Image) -> float:
+    """Compute SSIM on images scaled to 0-65025 with the constants of 0-255."""
     sources = infrared * OVERSCALE, visible * OVERSCALE
     return sum(similarity(fused * OVERSCALE, source)[0] for source in sources)
 
 
-def _ms_ssim(fused: Image, infrared: Image, visible: Image) -> float:
+def ms_ssim(fused: Image, infrared: Image, visible: Image) -> float:
+    """Compute MS-SSIM on images scaled to 0-65025, with zeros around odd sides when halving."""
     scaled = fused * OVERSCALE
     return sum(pair_ms_ssim(scaled, s * OVERSCALE, _halve) for s in (infrared, visible))
 
@@ -81,7 +55,8 @@ def _halve(image: Image) -> Image:
     return mean_of_blocks(np.pad(image, [(side % 2, side % 2) for side in image.shape]))
 
 
-def _vif(fused: Image, infrared: Image, visible: Image) -> float:
+def vif(fused: Image, infrared: Image, visible: Image) -> float:
+    """Compute VIF with zero-padded windows that lie half a pixel off their centre."""
     return _fidelity(infrared, fused) + _fidelity(visible, fused)
 
 

@@ -1,0 +1,1 @@
+"""The compiled path: loops that need numba, checked against the definitions beside the metrics."""
