@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.disk.files import atomic_path, release_pages
-from harness.errors import blamed
+from harness.errors import as_method_failure
 from harness.machine.device import keep_freed_memory, synchronise
 from harness.machine.isolation import Beat
 from harness.methods.contract import Method, check_fused
@@ -59,7 +59,7 @@ def load_method(
     if isinstance(method, torch.nn.Module):
         if weights is not None:
             load_weights(method, weights)
-        with blamed("cannot be loaded"):
+        with as_method_failure("cannot be loaded"):
             method.to(device).eval()
     return method
 
@@ -108,7 +108,7 @@ def call_fuse(
     Raises:
         MethodFailure: naming `what` is fused, if the method raises.
     """
-    with blamed(what), torch.no_grad():
+    with as_method_failure(what), torch.no_grad():
         return method.fuse(infrared.clone(), visible.clone())
 
 

@@ -11,7 +11,7 @@ import torch
 from harness.blocks.renaming import unwrapped
 from harness.disk.files import sha256
 from harness.disk.records import check_artefact, read_record
-from harness.errors import HarnessError, MethodFailure, blamed
+from harness.errors import HarnessError, MethodFailure, as_method_failure
 from harness.fetching.registry import weight_source
 from harness.fetching.source import CACHE, fetch
 from harness.methods.checkpoints import load_checkpoint
@@ -158,7 +158,7 @@ def load_weights(method: torch.nn.Module, path: Path) -> None:
     """
     state = _arrays(path) if path.suffix == ".npz" else unwrapped(load_checkpoint(path))
     translate = getattr(method, "official_state", None)
-    with blamed(f"{path}: weights do not fit"):
+    with as_method_failure(f"{path}: weights do not fit"):
         if translate is not None and not set(state) <= set(method.state_dict()):
             state = translate(state)
         missing, unexpected = method.load_state_dict(state, strict=False)

@@ -14,7 +14,7 @@ from torch import Tensor
 from harness.cli import run
 from harness.disk.files import atomic_path, read_json
 from harness.disk.records import Record
-from harness.errors import HarnessError, blamed
+from harness.errors import HarnessError, as_method_failure
 from harness.fusing.inference import load_method, to_tensor
 from harness.machine.device import choose_device, make_deterministic
 from harness.methods.spec import find_method
@@ -83,7 +83,7 @@ def features(
     for index in tiles:
         part = slice(index, index + 1)
         sources = [to_tensor(images(part), device) for images in (pairs.infrared, pairs.visible)]
-        with blamed("gives no features"), torch.no_grad():
+        with as_method_failure("gives no features"), torch.no_grad():
             output = method(*sources)
             for name in MAPS:
                 found.setdefault(name, []).append(getattr(output, name)[0].abs().mean(1)[0])

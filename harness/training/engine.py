@@ -13,7 +13,7 @@ from harness.blocks.distributed import (
     rank,
     synchronise_batch_norms,
 )
-from harness.errors import HarnessError, MethodFailure, blamed
+from harness.errors import HarnessError, MethodFailure, as_method_failure
 from harness.machine.device import keep_freed_memory
 from harness.machine.isolation import Beat
 from harness.methods.checkpoints import load_checkpoint, save_checkpoint
@@ -137,7 +137,7 @@ class Training:
         return seen
 
     def _terms(self, batch: Batch) -> dict[str, torch.Tensor]:
-        with blamed(f"training step {self.step}"), self.precision.forward():
+        with as_method_failure(f"training step {self.step}"), self.precision.forward():
             return self.training_loss(batch)
 
     def _guard(self, terms: dict[str, torch.Tensor]) -> None:
