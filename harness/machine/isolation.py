@@ -20,14 +20,14 @@ from typing import Any, NoReturn
 
 from harness.errors import HarnessError, MethodFailure
 
-Beat = Callable[[], None]
-"""Called whenever some work is done; its absence is how a hanging method is told."""
+Heartbeat = Callable[[], None]
+"""Call it after each unit of work. A method that stops calling it is considered hung."""
 
 RELAYED = 1 << 20
 """Bytes of a method's output that reach the log; the rest is dropped."""
 TAIL = 300
-PATIENCE = 1800.0
-"""Seconds without finished work after which a method counts as hanging, unless told otherwise."""
+SILENCE_SECONDS = 1800.0
+"""Default number of seconds without a heartbeat after which a method is considered hung."""
 PAUSE = 0.2
 """Seconds between two looks at a silent process."""
 
@@ -35,7 +35,7 @@ PAUSE = 0.2
 DIE_WITH_PARENT, ADOPT_ORPHANS = 1, 36
 
 
-def supervise(work: Callable[[Beat], dict[str, Any]], patience: float) -> dict[str, Any]:
+def supervise(work: Callable[[Heartbeat], dict[str, Any]], patience: float) -> dict[str, Any]:
     """Call `work` in a process of its own and return what it gives.
 
     Its output is passed on up to a bound. Processes that it leaves behind are killed.
@@ -231,7 +231,7 @@ def die_with_parent() -> None:
 
 
 def _child(
-    work: Callable[[Beat], dict[str, Any]], parent: int, report: int, output: int
+    work: Callable[[Heartbeat], dict[str, Any]], parent: int, report: int, output: int
 ) -> NoReturn:
     # Whatever happens, this copy of the caller must not go on where the caller does.
     status = 1
@@ -253,12 +253,12 @@ def _child(
             os._exit(status & 255)
 
 
-def _call(work: Callable[[Beat], dict[str, Any]], report: int) -> dict[str, Any]:
-    def beat() -> None:
+def _call(work: Callable[[Heartbeat], dict[str, Any]], report: int) -> dict[str, Any]:
+    def heartbeat() -> None:
         os.write(report, b".")
 
     try:
-        return {"value": work(beat)}
+        return {"value": work(heartbeat)}
     except MethodFailure as failure:
         return {"failure": str(failure)}
     except HarnessError as error:

@@ -15,7 +15,7 @@ from harness.blocks.distributed import (
 )
 from harness.errors import HarnessError, MethodFailure, as_method_failure
 from harness.machine.device import keep_freed_memory
-from harness.machine.isolation import Beat
+from harness.machine.isolation import Heartbeat
 from harness.methods.checkpoints import load_checkpoint, save_checkpoint
 from harness.methods.contract import Batch, TrainableMethod
 from harness.methods.recipe import Recipe
@@ -77,10 +77,10 @@ class Training:
         self.log: list[dict[str, float]] = []
         self.best: dict[str, float] = {}
 
-    def run(self, partial: Path, beat: Beat = lambda: None) -> None:
+    def run(self, partial: Path, heartbeat: Heartbeat = lambda: None) -> None:
         """Train to the end, continuing from `partial` and refreshing it on the way.
 
-        `beat` is called after every step.
+        `heartbeat` is called after every step.
 
         `best.pt` and, where TensorBoard is installed, `tensorboard/` appear beside it.
 
@@ -93,7 +93,7 @@ class Training:
         tiles = 0
         for step in progress(range(self.step, self.total), "training", start=self.step):
             terms = self.advance()
-            beat()
+            heartbeat()
             tiles += self.recipe.batch
             if log.is_due(self.step, self.total):
                 now = time.monotonic()

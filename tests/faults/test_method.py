@@ -210,7 +210,7 @@ COMMANDS = {
     "killed": ("kill -9 $$", "exited with -9"),
     "deletes its input": ("cp {visible}/* {output}/; rm -r {visible} {infrared}", ""),
     "leaves a child": ("cp {visible}/* {output}/; sleep 1000 &", ""),
-    "deletes its output": ("rm -r {output}", "no readable output picture"),
+    "deletes its output": ("rm -r {output}", "no readable output image"),
     "writes rubbish": ("for f in {visible}/*; do echo x > {output}/$(basename $f); done", "readab"),
     "is not there": (None, "cannot be started"),
 }

@@ -16,7 +16,7 @@ from harness.errors import HarnessError, MethodFailure
 from harness.methods.checkpoints import load_checkpoint
 from harness.scenes.scene import Dataset, Scene
 from harness.tiles.cutting import Tiling, write_store
-from harness.training.job import Job, train
+from harness.training.job import TrainingJob, train
 
 RECIPE = {"labels": True, "steps": 8, "batch": 4, "learning_rate": 1e-3}
 OPTIONS = '{"width": 4, "pool": [4, 4, 4]}'
@@ -49,7 +49,7 @@ def job(store, folder, device="cpu", **recipe):
         "device": device,
         "threads": 1,
     }
-    return Job(config, store, folder / "checkpoint.pt")
+    return TrainingJob(config, store, folder / "checkpoint.pt")
 
 
 def curve(path):
