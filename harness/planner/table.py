@@ -1,4 +1,4 @@
-"""A forecast as text for a terminal."""
+"""Format a forecast as text for a terminal."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -10,11 +10,12 @@ from harness.terminal import aligned
 
 STAGES = ("prepare", "train", "fuse", "measure")
 UNKNOWN = "?"
-LEAST = 0.001
+SMALLEST = 0.001
+"""Smallest value that is printed as a number."""
 
 
 def render(plan: Plan) -> str:
-    """Give the whole text: data sets, jobs (seeds taken together), totals, schedule, notes."""
+    """Return the text: data sets, jobs (all seeds in one row), totals, schedule and notes."""
     return "\n".join(
         [
             plan.title,
@@ -34,12 +35,12 @@ def render(plan: Plan) -> str:
 
 
 def number(value: float | None, scale: float = 1.0) -> str:
-    """Three significant digits; what would round to nothing is said to be less."""
+    """Format a value divided by `scale` with three significant digits, or as `<SMALLEST`."""
     if value is None or math.isinf(value):
         return UNKNOWN
     value /= scale
-    if 0 < value < LEAST:
-        return f"<{LEAST}"
+    if 0 < value < SMALLEST:
+        return f"<{SMALLEST}"
     digits = next((d for bound, d in ((100, 0), (10, 1), (1, 2)) if abs(value) >= bound), 3)
     return f"{value:,.{digits}f}"
 
