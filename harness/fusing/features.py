@@ -1,4 +1,4 @@
-"""Inner features of a network: what its first stage computes for a few tiles.
+"""Compute the inner features of a network's first stage for a few tiles.
 
 This works for every method whose call returns an object with the lists `segmentation`,
 `aligned`, `fusion` and `attention`, as `segfanet.model.Output` has them.
