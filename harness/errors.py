@@ -1,4 +1,4 @@
-"""The errors that a user of the benchmark is meant to read."""
+"""Errors whose messages are written for the user of the benchmark."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,19 +9,20 @@ class HarnessError(Exception):
 
 
 class StorageError(HarnessError):
-    """The disk refused a write: it is full, over quota, or read-only."""
+    """The disk refused a write: it is full, over its quota, or read-only."""
 
 
 class MethodFailure(HarnessError):
-    """A method broke its contract or raised; the run of the other methods goes on."""
+    """A method broke its contract or raised an exception; the other methods still run."""
 
 
 @contextmanager
-def blamed(doing: str) -> Iterator[None]:
-    """Turn whatever a method's code raises into its failure, headed by what it was doing.
+def as_method_failure(doing: str) -> Iterator[None]:
+    """Turn any exception of a method's code into a `MethodFailure` that begins with `doing`.
 
     Raises:
-        MethodFailure: for anything raised inside; one that the method raised itself stays.
+        MethodFailure: for every exception raised inside; one that the method itself raised as
+            `MethodFailure` passes unchanged.
     """
     try:
         yield

@@ -1,1 +1,1 @@
-"""Running one method over the test tiles."""
+"""Run one method over the test tiles of one data set."""

@@ -1,4 +1,4 @@
-"""Methods in another language: a command line that reads and writes folders of PNG files."""
+"""Run a method that is a command line, which reads and writes folders of PNG files."""
 
 import os
 import re
@@ -16,65 +16,55 @@ from PIL import Image
 
 from harness.disk.images import open_image
 from harness.errors import HarnessError, MethodFailure
-from harness.fusing.inference import CHUNK, open_stack, to_tensor, write_tiles
+from harness.fusing.inference import to_tensor
+from harness.fusing.job import Float, FusingJob
 from harness.machine.device import thread_limits
-from harness.machine.isolation import Beat, die_with_parent
+from harness.machine.isolation import Heartbeat, die_with_parent
 from harness.methods.contract import check_fused
 from harness.methods.spec import MethodSpec
-from harness.pixels import STRETCHES
-from harness.tiles.store import Pairs
 
 Bytes = NDArray[np.uint8]
-Float = NDArray[np.float32]
-TAIL = 500
-"""Bytes of a failed command's output that the reason quotes."""
-PRINTED = 16 << 20
-"""Bytes of a command's output that are kept on the way."""
-POLL = 1.0
-"""Seconds between two looks at a running command."""
+QUOTED_BYTES = 500
+"""Number of bytes that a failure quotes from the end of the command's output."""
+KEPT_BYTES = 16 << 20
+"""Number of bytes after which the kept output of a command starts again from empty."""
+POLL_SECONDS = 1.0
+"""Seconds between two checks of a running command."""
 
 
-def write_external_stack(
-    path: Path,
-    spec: MethodSpec,
-    stretch: str,
-    pairs: Pairs,
-    names: list[str],
-    device: torch.device,
-    threads: int,
-    beat: Beat,
-) -> None:
-    """Run the command once over all test tiles and write the (N, H, W) uint8 stack.
+def write_command_stack(job: FusingJob, device: torch.device, heartbeat: Heartbeat) -> None:
+    """Run the command once over all tiles of a job and write its stack.
 
     Args:
-        path: the stack.
-        spec: a method with a command.
-        stretch: of the output, one of `STRETCHES`.
-        pairs: the test tiles.
-        names: of the tiles, for messages.
-        device: handed to the command.
-        threads: bound of its threads.
-        beat: called whenever the command has written further pictures.
+        job: what to fuse; its method has a command.
+        device: passed to the command.
+        heartbeat: called whenever the command has written further images.
 
     Raises:
         MethodFailure: if the command fails or an output breaks the contract.
+        StorageError: if the disk is full or is not writable.
     """
-    with exchange(spec) as folders:
-        files = _numbered(names)
+    with exchange(job.spec) as folders:
+        files = _numbered(job.names)
         for index, file in enumerate(files):
-            part = slice(index, index + 1)
-            Image.fromarray(pairs.infrared(part)[0]).save(folders["infrared"] / file)
-            Image.fromarray(pairs.visible(part)[0]).save(folders["visible"] / file)
-        run_command(spec, folders, device, threads, beat)
-        with open_stack(path, pairs) as stack:
-            for start in range(0, len(names), CHUNK):
-                part = slice(start, start + CHUNK)
-                outputs = [
-                    _read(folders["output"] / file, name, pairs.tiles.shape[2:])
-                    for file, name in zip(files[part], names[part], strict=True)
-                ]
-                tiles = _checked(outputs, names[part], pairs, part, stretch)
-                write_tiles(stack, start, tiles)
+            tile = slice(index, index + 1)
+            Image.fromarray(job.pairs.infrared(tile)[0]).save(folders["infrared"] / file)
+            Image.fromarray(job.pairs.visible(tile)[0]).save(folders["visible"] / file)
+        run_command(job.spec, folders, device, job.threads, heartbeat)
+        with job.open_stack() as write:
+            for part in job.parts():
+                write(part, _read_part(job, part, [folders["output"] / f for f in files[part]]))
+
+
+def _read_part(job: FusingJob, part: slice, files: list[Path]) -> Float:
+    """Read and check the command's output for one part of the tiles: (n, H, W) in [0, 1]."""
+    names, shape = job.names[part], job.pairs.tiles.shape[2:]
+    outputs = [_read(file, name, shape) for file, name in zip(files, names, strict=True)]
+    fused, infrared, visible = (
+        to_tensor(images, torch.device("cpu"))
+        for images in (np.stack(outputs), job.pairs.infrared(part), job.pairs.visible(part))
+    )
+    return check_fused(fused, infrared, visible, tiles=names, clamp=False)
 
 
 def fuse_pictures(
@@ -84,17 +74,17 @@ def fuse_pictures(
     device: torch.device,
     threads: int,
 ) -> list[Float]:
-    """Run the command once over pictures of any sizes; it sees them as 8 bits.
+    """Run the command once over images of any sizes, which it reads with 8 bits per pixel.
 
     Args:
         spec: a method with a command.
         sources: (infrared, visible) pairs of (H, W) float32 in [0, 1].
-        names: of the pairs, for messages.
-        device: handed to the command.
-        threads: bound of its threads.
+        names: the names of the pairs, for messages.
+        device: passed to the command.
+        threads: the largest number of its threads.
 
     Returns:
-        (H, W) float32 in [0, 1] for every pair.
+        One (H, W) float32 image in [0, 1] for each pair.
 
     Raises:
         MethodFailure: if the command fails or an output breaks the contract.
@@ -116,7 +106,7 @@ def fuse_pictures(
 
 @contextmanager
 def exchange(spec: MethodSpec) -> Iterator[dict[str, Path]]:
-    """Give the empty folders infrared, visible and output; remove them afterwards."""
+    """Create the empty folders infrared, visible and output; remove them at the end."""
     with tempfile.TemporaryDirectory(prefix=f"{spec.name}-") as scratch:
         folders = {key: Path(scratch, key) for key in ("infrared", "visible", "output")}
         for folder in folders.values():
@@ -129,25 +119,25 @@ def run_command(
     folders: dict[str, Path],
     device: torch.device,
     threads: int,
-    beat: Beat = lambda: None,
+    heartbeat: Heartbeat = lambda: None,
 ) -> None:
-    """Run a method's command with its placeholders filled; arguments never pass a shell.
+    """Fill in the placeholders of a method's command and run it without a shell.
 
     Args:
         spec: a method with a command.
-        folders: infrared, visible and output, as `exchange` gives them.
-        device: that the command may ask for.
-        threads: bound of its threads.
-        beat: called whenever further files have appeared in the output folder.
+        folders: infrared, visible and output, as `exchange` creates them.
+        device: the value of the placeholder `{device}`.
+        threads: the largest number of its threads.
+        heartbeat: called whenever further files have appeared in the output folder.
 
     Raises:
-        MethodFailure: with the end of what the command printed, if it fails.
+        MethodFailure: quoting the end of its output, if the command fails or does not start.
     """
     values = {**{key: str(folder) for key, folder in folders.items()}, "device": str(device)}
     prefix = ["conda", "run", "--no-capture-output", "-n", spec.conda] if spec.conda else []
     arguments = [*prefix, *(fill(word, values) for word in spec.command)]
     environment = {**os.environ, **thread_limits(threads)}
-    # A file, because a process that the command leaves behind would hold a pipe open.
+    # Use a file: a process that the command leaves behind would keep a pipe open.
     with tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(
@@ -162,37 +152,39 @@ def run_command(
         except OSError as error:
             raise MethodFailure(f"{arguments[0]} cannot be started: {error}") from error
         with process:
-            _wait(process, folders["output"], output, beat)
+            _wait(process, folders["output"], output, heartbeat)
         if process.returncode:
             tail = _tail(output)
             raise MethodFailure(f"{arguments[0]} exited with {process.returncode}: {tail}")
 
 
-def _wait(process: "subprocess.Popen[bytes]", folder: Path, output: BinaryIO, beat: Beat) -> None:
+def _wait(
+    process: "subprocess.Popen[bytes]", folder: Path, output: BinaryIO, heartbeat: Heartbeat
+) -> None:
     done = 0
     while True:
         try:
-            process.wait(timeout=POLL)
+            process.wait(timeout=POLL_SECONDS)
             return
         except subprocess.TimeoutExpired:
             pass
-        if os.fstat(output.fileno()).st_size > PRINTED:
-            # The command shares the position in the file and goes on at the start.
+        if os.fstat(output.fileno()).st_size > KEPT_BYTES:
+            # The command shares the file position, so it continues at the start of the file.
             os.ftruncate(output.fileno(), 0)
             output.seek(0)
         count = sum(1 for _ in folder.iterdir())
         if count > done:
             done = count
-            beat()
+            heartbeat()
 
 
 def _tail(output: BinaryIO) -> str:
-    output.seek(max(output.seek(0, os.SEEK_END) - TAIL, 0))
+    output.seek(max(output.seek(0, os.SEEK_END) - QUOTED_BYTES, 0))
     return output.read().decode("utf-8", "replace").strip("\0 \n")
 
 
 def _numbered(names: list[str]) -> list[str]:
-    """File names of so many pictures: tiles may be called what no file can be."""
+    """Return one file name per tile; a tile's own name may not be a legal file name."""
     return [f"{index:06d}.png" for index in range(len(names))]
 
 
@@ -201,28 +193,17 @@ def _read(path: Path, tile: str, shape: tuple[int, ...]) -> Bytes:
         with open_image(path) as image:
             output = np.asarray(image.convert("L"))
     except HarnessError as error:
-        raise MethodFailure(f"tile {tile}: no readable output picture: {error}") from error
+        raise MethodFailure(f"tile {tile}: no readable output image: {error}") from error
     if output.shape != shape:
         raise MethodFailure(f"tile {tile}: output has shape {output.shape}, expected {shape}")
     return output
 
 
-def _checked(
-    outputs: list[Bytes], names: list[str], pairs: Pairs, part: slice, stretch: str
-) -> Bytes:
-    fused, infrared, visible = (
-        to_tensor(images, torch.device("cpu"))
-        for images in (np.stack(outputs), pairs.infrared(part), pairs.visible(part))
-    )
-    values = check_fused(fused, infrared, visible, tiles=names, clamp=False)
-    return STRETCHES[stretch](values, pairs.rgb(part))
-
-
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """Replace every `{name}` that `values` knows, once; all else stays as it is.
+    """Replace every `{name}` that `values` contains, once; the rest of the text stays the same.
 
-    No `str.format`, whose fields reach into objects (`{name.__class__}`) and which gives
-    braces of other languages a meaning.
+    `str.format` would not be safe: its fields reach into objects (`{name.__class__}`), and it
+    interprets braces that belong to other languages.
 
     Example:
         >>> fill("{a} {b} {a.x}", {"a": "{b}", "b": "2"})

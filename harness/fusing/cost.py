@@ -1,4 +1,4 @@
-"""What fusing costs: parameters, operations, memory."""
+"""Measure what fusing costs: parameters, operations and memory."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from harness.methods.weights import AUXILIARY
 
 
 def parameters(method: object) -> int | None:
-    """Number of parameters, auxiliary networks left out; None for what is no torch module."""
+    """Count parameters without auxiliary networks; None if `method` is not a torch module."""
     if not isinstance(method, torch.nn.Module):
         return None
     return sum(
@@ -22,15 +22,17 @@ def parameters(method: object) -> int | None:
 
 
 def gflops(method: Method, size: tuple[int, int], device: torch.device) -> float | None:
-    """10⁹ operations of convolutions and matrix products for one pair, a multiply-add being two.
+    """Count 10⁹ operations of convolutions and matrix products for one black pair.
+
+    One multiply-add counts as two operations.
 
     Args:
         method: on the device, in eval mode.
-        size: height and width of the pair, which is black.
-        device: where the method is.
+        size: height and width of the pair, in pixels.
+        device: the device of the method.
 
     Returns:
-        None for a method that is no torch module, or that cannot fuse a black pair.
+        None if the method is not a torch module or cannot fuse a black pair.
     """
     if not isinstance(method, torch.nn.Module):
         return None
@@ -40,13 +42,16 @@ def gflops(method: Method, size: tuple[int, int], device: torch.device) -> float
         with torch.no_grad(), counter:
             method.fuse(pair[0], pair[1])
     except Exception:
-        # What a method does to real pairs is judged elsewhere; here only the count is lost.
+        # Real pairs are checked elsewhere; a failure here only means that there is no count.
         return None
     return round(counter.get_total_flops() / 1e9, 3)
 
 
-def cost(method: Method, size: tuple[int, int], device: torch.device) -> dict[str, Any]:
-    """Parameters, GFLOPs, and the largest memory so far: the device's, or the process's."""
+def inference_cost(method: Method, size: tuple[int, int], device: torch.device) -> dict[str, Any]:
+    """Return parameters, GFLOPs and peak memory (MiB) for the record.
+
+    The memory is that of the device on CUDA, and that of this process elsewhere.
+    """
     on_device = device.type == "cuda"
     peak = torch.cuda.max_memory_allocated(device) / 2**20 if on_device else peak_memory_mib()
     return {

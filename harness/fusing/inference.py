@@ -1,9 +1,7 @@
-"""Running one method over the test tiles of a store, under the guard of the contract."""
+"""Run a Python method over the test tiles, and check each call against the contract."""
 
 import statistics
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,30 +9,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.disk.files import atomic_path, release_pages
-from harness.errors import blamed
+from harness.disk.files import release_pages
+from harness.errors import as_method_failure
+from harness.fusing.job import Float, FusingJob
 from harness.machine.device import keep_freed_memory, synchronise
-from harness.machine.isolation import Beat
+from harness.machine.isolation import Heartbeat
 from harness.methods.contract import Method, check_fused
 from harness.methods.spec import MethodSpec
 from harness.methods.weights import load_weights
-from harness.pixels import STRETCHES
 from harness.terminal import progress
-from harness.tiles.array_file import TileFile
-from harness.tiles.store import Pairs
-
-CHUNK = 8
-"""Tiles stretched together; even, so that no pair of `minmax_rgb_batch2` is torn."""
 
 
 @dataclass
 class Timer:
-    """Milliseconds an image of every call, the first (warm-up) left out of the median."""
+    """Milliseconds per image of every call of `fuse`."""
 
     calls: list[float] = field(default_factory=list)
 
     def milliseconds_an_image(self) -> float | None:
-        """Median over the calls after the first; None without any call."""
+        """Return the median without the first call, which warms up; None if there is no call."""
         counted = self.calls[1:] or self.calls
         return round(statistics.median(counted), 3) if counted else None
 
@@ -42,13 +35,13 @@ class Timer:
 def load_method(
     spec: MethodSpec, device: torch.device, weights: Path | None, classes: int
 ) -> Method:
-    """Construct a method for inference, with the weights of a file if it has any.
+    """Construct a method for inference and load its weights, if it has any.
 
     Args:
         spec: the method.
-        device: where it shall run.
-        weights: file to load; None leaves a network as its class made it.
-        classes: of the data set, 0 if it has no labels.
+        device: where the method shall run.
+        weights: the file to load; None keeps the initial values of the network.
+        classes: the number of classes of the data set, 0 if it has no labels.
 
     Raises:
         MethodFailure: if the folder's code raises or the weights do not fit.
@@ -59,125 +52,70 @@ def load_method(
     if isinstance(method, torch.nn.Module):
         if weights is not None:
             load_weights(method, weights)
-        with blamed("cannot be loaded"):
+        with as_method_failure("cannot be loaded"):
             method.to(device).eval()
     return method
 
 
-def fuse_pairs(
-    spec: MethodSpec,
-    method: Method,
-    infrared: NDArray[np.uint8],
-    visible: NDArray[np.uint8],
-    names: list[str],
-    device: torch.device,
-    timer: Timer,
-) -> NDArray[np.float32]:
-    """Fuse (n, H, W) uint8 pairs into (n, H, W) float32 in [0, 1], `spec.batch` at a time.
-
-    Args:
-        spec: the method's declaration.
-        method: the method, on the device.
-        infrared: (n, H, W) uint8.
-        visible: (n, H, W) uint8 luma.
-        names: of the pairs, for messages.
-        device: where the method is.
-        timer: gets the milliseconds of every call.
-
-    Raises:
-        MethodFailure: naming the tile, if the method raises or breaks the contract.
-    """
-    parts = []
-    for start in range(0, len(names), spec.batch):
-        part = slice(start, start + spec.batch)
-        sources = [to_tensor(images[part], device) for images in (infrared, visible)]
-        synchronise(device)
-        began = time.perf_counter()
-        fused = call_fuse(method, *sources, what=f"tile {names[start]}")
-        synchronise(device)
-        timer.calls.append(1000 * (time.perf_counter() - began) / len(sources[0]))
-        parts.append(check_fused(fused, *sources, tiles=names[part], clamp=spec.clamp))
-    return np.concatenate(parts)
-
-
-def call_fuse(
-    method: Method, infrared: torch.Tensor, visible: torch.Tensor, *, what: str
-) -> torch.Tensor:
-    """Fuse copies of a batch (B, 1, H, W), without gradients; nothing is checked.
-
-    Raises:
-        MethodFailure: naming `what` is fused, if the method raises.
-    """
-    with blamed(what), torch.no_grad():
-        return method.fuse(infrared.clone(), visible.clone())
-
-
-def to_tensor(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
-    """Bring uint8 pictures (B, H, W) to a device as float32 (B, 1, H, W) in [0, 1]."""
-    # A copy, because the store's memory map cannot be written to.
-    pixels = torch.from_numpy(np.array(images)).to(device)
-    return pixels[:, None].to(torch.float32) / 255
-
-
 def write_fused_stack(
-    path: Path,
-    spec: MethodSpec,
-    method: Method,
-    stretch: str,
-    pairs: Pairs,
-    names: list[str],
-    device: torch.device,
-    beat: Beat,
+    job: FusingJob, method: Method, device: torch.device, heartbeat: Heartbeat
 ) -> Timer:
-    """Fuse a whole split and write the (N, H, W) uint8 stack that is measured.
+    """Fuse all tiles of a job and write its stack.
 
     Args:
-        path: the stack.
-        spec: the method's declaration.
-        method: the method, on the device.
-        stretch: of the output, one of `STRETCHES`.
-        pairs: the tiles.
-        names: of the tiles, for messages.
-        device: where the method is.
-        beat: called after every few tiles.
+        job: what to fuse.
+        method: the loaded method, on the device.
+        device: the device of the method.
+        heartbeat: called after every part of the tiles.
 
     Returns:
         The time of every call.
 
     Raises:
         MethodFailure: naming the tile, if the method raises or breaks the contract.
-        StorageError: if the disk is full or cannot be written to.
+        StorageError: if the disk is full or is not writable.
     """
     timer = Timer()
-    with open_stack(path, pairs) as stack:
-        for part in progress(list(_chunks(len(pairs))), f"fusing with {spec.name}"):
-            fused = fuse_pairs(
-                spec, method, pairs.infrared(part), pairs.visible(part), names[part], device, timer
-            )
-            write_tiles(stack, part.start, STRETCHES[stretch](fused, pairs.rgb(part)))
-            release_pages(pairs.tiles)
-            beat()
+    with job.open_stack() as write:
+        for part in progress(job.parts(), f"fusing with {job.spec.name}"):
+            write(part, _fuse_part(job, method, part, device, timer))
+            release_pages(job.pairs.tiles)
+            heartbeat()
     return timer
 
 
-@contextmanager
-def open_stack(path: Path, pairs: Pairs) -> Iterator[TileFile]:
-    """Open a fused stack (N, H, W) to fill; it appears when it is complete.
+def _fuse_part(
+    job: FusingJob, method: Method, part: slice, device: torch.device, timer: Timer
+) -> Float:
+    """Fuse one part of the tiles into (n, H, W) float32 in [0, 1], `spec.batch` per call."""
+    infrared, visible, names = job.pairs.infrared(part), job.pairs.visible(part), job.names[part]
+    outputs = []
+    for start in range(0, len(names), job.spec.batch):
+        call = slice(start, start + job.spec.batch)
+        sources = [to_tensor(images[call], device) for images in (infrared, visible)]
+        synchronise(device)
+        began = time.perf_counter()
+        fused = call_fuse(method, *sources, what=f"tile {names[start]}")
+        synchronise(device)
+        timer.calls.append(1000 * (time.perf_counter() - began) / len(sources[0]))
+        outputs.append(check_fused(fused, *sources, tiles=names[call], clamp=job.spec.clamp))
+    return np.concatenate(outputs)
+
+
+def call_fuse(
+    method: Method, infrared: torch.Tensor, visible: torch.Tensor, *, what: str
+) -> torch.Tensor:
+    """Fuse copies of a batch (B, 1, H, W) without gradients; the output is not checked.
 
     Raises:
-        StorageError: if the disk is full or cannot be written to.
+        MethodFailure: naming `what` is fused, if the method raises.
     """
-    shape = (len(pairs), *pairs.tiles.shape[2:])
-    with atomic_path(path) as temporary, TileFile(temporary, shape) as stack:
-        yield stack
+    with as_method_failure(what), torch.no_grad():
+        return method.fuse(infrared.clone(), visible.clone())
 
 
-def write_tiles(stack: TileFile, start: int, tiles: NDArray[np.uint8]) -> None:
-    """Put (n, H, W) tiles at `start` and the places after it."""
-    for index, tile in enumerate(tiles, start):
-        stack.write(index, tile)
-
-
-def _chunks(count: int) -> Iterator[slice]:
-    for start in range(0, count, CHUNK):
-        yield slice(start, min(start + CHUNK, count))
+def to_tensor(images: NDArray[np.uint8], device: torch.device) -> torch.Tensor:
+    """Convert uint8 images (B, H, W) to float32 (B, 1, H, W) in [0, 1] on the device."""
+    # Copy the images, because the memory map of the store is read-only.
+    pixels = torch.from_numpy(np.array(images)).to(device)
+    return pixels[:, None].to(torch.float32) / 255

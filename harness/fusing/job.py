@@ -1,64 +1,73 @@
-"""What the fuse stage does in the process that it supervises: load a method and run it."""
+"""One fusing job: everything that its parts need, and the stack that it writes. No torch."""
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 
-from harness.errors import HarnessError, MethodFailure, StorageError
-from harness.fusing.command import write_external_stack
-from harness.fusing.cost import cost
-from harness.fusing.inference import load_method, write_fused_stack
-from harness.machine.device import choose_device, make_deterministic
-from harness.machine.isolation import Beat
+from harness.disk.files import atomic_path
 from harness.methods.spec import MethodSpec
-from harness.methods.weights import choose_weights
-from harness.tiles.store import TileStore
+from harness.pixels import STRETCHES
+from harness.tiles.array_file import TileFile
+from harness.tiles.store import Pairs
+
+Float = NDArray[np.float32]
+TILES_PER_PART = 8
+"""Number of tiles that are stretched together: even, because `minmax_rgb_batch2` stretches
+pairs of tiles."""
 
 
-def fuse(spec: MethodSpec, store: TileStore, arguments: Any, beat: Beat) -> dict[str, Any]:
-    """Fuse all test tiles into `arguments.output` and give the details of the record.
+@dataclass(frozen=True)
+class FusingJob:
+    """Everything that decides the fused stack of one method on one data set, and its place.
 
-    Args:
-        spec: the method.
-        store: the tiles.
-        arguments: of the fuse stage.
-        beat: called after every few tiles.
-
-    Raises:
-        MethodFailure: if the method fails, or its weights cannot be had or do not fit.
-        HarnessError: if the device is not there or the disk refuses the stack.
+    spec: the method with its options. pairs: the N test tiles. names: the names of the tiles,
+    for messages. output: the path of the (N, H, W) uint8 stack. classes: the number of classes
+    of the data set, 0 without labels. stretch: a key of `STRETCHES`. device: `auto`, `cpu`,
+    `cuda` or `cuda:N`. threads: the largest number of threads. checkpoint: the result of a
+    training here. weights: a weight file that replaces the authors'. mirrors: folders that may
+    hold the authors' file.
     """
-    make_deterministic(arguments.seed, arguments.threads)
-    device = choose_device(spec.device_for(arguments.device))
-    try:
-        return {"device": str(device), **_fuse(spec, store, device, arguments, beat)}
-    except StorageError:
-        raise
-    except HarnessError as error:
-        # Weights that cannot be had fail this method alone, as a broken contract does.
-        raise MethodFailure(str(error)) from error
 
+    spec: MethodSpec
+    pairs: Pairs
+    names: list[str]
+    output: Path
+    classes: int = 0
+    stretch: str = "none"
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = 1
+    checkpoint: Path | None = None
+    weights: Path | None = None
+    mirrors: Sequence[Path] = ()
 
-def _fuse(
-    spec: MethodSpec, store: TileStore, device: torch.device, arguments: Any, beat: Beat
-) -> dict[str, Any]:
-    output, stretch = arguments.output, arguments.stretch
-    names, pairs = store.names("test"), store.test
-    if spec.command:
-        write_external_stack(output, spec, stretch, pairs, names, device, arguments.threads, beat)
-        return {}
-    weights = choose_weights(
-        spec,
-        checkpoint=arguments.checkpoint,
-        file=None if arguments.weights == "official" else Path(arguments.weights),
-        mirrors=arguments.mirror,
-    )
-    method = load_method(spec, device, weights.path if weights else None, len(store.classes))
-    timer = write_fused_stack(output, spec, method, stretch, pairs, names, device, beat)
-    height, width = pairs.tiles.shape[2:]
-    return {
-        "milliseconds_an_image": timer.milliseconds_an_image(),
-        "weights": weights.record() if weights else None,
-        **cost(method, (height, width), device),
-    }
+    def parts(self) -> list[slice]:
+        """Return slices that together cover all tiles, `TILES_PER_PART` in each."""
+        count = len(self.names)
+        starts = range(0, count, TILES_PER_PART)
+        return [slice(start, min(start + TILES_PER_PART, count)) for start in starts]
+
+    @contextmanager
+    def open_stack(self) -> Iterator[Callable[[slice, Float], None]]:
+        """Open the stack; it gets its name only when it is complete.
+
+        Yields:
+            A function that stretches the fused tiles (n, H, W) of one of the `parts` and writes
+            them.
+
+        Raises:
+            StorageError: if the disk is full or is not writable.
+        """
+        shape = (len(self.pairs), *self.pairs.tiles.shape[2:])
+        with atomic_path(self.output) as temporary, TileFile(temporary, shape) as stack:
+
+            def write(part: slice, fused: Float) -> None:
+                images = STRETCHES[self.stretch](fused, self.pairs.rgb(part))
+                for index, image in enumerate(images, part.start):
+                    stack.write(index, image)
+
+            yield write

@@ -1,1 +1,1 @@
-"""This computer: devices, GPUs, and processes that a method may crash in."""
+"""This computer: devices, GPUs, and a process of its own for a method, which may crash."""

@@ -1,4 +1,4 @@
-"""Choosing the device, and the settings that make a run repeatable on it."""
+"""Choose the device, and set up torch, threads and memory so that runs are repeatable."""
 
 import ctypes
 import os
@@ -12,10 +12,6 @@ import torch
 from harness.errors import HarnessError
 from harness.machine.gpu_slots import claim_gpu
 
-# Numbers of glibc's <malloc.h>.
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
-NEVER = 2**31 - 1
-
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -23,16 +19,22 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "NUMBA_NUM_THREADS",
 )
+"""Environment variables that limit the threads of numerical libraries."""
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+"""Options of `mallopt`, numbered as in glibc's <malloc.h>."""
+LARGEST_INT = 2**31 - 1
+"""Trim threshold in bytes that a process does not reach in practice."""
 
 
 def choose_device(name: str) -> torch.device:
     """Turn `auto`, `cpu`, `cuda` or `cuda:1` into a device; `auto` prefers CUDA.
 
-    Where several GPUs are visible, `auto` and `cuda` take one for this process alone, waiting
-    for it if need be; `cuda:1` is taken at its word.
+    Where several GPUs are visible, `auto` and `cuda` reserve one of them for this process and
+    wait until one is free. `cuda:1` is used without a reservation.
 
     Raises:
-        HarnessError: for another name, or if CUDA is asked for and not there.
+        HarnessError: for another name, or if CUDA is requested and there is no GPU.
     """
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         raise HarnessError(f"device is {name!r}; use `auto`, `cpu`, `cuda` or `cuda:N`")
@@ -46,49 +48,52 @@ def choose_device(name: str) -> torch.device:
 
 
 def make_deterministic(seed: int, threads: int) -> None:
-    """Seed torch, fix the thread count and refuse nondeterministic kernels."""
+    """Seed torch, fix the number of threads, and warn about nondeterministic kernels."""
     limit_threads(threads)
     torch.manual_seed(seed)
-    # cuBLAS needs a fixed workspace to repeat its sums in the same order.
+    # cuBLAS repeats its sums in the same order only with a workspace of fixed size.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # As `use_deterministic_algorithms(True, warn_only=True)`, which would import the compiler
-    # that nothing here uses: over a second a job.
+    # This does the same as `use_deterministic_algorithms(True, warn_only=True)`, which also
+    # imports the compiler; that takes over a second per job, and nothing here uses it.
     torch.set_deterministic_debug_mode("warn")
     torch.backends.cudnn.benchmark = False
 
 
 def thread_limits(threads: int) -> dict[str, str]:
-    """Environment that holds a process to so many threads, read when its libraries load."""
+    """Return environment variables that limit a process to `threads` threads.
+
+    Libraries read them when they are loaded.
+    """
     return dict.fromkeys(THREAD_VARIABLES, str(threads))
 
 
 def limit_threads(threads: int) -> None:
-    """Hold torch, what loads later, and child processes to so many threads."""
+    """Limit torch, libraries that are loaded later, and child processes to `threads` threads."""
     os.environ.update(thread_limits(threads))
     torch.set_num_threads(threads)
-    # Refused once operators have run side by side; then this process has chosen already.
+    # torch refuses this after operators have run in parallel; the number is then already fixed.
     with suppress(RuntimeError):
         torch.set_num_interop_threads(threads)
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait for the device, so that a clock read afterwards is true."""
+    """Wait until the device has finished its work, so that the clock can be read."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 @cache
 def keep_freed_memory() -> bool:
-    """Tell glibc to reuse freed blocks of any size instead of returning them to the system.
+    """Let glibc reuse freed blocks of any size instead of returning them to the system.
 
-    A tensor of a few megabytes otherwise gets fresh pages at every operation, and the kernel
-    fills each with zeros first: measured on one 320×320 pair, a third of LiMFusion's time and
-    a fifth of UMFusion's. Peak memory stays the same; memory after the peak stays at it.
+    Otherwise, a tensor of a few megabytes gets new pages in every operation, and the kernel
+    fills each page with zeros. Measured on one 320×320 pair, this took a third of LiMFusion's
+    time and a fifth of UMFusion's. Peak memory does not change, but memory stays at its peak.
 
     Returns:
-        Whether this took effect; it does not on another C library, and need not.
+        Whether this took effect. Other C libraries do not support it and do not need it.
     """
     if platform.libc_ver()[0] != "glibc":
         return False
     libc = ctypes.CDLL(None)
-    return bool(libc.mallopt(M_MMAP_MAX, 0) and libc.mallopt(M_TRIM_THRESHOLD, NEVER))
+    return bool(libc.mallopt(M_MMAP_MAX, 0) and libc.mallopt(M_TRIM_THRESHOLD, LARGEST_INT))

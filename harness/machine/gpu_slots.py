@@ -1,6 +1,6 @@
-"""One GPU a process, where jobs run side by side on a machine with several.
+"""Reserve one GPU per process, where several jobs run on a machine with several GPUs.
 
-Snakemake counts the resource `gpu` and hands out no device; here each process takes one.
+Snakemake counts the resource `gpu` but does not assign devices, so each process reserves one.
 """
 
 import os
@@ -13,21 +13,22 @@ from filelock import FileLock, Timeout
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 POLL_SECONDS = 0.2
+"""Seconds between two attempts to reserve a GPU."""
 
-# Kept so that the locks last as long as the process.
+# A lock is released when its object is deleted, so keep the objects until the process ends.
 _held: list[FileLock] = []
 
 
 def claim_gpu() -> str | None:
-    """Take a free GPU for the rest of the process, and let CUDA see no other.
+    """Reserve a free GPU until this process ends, and hide the other GPUs from CUDA.
 
-    The choice is among the ids of CUDA_VISIBLE_DEVICES, or all GPUs where it is not set. While
-    every one is taken by another process of this user, this waits. The kernel gives a GPU back
-    however its process ends. Call it before CUDA starts; later calls change nothing.
+    The candidates are the ids in CUDA_VISIBLE_DEVICES, or all GPUs if it is not set. If other
+    processes of this user have reserved every one of them, this waits. The kernel releases the
+    reservation however the process ends. Call this before CUDA starts; later calls do nothing.
 
     Returns:
-        The id taken, or None where there is no choice: a scheduler's or a user's single id
-        stays as it is.
+        The id of the GPU, or None if there are fewer than two candidates: a single id that a
+        scheduler or a user has set stays as it is.
     """
     pool = visible_gpus()
     if len(pool) < 2:
@@ -51,7 +52,7 @@ def claim_gpu() -> str | None:
 
 
 def visible_gpus() -> list[str]:
-    """Ids of the GPUs that this process may use, found without starting CUDA."""
+    """Return the ids of the GPUs that this process may use, without starting CUDA."""
     named = os.environ.get(VISIBLE)
     if named is not None:
         return [device.strip() for device in named.split(",") if device.strip()]
@@ -59,8 +60,8 @@ def visible_gpus() -> list[str]:
 
 
 def _lock_folder() -> Path:
-    # A scheduler may number the GPUs of each of its jobs from 0: equal ids of two jobs then are
-    # different devices.
+    # A scheduler may number the GPUs of each job from 0: the same id in two jobs then means
+    # two different devices.
     job = os.environ.get("SLURM_JOB_ID", "machine")
     folder = Path(tempfile.gettempdir(), f"gpu-slots-{os.getuid()}", job)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
-"""Runs a method's code in a process of its own, so that whatever it does ends with a reason.
+"""Run a method's code in a separate process, so that every crash or hang has a stated reason.
 
-The process is forked before torch is imported, which costs nothing, and dies with its parent.
+The process is forked before torch is imported, which is cheap, and it dies with its parent.
 """
 
 import ctypes
@@ -20,34 +20,36 @@ from typing import Any, NoReturn
 
 from harness.errors import HarnessError, MethodFailure
 
-Beat = Callable[[], None]
-"""Called whenever some work is done; its absence is how a hanging method is told."""
+Heartbeat = Callable[[], None]
+"""Call it after each unit of work. A method that stops calling it is considered hung."""
 
 RELAYED = 1 << 20
-"""Bytes of a method's output that reach the log; the rest is dropped."""
-TAIL = 300
-PATIENCE = 1800.0
-"""Seconds without finished work after which a method counts as hanging, unless told otherwise."""
-PAUSE = 0.2
-"""Seconds between two looks at a silent process."""
+"""Number of bytes of a method's output that are copied to the log; the rest is dropped."""
+QUOTED_BYTES = 300
+"""Number of bytes at the end of the output from which a failure quotes the last line."""
+SILENCE_SECONDS = 1800.0
+"""Default number of seconds without a heartbeat after which a method is considered hung."""
+POLL_SECONDS = 0.2
+"""Seconds between two checks of a silent process."""
 
-# Numbers of Linux's <sys/prctl.h>.
 DIE_WITH_PARENT, ADOPT_ORPHANS = 1, 36
+"""Options of `prctl`, numbered as in Linux's <sys/prctl.h>."""
 
 
-def supervise(work: Callable[[Beat], dict[str, Any]], patience: float) -> dict[str, Any]:
-    """Call `work` in a process of its own and return what it gives.
+def supervise(work: Callable[[Heartbeat], dict[str, Any]], silence: float) -> dict[str, Any]:
+    """Call `work` in a separate process and return its result.
 
-    Its output is passed on up to a bound. Processes that it leaves behind are killed.
+    The output of the process is copied to the log up to `RELAYED` bytes. Processes that it
+    leaves behind are killed.
 
     Args:
-        work: is handed a function to call after every finished piece; gives a JSON object.
-        patience: seconds without such a call after which it counts as hanging.
+        work: gets a heartbeat to call after each unit of work, and returns a JSON object.
+        silence: seconds without a heartbeat after which `work` is considered hung.
 
     Raises:
         MethodFailure: with the reason, if `work` raised one, crashed, was killed, ended its
-            process by itself, or hangs.
-        HarnessError: as `work` raised it.
+            process, or hung.
+        HarnessError: if `work` raised one.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -62,7 +64,7 @@ def supervise(work: Callable[[Beat], dict[str, Any]], patience: float) -> dict[s
         _child(work, parent, report_end, output_end)
     os.close(report_end)
     os.close(output_end)
-    watch = _Watch(process, report, output, patience)
+    watch = _Watch(process, report, output, silence)
     try:
         status = watch.until_end()
     finally:
@@ -74,12 +76,12 @@ def supervise(work: Callable[[Beat], dict[str, Any]], patience: float) -> dict[s
 
 @dataclass
 class _Watch:
-    """What the parent knows of its child."""
+    """The state of the child process, as its parent sees it."""
 
     process: int
     report: int
     output: int
-    patience: float
+    silence: float
     received: bytes = b""
     tail: bytes = b""
     relayed: int = 0
@@ -87,29 +89,29 @@ class _Watch:
     last: float = field(default_factory=time.monotonic)
 
     def until_end(self) -> int:
-        """Relay and listen until the process has ended or hangs; give its exit code."""
+        """Read the pipes until the process has ended or hangs; return its exit code."""
         with selectors.DefaultSelector() as selector:
             for pipe in (self.report, self.output):
                 os.set_blocking(pipe, False)
                 selector.register(pipe, selectors.EVENT_READ)
             while True:
-                # Asked first: what was written before the end is then still read below.
+                # Check this first: output that was written before the end is still read below.
                 status = _ended(self.process)
-                for key, _ in selector.select(0 if status is not None else PAUSE):
+                for key, _ in selector.select(0 if status is not None else POLL_SECONDS):
                     if not self._read(key.fd):
                         selector.unregister(key.fd)
                 if status is not None:
                     self._drain()
                     return status
-                if time.monotonic() - self.last > self.patience:
+                if time.monotonic() - self.last > self.silence:
                     self.hangs = True
                     return -signal.SIGKILL
                 if not selector.get_map():
-                    # It has closed all pipes: about to end, or a method that hides.
-                    time.sleep(PAUSE / 10)
+                    # The process has closed its pipes: it is about to end, or the method hides.
+                    time.sleep(POLL_SECONDS / 10)
 
     def _drain(self) -> None:
-        # A process left behind may write for ever; what the pipe holds now is enough.
+        # A process left behind may never stop writing, so read a limited amount.
         for pipe in (self.report, self.output):
             for _ in range(RELAYED >> 16):
                 if not self._read(pipe):
@@ -128,7 +130,7 @@ class _Watch:
         return bool(data)
 
     def _relay(self, data: bytes) -> None:
-        self.tail = (self.tail + data)[-TAIL:]
+        self.tail = (self.tail + data)[-QUOTED_BYTES:]
         part = data[: max(RELAYED - self.relayed, 0)]
         self.relayed += len(data)
         sys.stderr.write(part.decode("utf-8", "replace"))
@@ -137,15 +139,15 @@ class _Watch:
         sys.stderr.flush()
 
     def result(self, status: int) -> dict[str, Any]:
-        """Give what the child reported.
+        """Return the child's result.
 
         Raises:
-            MethodFailure: with what became of it instead.
-            HarnessError: as the child raised it.
+            MethodFailure: with the reason, if there is no result.
+            HarnessError: if the child raised one.
         """
         if self.hangs:
             raise MethodFailure(
-                f"hangs: nothing finished in {self.patience:g} s; if it is only slow, "
+                f"hangs: nothing finished in {self.silence:g} s; if it is only slow, "
                 "raise `timeout` in the configuration"
             )
         message = self._message()
@@ -175,7 +177,10 @@ class _Watch:
 
 
 def _ended(process: int) -> int | None:
-    """Exit code of a process, negative for a signal; None while it runs. It is not reaped."""
+    """Return the exit code of a process, negative for a signal, or None while it runs.
+
+    The process is not reaped.
+    """
     state = os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     if state is None:
         return None
@@ -183,14 +188,14 @@ def _ended(process: int) -> int | None:
 
 
 def _kill(process: int, before: set[int]) -> None:
-    """Kill and reap a process, its group, and all children that were not there `before`."""
+    """Kill and reap a process, its group, and all children of this process not in `before`."""
     try:
         os.killpg(process, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        # It had no time to make a group.
+        # The process ended before it could create a group.
         _end(process)
     _reap(process)
-    # Orphans become our children; killing one may hand us its own.
+    # Orphans become our children, and killing one may make its children ours too.
     while left := _children() - before:
         for orphan in left:
             _end(orphan)
@@ -212,7 +217,7 @@ def _reap(process: int) -> None:
 
 
 def _children() -> set[int]:
-    """Processes whose parent is this one; empty where the system does not list them."""
+    """Return the children of this process; empty if the system does not list them."""
     try:
         lists = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
     except OSError:
@@ -226,14 +231,14 @@ def _prctl(option: int, value: int) -> None:
 
 
 def die_with_parent() -> None:
-    """Have the system kill this process when its parent ends, on Linux."""
+    """Let Linux kill this process when its parent ends; other systems do nothing."""
     _prctl(DIE_WITH_PARENT, signal.SIGKILL)
 
 
 def _child(
-    work: Callable[[Beat], dict[str, Any]], parent: int, report: int, output: int
+    work: Callable[[Heartbeat], dict[str, Any]], parent: int, report: int, output: int
 ) -> NoReturn:
-    # Whatever happens, this copy of the caller must not go on where the caller does.
+    # Always exit here: this copy of the caller must never continue the caller's work.
     status = 1
     try:
         _detach(parent, output)
@@ -253,12 +258,12 @@ def _child(
             os._exit(status & 255)
 
 
-def _call(work: Callable[[Beat], dict[str, Any]], report: int) -> dict[str, Any]:
-    def beat() -> None:
+def _call(work: Callable[[Heartbeat], dict[str, Any]], report: int) -> dict[str, Any]:
+    def heartbeat() -> None:
         os.write(report, b".")
 
     try:
-        return {"value": work(beat)}
+        return {"value": work(heartbeat)}
     except MethodFailure as failure:
         return {"failure": str(failure)}
     except HarnessError as error:
@@ -266,7 +271,7 @@ def _call(work: Callable[[Beat], dict[str, Any]], report: int) -> dict[str, Any]
 
 
 def _detach(parent: int, output: int) -> None:
-    """Take a session and group of our own, no input, and output that goes to the parent."""
+    """Start a new session and group, close the input, and send the output to the parent."""
     os.setsid()
     die_with_parent()
     if os.getppid() != parent:
@@ -284,7 +289,7 @@ def _detach(parent: int, output: int) -> None:
 
 
 def _volunteer() -> None:
-    """Ask to be the one that the kernel kills when memory runs out, and not our parent."""
+    """Make the kernel kill this process, not its parent, when memory runs out."""
     try:
         Path("/proc/self/oom_score_adj").write_text("500")
     except OSError:

@@ -1,4 +1,4 @@
-"""Checkpoint files: written whole or not at all, loaded without executing anything."""
+"""Checkpoint files: written completely or not at all, and loaded without executing code."""
 
 import zipfile
 from collections.abc import Mapping
@@ -12,31 +12,31 @@ from harness.errors import HarnessError
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write `state`, tensors and plain values, atomically.
+    """Write `state`, which holds tensors and plain values, atomically.
 
     Raises:
-        StorageError: naming the file, if the disk is full or cannot be written to.
+        StorageError: naming the file, if the disk is full or is not writable.
     """
-    # Through a stream, because torch's own writer does not say that the disk is full.
+    # Write through a stream, because torch's own writer does not report a full disk.
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         try:
             torch.save(dict(state), stream)
         except RuntimeError as error:
-            # What closing a half archive raises hides why it is half.
+            # Closing an incomplete archive raises too, and hides the original error.
             raise error.__context__ or error from None
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Load a checkpoint without executing anything in it.
+    """Load a checkpoint to the CPU without executing code from it.
 
     Raises:
-        HarnessError: naming the file, if it is damaged or holds more than plain weights.
+        HarnessError: naming the file, if it is damaged or holds more than plain values.
     """
     try:
         _check_sums(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        # torch raises many types here; all mean that this file is of no use.
+        # torch raises many types of errors here; each means that the file is not usable.
         summary = next(iter(str(error).splitlines()), type(error).__name__)
         raise HarnessError(f"{path}: not a usable checkpoint: {summary}") from error
     if not isinstance(state, dict):
@@ -45,9 +45,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _check_sums(path: Path) -> None:
-    """Check what torch writes beside every tensor and does not look at when it loads."""
+    """Check the checksums in the archive, which torch writes but does not check on loading."""
     if not zipfile.is_zipfile(path):
-        # The format before torch 1.6, which has no sums.
+        # Files of the format before torch 1.6 have no checksums.
         return
     with zipfile.ZipFile(path) as archive:
         damaged = archive.testzip()

@@ -10,15 +10,16 @@ from torch import Tensor
 
 from harness.errors import MethodFailure
 
-# Part of the contract: the label of a pixel without a class.
+# This is part of the contract: the label of a pixel without a class.
 from harness.pixels import IGNORE as IGNORE
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Training tiles on the device.
+    """B training tiles on the device.
 
-    infrared, visible: float32 (B, 1, H, W) in [0, 1]; label: int64 (B, H, W), 255 = ignore.
+    infrared, visible: float32 (B, 1, H, W) in [0, 1]. label: int64 (B, H, W) class indices; 255
+    means that the pixel is ignored.
     """
 
     infrared: Tensor
@@ -27,10 +28,10 @@ class Batch:
 
 
 class Method(Protocol):
-    """What the entry class of a `method.yaml` provides.
+    """The interface of the entry class that a `method.yaml` names.
 
-    A torch module is moved to the device and set to eval before the first call, unless it
-    overrides `eval` itself.
+    A torch module is moved to the device and switched to evaluation mode before the first call.
+    A module that overrides `eval` decides itself what this means.
     """
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
@@ -42,25 +43,25 @@ class TrainableMethod(Method, Protocol):
     """A method that is also a torch module and can be trained."""
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Return named scalar terms; their sum is minimised."""
+        """Return named scalar loss terms; training minimises their sum."""
         ...
 
 
 def check_fused(
     fused: object, infrared: Tensor, visible: Tensor, *, tiles: list[str], clamp: bool
 ) -> NDArray[np.float32]:
-    """Check one call of `fuse` and return its output as (B, H, W) float32 in [0, 1].
+    """Check the output of one call of `fuse`; return it as float32 (B, H, W) in [0, 1].
 
     Args:
-        fused: what the method returned.
+        fused: the return value of the method.
         infrared: (B, 1, H, W) source.
         visible: (B, 1, H, W) source.
-        tiles: names of the B tiles, for the message.
-        clamp: whether the method declared that the harness shall clamp its output.
+        tiles: names of the B tiles, for messages.
+        clamp: whether `method.yaml` asks the harness to clamp the output.
 
     Raises:
-        MethodFailure: for a wrong type or shape, a value that is not finite or leaves
-            [0, 1], or a constant image from sources that are not constant.
+        MethodFailure: for a wrong type or shape, for a value that is not finite or is outside
+            [0, 1], or for a constant image from sources that are not constant.
     """
     if not isinstance(fused, Tensor):
         raise MethodFailure(f"fuse returned {type(fused).__name__}, expected a torch tensor")

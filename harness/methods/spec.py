@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.disk.schema import ROOT, check_schema, read_yaml
-from harness.errors import HarnessError, blamed
+from harness.errors import HarnessError, as_method_failure
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class MethodSpec:
         Raises:
             MethodFailure: if the folder's code raises.
         """
-        with blamed("cannot be loaded"):
+        with as_method_failure("cannot be loaded"):
             return self.load(**({"classes": classes} if self.needs_labels else {}))
 
 

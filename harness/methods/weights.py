@@ -1,4 +1,4 @@
-"""Which weights a method runs with: the authors' file, a user's file, or trained here."""
+"""Choose and load a method's weights: the authors' file, a user's file, or a training here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,23 +11,23 @@ import torch
 from harness.blocks.renaming import unwrapped
 from harness.disk.files import sha256
 from harness.disk.records import check_artefact, read_record
-from harness.errors import HarnessError, MethodFailure, blamed
+from harness.errors import HarnessError, MethodFailure, as_method_failure
 from harness.fetching.registry import weight_source
 from harness.fetching.source import CACHE, fetch
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.spec import MethodSpec
 
 AUXILIARY = "auxiliary."
-"""Submodule that a method needs in training alone, as discriminators; never in a weight file
-of the authors, never counted as a cost of fusing."""
+"""Prefix of submodules that only training needs, such as discriminators. The authors' weight
+files need not contain them, and they do not count as a cost of fusing."""
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A verified local file.
+    """A verified local weight file.
 
-    `origin` is `official` (the authors' file, by its hash), `retrained` (a checkpoint made
-    here) or `user` (any other file).
+    origin: `official` (the authors' file, identified by its hash), `retrained` (a checkpoint of
+    a training here) or `user` (any other file).
     """
 
     origin: str
@@ -36,7 +36,7 @@ class Weights:
     licence: str = ""
 
     def record(self) -> dict[str, str]:
-        """What the records and tables say about the weights."""
+        """Return the description of the weights for records and tables."""
         return {
             "origin": self.origin,
             "file": self.path.name,
@@ -52,17 +52,17 @@ def choose_weights(
     file: Path | None = None,
     mirrors: Sequence[Path] = (),
 ) -> Weights | None:
-    """Decide what a method runs with; None if it has nothing to load.
+    """Choose the weights of a method; None if it has nothing to load.
 
     Args:
         spec: the method.
-        checkpoint: of a training here; goes before anything else.
-        file: a weight file of the user's; goes before the authors' file.
-        mirrors: folders that may hold the authors' file, under any name.
+        checkpoint: the checkpoint of a training here; it has priority over all other weights.
+        file: a weight file of the user; it has priority over the authors' file.
+        mirrors: folders that may hold the authors' file under any name.
 
     Raises:
-        MethodFailure: if the training failed, or the method has to be trained and was not.
-        HarnessError: if a file is missing or is not what it should be.
+        MethodFailure: if the training failed, or if the method must be trained first.
+        HarnessError: if a file is missing, damaged, or is not the stated file.
     """
     if checkpoint is not None:
         return _trained(checkpoint)
@@ -82,7 +82,7 @@ def choose_weights(
 
 def _trained(checkpoint: Path) -> Weights:
     if not checkpoint.is_file():
-        raise HarnessError(f"{checkpoint}: no such checkpoint")
+        raise HarnessError(f"{checkpoint}: no such checkpoint; train the method first")
     path = checkpoint.with_name("training.json")
     if path.is_file():
         record = read_record(path)
@@ -94,7 +94,7 @@ def _trained(checkpoint: Path) -> Weights:
 
 def _given(spec: MethodSpec, file: Path) -> Weights:
     if not file.is_file():
-        raise HarnessError(f"{file}: no such weight file")
+        raise HarnessError(f"{file}: no such weight file; check the path")
     digest = sha256(file)
     known = {entry["sha256"]: entry for entry in spec.weight_files.values()}
     if digest in known:
@@ -103,10 +103,10 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
 
 
 def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
-    """The authors' file that a method uses, picked by its option `weights` if it has several.
+    """Return the authors' file that a method uses; its option `weights` chooses among several.
 
     Raises:
-        HarnessError: listing the names, if the option is none of them.
+        HarnessError: listing the valid names, if the option is not one of them.
     """
     entries = spec.weight_files
     if not entries:
@@ -120,20 +120,20 @@ def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
 def official_file(
     spec: MethodSpec, entry: Mapping[str, Any], mirrors: Sequence[Path], cache: Path = CACHE
 ) -> Path:
-    """Return the authors' file, from the cache, a mirror, or its address.
+    """Obtain the authors' file from the cache, a mirror, or its address.
 
     Args:
         spec: the method.
         entry: one of its `weight_files`.
         mirrors: folders that may hold the file under any name.
-        cache: of downloads.
+        cache: the folder of downloads.
 
     Raises:
-        HarnessError: naming the file, its address and where to put it, if it cannot be had or
-            has another content than stated.
+        HarnessError: naming the file, its address and where to put it, if the file is not
+            available or its content does not match the stated hash.
     """
     source = weight_source(entry, spec.bibtex)
-    # A folder a method, because authors' names such as `model.pth` may collide.
+    # Use one folder per method, because authors' names such as `model.pth` may collide.
     return fetch(source, cache=cache / "weights" / spec.name, mirrors=mirrors)
 
 
@@ -142,15 +142,16 @@ def _arrays(path: Path) -> dict[str, Any]:
         with np.load(path, allow_pickle=False) as arrays:
             return {key: torch.from_numpy(np.asarray(arrays[key])) for key in arrays.files}
     except Exception as error:
-        # numpy and zipfile raise many types here; all mean that this file is of no use.
+        # numpy and zipfile raise many types of errors; each means that the file is not usable.
         raise HarnessError(f"{path}: not a readable archive of arrays: {error!r}") from error
 
 
 def load_weights(method: torch.nn.Module, path: Path) -> None:
-    """Load a weight file into a method: the authors' or ours, bare or wrapped, torch or `.npz`.
+    """Load a weight file of torch or `.npz` into a method; the weights may be nested.
 
-    The keys must be exactly those of the network, after the method's `official_state` (if
-    the names are not ours) and apart from parts that serve training alone.
+    If the names differ from those of the network, the method's `official_state` translates
+    them. Then the keys must be exactly those of the network, except for `AUXILIARY` parts,
+    which may be missing.
 
     Raises:
         HarnessError: if the file cannot be read as plain weights.
@@ -158,7 +159,7 @@ def load_weights(method: torch.nn.Module, path: Path) -> None:
     """
     state = _arrays(path) if path.suffix == ".npz" else unwrapped(load_checkpoint(path))
     translate = getattr(method, "official_state", None)
-    with blamed(f"{path}: weights do not fit"):
+    with as_method_failure(f"{path}: weights do not fit"):
         if translate is not None and not set(state) <= set(method.state_dict()):
             state = translate(state)
         missing, unexpected = method.load_state_dict(state, strict=False)

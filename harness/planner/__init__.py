@@ -1,1 +1,1 @@
-"""What a configuration will take: jobs, their cost as measured here, and their schedule."""
+"""Forecast of a configuration: its jobs, their cost measured here, and their schedule."""

@@ -1,4 +1,4 @@
-"""From a configuration to its forecast: every job with hours, memory and disk."""
+"""Forecast every job of a configuration with its hours, memory and disk space."""
 
 import json
 import math
@@ -9,8 +9,8 @@ from harness.benchmark import Benchmark
 from harness.disk.records import machine, package_versions
 from harness.planner.jobs import Job, Tiles, jobs_of, tiles_of
 from harness.planner.measuring import (
-    Cost,
     Setting,
+    UnitCost,
     fusing_cost,
     measured,
     scoring_cost,
@@ -22,28 +22,30 @@ from harness.scenes.scene import BANDS
 from harness.terminal import progress
 
 NAME_BYTES, NUMBER_BYTES = 40, 19
-"""Of a line in a table of scores: data set, method, seed and tile together; one number."""
+"""Bytes per row of a table of scores: of data set, method, seed and tile together; of each
+number."""
 GPUS = (1, 4, 8)
+"""Numbers of GPUs for which the schedule is computed."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """One job with what it takes; hours are None where its cost could not be measured."""
+    """One job, the cost of its unit of work, and the bytes that it leaves on the disk."""
 
     job: Job
-    cost: Cost
+    cost: UnitCost
     disk: int
 
     @property
     def hours(self) -> float | None:
-        """Hours on the device measured on."""
+        """Hours on the measured device; None if the cost could not be measured."""
         seconds = self.cost.seconds
         return None if seconds is None else seconds * self.job.amount / 3600
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All jobs of a configuration."""
+    """The forecast of all jobs of a configuration."""
 
     title: str
     setting: Setting
@@ -51,7 +53,7 @@ class Plan:
     forecasts: list[Forecast]
 
     def makespans(self) -> dict[int, float]:
-        """Hours from the first job to the last, by the number of GPUs."""
+        """Return number of GPUs → hours from the start of the first job to the end of the last."""
         tasks = [
             Task(item.job.name, item.hours or 0.0, item.job.gpus, item.job.after)
             for item in self.forecasts
@@ -59,7 +61,7 @@ class Plan:
         return {gpus: makespan(tasks, gpus) for gpus in GPUS}
 
     def as_json(self) -> dict[str, Any]:
-        """Everything, in units of seconds, hours, bytes and 10⁹ operations."""
+        """Return everything as JSON, in seconds, hours, bytes and 10⁹ operations."""
         return {
             "title": self.title,
             "device": str(self.setting.device),
@@ -97,7 +99,7 @@ def _job_json(item: Forecast) -> dict[str, Any]:
 
 
 def forecast(benchmark: Benchmark, setting: Setting) -> Plan:
-    """Count the jobs of a configuration and measure one of each kind.
+    """Count the jobs of a configuration, and measure one job of each kind.
 
     Raises:
         HarnessError: if a data set's options cannot work.
@@ -118,7 +120,7 @@ def forecast(benchmark: Benchmark, setting: Setting) -> Plan:
 
 
 def _kind(job: Job, tiles: Tiles) -> str:
-    """Jobs of one kind cost the same a step or tile."""
+    """Return the kind of a job; jobs of one kind have equal costs per step or tile."""
     spec = job.spec
     method: list[Any] = []
     if spec is not None and job.stage in ("train", "fuse"):
@@ -129,7 +131,7 @@ def _kind(job: Job, tiles: Tiles) -> str:
     return json.dumps([job.stage, tiles.shape, *method], sort_keys=True)
 
 
-def _measure(job: Job, tiles: Tiles, benchmark: Benchmark, setting: Setting) -> Cost:
+def _measure(job: Job, tiles: Tiles, benchmark: Benchmark, setting: Setting) -> UnitCost:
     if job.stage == "prepare":
         return measured(tiling_cost, tiles, setting)
     if job.stage == "measure":
@@ -138,8 +140,8 @@ def _measure(job: Job, tiles: Tiles, benchmark: Benchmark, setting: Setting) -> 
     return measured(measure, job.spec, tiles, setting)
 
 
-def _disk(job: Job, tiles: Tiles, cost: Cost, numbers: int) -> int:
-    """Bytes that stay on the disk when the job is done."""
+def _disk(job: Job, tiles: Tiles, cost: UnitCost, numbers: int) -> int:
+    """Return the bytes that remain on the disk after the job."""
     height, width = tiles.shape
     return {
         "prepare": job.amount * len(BANDS) * height * width,

@@ -1,4 +1,4 @@
-"""The jobs of a configuration, with the tiles or steps of each."""
+"""The jobs of a configuration, with the number of tiles or steps of each job."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,10 @@ from harness.tiles.cutting import Tiling, plan, tile_shape
 
 @dataclass(frozen=True)
 class Tiles:
-    """Tiles of one data set: numbers, (height, width) in pixels, and number of classes."""
+    """The tiles of one data set.
+
+    train, test: numbers of tiles. shape: (height, width) in pixels. classes: number of classes.
+    """
 
     train: int
     test: int
@@ -24,8 +27,9 @@ class Tiles:
 class Job:
     """One job of the workflow.
 
-    stage: `prepare`, `train`, `fuse` or `measure`. row: of the data set's tables, empty for
-    `prepare`. amount: steps of a training, else tiles. after: names of the jobs it needs.
+    stage: `prepare`, `train`, `fuse` or `measure`. row: the row in the tables of the data set,
+    empty for `prepare`. amount: the number of steps of a training, otherwise of tiles. after:
+    the names of the jobs that must end first.
     """
 
     stage: str
@@ -38,13 +42,13 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Unique name."""
+        """Unique name of the job."""
         parts = (self.stage, self.dataset, self.row, "" if self.seed is None else f"{self.seed}")
         return ":".join(part for part in parts if part)
 
     @property
     def gpus(self) -> int:
-        """GPUs that it occupies where there are any."""
+        """Number of GPUs that the job occupies on a machine with GPUs."""
         if self.spec is None or self.spec.device == "cpu":
             return 0
         if self.stage == "train":
@@ -53,10 +57,10 @@ class Job:
 
 
 def tiles_of(benchmark: Benchmark, dataset: str) -> Tiles:
-    """Count the tiles of a data set; archives need not be there.
+    """Count the tiles of a data set; its archives need not exist here.
 
     Raises:
-        HarnessError: naming the option or file that is wrong.
+        HarnessError: naming the wrong option or file.
     """
     adapter = benchmark.datasets[dataset]["adapter"]
     layout = layout_of(adapter, benchmark.dataset_options(dataset))
@@ -67,7 +71,7 @@ def tiles_of(benchmark: Benchmark, dataset: str) -> Tiles:
 
 
 def jobs_of(benchmark: Benchmark, tiles: dict[str, Tiles]) -> list[Job]:
-    """List the jobs in an order in which they can run; the report is not among them."""
+    """List the jobs, without the report, in an order in which they can run."""
     jobs: list[Job] = []
     for dataset, counts in tiles.items():
         prepare = Job("prepare", dataset, "", None, counts.train + counts.test, ())

@@ -1,4 +1,4 @@
-"""Short measurements of what one training step, one fused tile, one measured tile cost here."""
+"""Measure briefly what one training step, one fused tile and one measured tile cost here."""
 
 import tempfile
 import time
@@ -31,20 +31,21 @@ from harness.training.engine import Training
 from harness.training.precision import Precision
 
 STATES = 4
-"""Copies of the parameters in training: values, gradients, the two moments of Adam."""
+"""Number of copies of the parameters in training: values, gradients, Adam's two moments."""
 FEW = 2
-"""Tiles that operations and memory of a training pass are counted on, or that are fused on a
-processor: both grow with the number of tiles alone."""
+"""Number of tiles that are enough to count the operations and memory of a training pass, and to
+time fusing on a CPU: both are proportional to the number of tiles."""
 WARM_UP_SECONDS = 2.0
-"""A first call shorter than this is taken for the warm-up of a second."""
+"""If the first call is shorter than this, it only warms up, and a second call is timed."""
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What was measured of one kind of job.
+class UnitCost:
+    """The measured cost of one unit of work of one kind of job.
 
-    seconds: a step or a tile; None if it could not be measured, for `failure`. memory: bytes
-    on the device, None if unknown. gflop: 10⁹ operations a step or a pair. checkpoint: bytes.
+    seconds: per step or tile; None if the measurement failed, and then `failure` says why.
+    memory: bytes on the device, None if unknown. gflop: 10⁹ operations per step or pair.
+    checkpoint: bytes.
     """
 
     seconds: float | None = None
@@ -57,33 +58,33 @@ class Cost:
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and how long to measure: device, threads, training steps that are timed."""
+    """Where and how long to measure: the device, the threads, the number of timed steps."""
 
     device: torch.device
     threads: int
     steps: int
 
     def for_method(self, spec: MethodSpec) -> torch.device:
-        """The device that a method runs on."""
+        """Return the device on which a method runs."""
         return torch.device(spec.device_for(str(self.device)))
 
 
-def measured(measure: Callable[..., Cost], *arguments: Any) -> Cost:
-    """Call one of the functions below; what a method does wrong costs its own row alone."""
+def measured(measure: Callable[..., UnitCost], *arguments: Any) -> UnitCost:
+    """Call one of the functions below; an error of a method only affects its own row."""
     try:
         return measure(*arguments)
     except HarnessError as error:
-        return Cost(failure=str(error))
+        return UnitCost(failure=str(error))
     except Exception as error:
-        return Cost(failure=f"{type(error).__name__}: {error}")
+        return UnitCost(failure=f"{type(error).__name__}: {error}")
 
 
-def training_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> Cost:
-    """Train a few steps on noise.
+def training_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> UnitCost:
+    """Measure a few training steps on noise.
 
-    Memory is what CUDA allocated at most; on a processor it is estimated as four copies of
-    the parameters (values, gradients, Adam's two moments) and what autograd saves of one
-    forward pass, which leaves out gradients of activations and workspaces.
+    On CUDA, the memory is the peak of the allocations. On a CPU it is estimated as four copies
+    of the parameters (values, gradients, Adam's two moments) plus the tensors that autograd
+    saves in one forward pass; gradients of activations and workspaces are not included.
 
     Raises:
         HarnessError: if the method cannot be trained on such tiles.
@@ -108,7 +109,7 @@ def training_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> Cost:
     seconds = _seconds(lambda: [training.advance() for _ in range(setting.steps)], device)
     peak = _peak(device)
     states = STATES * sum(p.numel() * p.element_size() for p in method.parameters())
-    return Cost(
+    return UnitCost(
         seconds=seconds / setting.steps,
         memory=round(saved / share) + states if peak is None else peak,
         parameters=parameters(method),
@@ -118,7 +119,7 @@ def training_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> Cost:
 
 
 def _alone(recipe: Recipe) -> Recipe:
-    """What one of the recipe's processes does; exchanging gradients comes on top."""
+    """Return the share of one process; the exchange of gradients is not included."""
     return replace(recipe, batch=recipe.batch // recipe.processes, processes=1)
 
 
@@ -130,12 +131,12 @@ def _checkpoint_size(training: Training) -> int:
 
 
 def step_footprint(method: Any, batch: Batch, precision: Precision) -> tuple[float, int]:
-    """10⁹ operations of one forward and backward pass, and bytes that autograd keeps for it.
+    """Count 10⁹ operations of one forward and backward pass, and the bytes autograd saves.
 
     Args:
-        method: a torch module with `training_loss`; gradients are added to its own.
-        batch: on the method's device.
-        precision: of the forward pass.
+        method: a torch module with `training_loss`; its gradients change.
+        batch: the tiles, on the method's device.
+        precision: the precision of the forward pass.
     """
     sizes: dict[int, int] = {}
     known = {parameter.untyped_storage().data_ptr() for parameter in method.parameters()}
@@ -153,8 +154,8 @@ def step_footprint(method: Any, batch: Batch, precision: Precision) -> tuple[flo
     return counter.get_total_flops() / 1e9, sum(sizes.values())
 
 
-def fusing_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> Cost:
-    """Fuse one batch of noise, with weights of any values; memory is known on CUDA alone.
+def fusing_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> UnitCost:
+    """Measure fusing one batch of noise with arbitrary weights; memory is known only on CUDA.
 
     Raises:
         HarnessError: if the method cannot be loaded or run.
@@ -174,7 +175,7 @@ def fusing_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> Cost:
         seconds = _seconds(
             lambda: fuse_pictures(spec, listed, names, device, setting.threads), device
         )
-        return Cost(seconds / len(listed))
+        return UnitCost(seconds / len(listed))
     method = load_method(spec, device, None, tiles.classes)
     infrared, visible = (torch.from_numpy(images)[:, None].to(device) for images in sources)
 
@@ -185,11 +186,11 @@ def fusing_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> Cost:
     _forget_peak(device)
     seconds = _settled(fuse, device)
     peak, operations = _peak(device), gflops(method, tiles.shape, device)
-    return Cost(seconds / len(pixels), peak, parameters(method), operations)
+    return UnitCost(seconds / len(pixels), peak, parameters(method), operations)
 
 
-def scoring_cost(names: tuple[str, ...], tiles: Tiles, setting: Setting) -> Cost:
-    """Compute the metrics of a few tiles of noise."""
+def scoring_cost(names: tuple[str, ...], tiles: Tiles, setting: Setting) -> UnitCost:
+    """Measure the computation of the metrics on a few tiles of noise."""
     pixels = noise(8, tiles)
     cpu = torch.device("cpu")
 
@@ -199,11 +200,11 @@ def scoring_cost(names: tuple[str, ...], tiles: Tiles, setting: Setting) -> Cost
         )
 
     score()
-    return Cost(_settled(score, cpu) / len(pixels))
+    return UnitCost(_settled(score, cpu) / len(pixels))
 
 
-def tiling_cost(tiles: Tiles, setting: Setting) -> Cost:
-    """Cut and write a few tiles of noise; decoding the pictures comes on top."""
+def tiling_cost(tiles: Tiles, setting: Setting) -> UnitCost:
+    """Measure cutting and writing a few tiles of noise; decoding images is not included."""
     height, width = tiles.shape
     count = 16
     strip = np.concatenate(list(noise(count, tiles)), axis=-1)
@@ -218,11 +219,11 @@ def tiling_cost(tiles: Tiles, setting: Setting) -> Cost:
         seconds = _settled(
             lambda: write_store(dataset, Tiling(size, width), Path(folder)), torch.device("cpu")
         )
-    return Cost(seconds / count)
+    return UnitCost(seconds / count)
 
 
 def noise(count: int, tiles: Tiles) -> NDArray[np.uint8]:
-    """Make (count, 5, H, W) uint8 tiles that no method finds empty, with labels of all classes."""
+    """Create (count, 5, H, W) uint8 tiles of noise, with labels of all classes."""
     rng = np.random.default_rng(0)
     made = rng.integers(0, 256, (count, len(BANDS), *tiles.shape), dtype=np.uint8)
     made[:, LABEL] %= max(tiles.classes, 1)
@@ -239,7 +240,7 @@ def _seconds(call: Callable[[], object], device: torch.device) -> float:
 
 
 def _settled(call: Callable[[], object], device: torch.device) -> float:
-    """Seconds of a call; a short one is made again, because its first time is not typical."""
+    """Return the seconds of a call; repeat a short one, whose first time is not typical."""
     seconds = _seconds(call, device)
     return seconds if seconds > WARM_UP_SECONDS else _seconds(call, device)
 

@@ -1,4 +1,4 @@
-"""How long jobs take on a number of GPUs: longest processing time first, in order of need."""
+"""Time that jobs take on a number of GPUs: of the jobs that can start, the longest goes first."""
 
 import heapq
 import math
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Task:
-    """One job: its duration, the GPUs it occupies, and the jobs that come before it."""
+    """One job: its hours, the number of GPUs it occupies, and the tasks that must end first."""
 
     name: str
     hours: float
@@ -17,14 +17,14 @@ class Task:
 
 
 def makespan(tasks: Sequence[Task], gpus: int) -> float:
-    """Hours until all tasks are done; infinite if one needs more GPUs than there are.
+    """Return the hours until all tasks are done; infinite if a task needs more than `gpus`.
 
-    Whenever GPUs are free, the longest task that can use them and whose predecessors are done
-    gets them. Tasks without a GPU start as soon as they can: processors are taken to be many.
+    Whenever GPUs are free, they go to the longest task that fits and whose predecessors are
+    done. Tasks without a GPU start at once: the number of CPUs is assumed to be unlimited.
 
     Args:
-        tasks: names are unique, `after` names tasks of this list, without a circle.
-        gpus: 1 or more.
+        tasks: tasks with unique names; `after` names tasks of this list, without a cycle.
+        gpus: the number of GPUs, 1 or more.
     """
     waiting = {task.name: task for task in tasks}
     running: list[tuple[float, str, int]] = []

@@ -1,4 +1,4 @@
-"""A forecast as text for a terminal."""
+"""Format a forecast as text for a terminal."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -10,11 +10,12 @@ from harness.terminal import aligned
 
 STAGES = ("prepare", "train", "fuse", "measure")
 UNKNOWN = "?"
-LEAST = 0.001
+SMALLEST = 0.001
+"""Smallest value that is printed as a number."""
 
 
 def render(plan: Plan) -> str:
-    """Give the whole text: data sets, jobs (seeds taken together), totals, schedule, notes."""
+    """Return the text: data sets, jobs (all seeds in one row), totals, schedule and notes."""
     return "\n".join(
         [
             plan.title,
@@ -34,12 +35,12 @@ def render(plan: Plan) -> str:
 
 
 def number(value: float | None, scale: float = 1.0) -> str:
-    """Three significant digits; what would round to nothing is said to be less."""
+    """Format a value divided by `scale` with three significant digits, or as `<SMALLEST`."""
     if value is None or math.isinf(value):
         return UNKNOWN
     value /= scale
-    if 0 < value < LEAST:
-        return f"<{LEAST}"
+    if 0 < value < SMALLEST:
+        return f"<{SMALLEST}"
     digits = next((d for bound, d in ((100, 0), (10, 1), (1, 2)) if abs(value) >= bound), 3)
     return f"{value:,.{digits}f}"
 
@@ -129,14 +130,14 @@ def _schedule(plan: Plan) -> list[str]:
 
 
 def _notes(plan: Plan) -> Iterable[str]:
-    yield "Hours hold for the machine measured on. `s each`, `GFLOP each`: one training step, one"
-    yield "fused pair, one tile; operations are those of convolutions and matrix products."
-    yield "prepare: cutting and writing alone; fetching and decoding the archives come on top."
-    yield "disk: what stays; a training holds a second checkpoint until it ends. Not counted:"
-    yield "downloads, the report, validation while training, the start of each job (seconds)."
+    yield "Hours hold for the measured machine. `s each` and `GFLOP each` are per training step,"
+    yield "fused pair or tile; operations are those of convolutions and matrix products."
+    yield "prepare: only cutting and writing; downloading and decoding the archives take extra time."
+    yield "disk: what remains; a training also needs a second checkpoint until it ends. Not counted:"
+    yield "downloads, the report, validation during training, the start of each job (seconds)."
     if plan.setting.device.type != "cuda":
-        yield "memory: estimated for training (parameters, gradients, Adam's moments, what autograd"
-        yield "saves; no workspaces). On a GPU it is measured, for fusing too."
+        yield "memory: an estimate for training (parameters, gradients, Adam's moments, tensors that"
+        yield "autograd saves; no workspaces). On a GPU it is measured, for fusing as well."
     failures = {
         f"{item.job.stage} {item.job.row or item.job.dataset}: {item.cost.failure}": None
         for item in plan.forecasts
@@ -144,5 +145,5 @@ def _notes(plan: Plan) -> Iterable[str]:
     }
     if failures:
         yield ""
-        yield "Not measured, and missing in all sums:"
+        yield "Not measured and not included in the sums:"
         yield from (f"  {failure}" for failure in failures)

@@ -1,1 +1,1 @@
-"""One command line a stage; the module has the name of the workflow's rule."""
+"""One command line per stage. Each module has the name of the workflow's rule."""

@@ -1,30 +1,32 @@
-"""The command line that the stages share which run one method."""
+"""The command-line arguments that several stages share."""
 
 import argparse
 from pathlib import Path
 
 from harness.cli import add_device, json_object
-from harness.machine.isolation import PATIENCE
+from harness.machine.isolation import SILENCE_SECONDS
 
 
 def method_parser(description: str) -> argparse.ArgumentParser:
-    """Make the parser of a stage that runs one method on one data set with one seed."""
+    """Create the parser of a stage that runs one method on one data set with one seed."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--tiles", type=Path, required=True, help="folder of the tile store")
     parser.add_argument("--method", required=True, help="name of a method or variant")
-    parser.add_argument("--options", type=json_object, default={}, help="JSON, over method.yaml's")
-    parser.add_argument("--seed", type=int, default=0, help="default 0")
+    parser.add_argument(
+        "--options", type=json_object, default={}, help="JSON object that overrides method.yaml"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="random seed; default 0")
     add_device(parser)
     return parser
 
 
 def add_timeout(parser: argparse.ArgumentParser) -> None:
-    """Let a stage that supervises a method be told how patient to be."""
+    """Add `--timeout`, for a stage that supervises a method."""
     parser.add_argument(
         "--timeout",
         type=float,
-        default=PATIENCE,
+        default=SILENCE_SECONDS,
         metavar="SECONDS",
-        help="without a training step or fused tile after which the method has failed; "
-        f"default {PATIENCE:g}",
+        help="seconds without a training step or fused tile after which the method has failed; "
+        f"default {SILENCE_SECONDS:g}",
     )

@@ -1,8 +1,9 @@
-"""Fuse a data set's test tiles with one method: `python -m harness.stages.fuse --help`.
+"""Fuse the test tiles of a data set with one method: `python -m harness.stages.fuse --help`.
 
-No torch here: the method runs in a process forked from this one, which loads it there.
+This module does not import torch: the method runs in a forked process, which loads it there.
 """
 
+import argparse
 import os
 import tempfile
 from pathlib import Path
@@ -14,27 +15,19 @@ from harness.cli import add_mirrors, run
 from harness.disk.files import atomic_path, remove_stale
 from harness.disk.records import Record
 from harness.errors import MethodFailure
-from harness.machine.isolation import Beat, supervise
-from harness.methods.spec import MethodSpec, find_method
+from harness.fusing.job import FusingJob
+from harness.machine.isolation import Heartbeat, supervise
+from harness.methods.spec import find_method
 from harness.pixels import STRETCHES
 from harness.stages.common import add_timeout, method_parser
 from harness.tiles.store import TileStore
 
+OFFICIAL = "official"
+
 
 def main() -> None:
     """Fuse the test tiles of one data set with one method; write the stack and its record."""
-    parser = method_parser(main.__doc__ or "")
-    parser.add_argument("--stretch", choices=list(STRETCHES), default="none", help="of the output")
-    parser.add_argument("--checkpoint", type=Path, help="checkpoint.pt of a trained method")
-    parser.add_argument(
-        "--weights", default="official", help="official (default), or a weight file"
-    )
-    add_mirrors(parser, "the authors' weights under any name")
-    add_timeout(parser)
-    parser.add_argument("--output", type=Path, required=True, help="fused.npy to write")
-    arguments = parser.parse_args()
-    # A method may change the current folder.
-    arguments.output = arguments.output.resolve()
+    arguments = _parser().parse_args()
     spec = find_method(arguments.method, arguments.options)
     config = {
         "method": spec.name,
@@ -45,37 +38,69 @@ def main() -> None:
     }
     record = Record("fuse", config)
     store = TileStore(arguments.tiles)
-    shape = store.test.tiles.shape[2:]
+    job = FusingJob(
+        spec,
+        store.test,
+        store.names("test"),
+        # An absolute path, because a method may change the current folder.
+        arguments.output.resolve(),
+        classes=len(store.classes),
+        stretch=arguments.stretch,
+        seed=arguments.seed,
+        device=arguments.device,
+        threads=arguments.threads,
+        checkpoint=arguments.checkpoint,
+        weights=None if arguments.weights == OFFICIAL else Path(arguments.weights),
+        mirrors=arguments.mirror,
+    )
     try:
-        record.details = _fuse(spec, store, arguments)
+        record.details = _fuse(job, store, arguments.timeout)
     except MethodFailure as failure:
         record.fail(str(failure))
         print(f"failed: {failure}")
-        with atomic_path(arguments.output) as temporary, temporary.open("wb") as stream:
-            np.save(stream, np.empty((0, *shape), np.uint8))
-    record.write(arguments.output.with_name("fused.json"), [arguments.output])
+        with atomic_path(job.output) as temporary, temporary.open("wb") as stream:
+            np.save(stream, np.empty((0, *job.pairs.tiles.shape[2:]), np.uint8))
+    record.write(job.output.with_name("fused.json"), [job.output])
 
 
-def _fuse(spec: MethodSpec, store: TileStore, arguments: Any) -> dict[str, Any]:
-    def work(beat: Beat) -> dict[str, Any]:
-        from harness.fusing.job import fuse
+def _parser() -> argparse.ArgumentParser:
+    parser = method_parser(main.__doc__ or "")
+    parser.add_argument(
+        "--stretch",
+        choices=list(STRETCHES),
+        default="none",
+        help="stretch of the fused images; default none",
+    )
+    parser.add_argument("--checkpoint", type=Path, help="path of a trained method's checkpoint.pt")
+    parser.add_argument(
+        "--weights", default=OFFICIAL, help="official (default) or the path of a weight file"
+    )
+    add_mirrors(parser, "the authors' weights under any name")
+    add_timeout(parser)
+    parser.add_argument("--output", type=Path, required=True, help="path of fused.npy to write")
+    return parser
+
+
+def _fuse(job: FusingJob, store: TileStore, timeout: float) -> dict[str, Any]:
+    def work(heartbeat: Heartbeat) -> dict[str, Any]:
+        from harness.fusing.execution import fuse
 
         tempfile.tempdir = os.environ["TMPDIR"] = scratch
-        return fuse(spec, store, arguments, beat)
+        return fuse(job, heartbeat)
 
     before = store.state()
     try:
-        # Of this process, because that of the method may be killed before it tidies up.
-        with tempfile.TemporaryDirectory(prefix=f"{spec.name}-") as scratch:
-            return supervise(work, arguments.timeout)
+        # This process owns the folder: the method's process may be killed before it cleans up.
+        with tempfile.TemporaryDirectory(prefix=f"{job.spec.name}-") as scratch:
+            return supervise(work, timeout)
     finally:
-        # Of a process that was killed while it wrote.
-        remove_stale(arguments.output)
+        # A process that was killed while it wrote leaves a temporary file.
+        remove_stale(job.output)
         changed = store.changed_since(before)
         if changed:
             raise MethodFailure(
                 f"changed the tiles that it was given: {', '.join(changed)}; delete "
-                f"{store.folder} to have them made again"
+                f"{store.folder} so that they are prepared again"
             )
 
 

@@ -14,36 +14,46 @@ from harness.tiles.store import RECORD
 
 
 def main() -> None:
-    """Cut a data set into the tile store; write it, a sheet to look at, and the record."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--adapter", required=True, help="module of harness/datasets")
-    parser.add_argument("--options", type=json_object, default={}, help="JSON, to the adapter")
-    parser.add_argument("--size", type=int, default=320, help="largest tile side, px; default 320")
-    parser.add_argument("--stride", type=int, default=320, help="of the tiles, px; default 320")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the tile store")
-    parser.add_argument("--cache", type=Path, default=CACHE, help=f"downloads; default {CACHE}")
-    add_mirrors(parser, "archives")
-    parser.add_argument(
-        "--jobs", type=positive, default=1, metavar="N", help="scenes read at once; default 1"
-    )
-    arguments = parser.parse_args()
+    """Cut a data set into tiles; write the tile store, a contact sheet and the record."""
+    arguments = _parser().parse_args()
     tiling = {"size": arguments.size, "stride": arguments.stride}
     config = {"adapter": arguments.adapter, "options": arguments.options, "tiling": tiling}
     record = Record("prepare", config)
-    # It would not vouch for what is written from here on.
+    # Delete the old record first: it describes files that we are about to overwrite.
     (arguments.output / RECORD).unlink(missing_ok=True)
     adapter = find_adapter(arguments.adapter)
-    places = _places(arguments) if hasattr(adapter, "SOURCES") else {}
+    places: dict[str, Any] = {}
+    if hasattr(adapter, "SOURCES"):
+        # Only adapters of downloaded data have these options: where the archives may be.
+        mirrors = [str(folder) for folder in arguments.mirror]
+        places = {"cache": str(arguments.cache), "mirrors": mirrors}
     dataset = adapter.open_dataset({**places, **arguments.options})
     artefacts = write_store(dataset, Tiling(**tiling), arguments.output, jobs=arguments.jobs)
     sheet = write_contact_sheet(arguments.output)
     record.write(arguments.output / RECORD, [*artefacts, sheet])
 
 
-def _places(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Options that only adapters of fetched data have: where archives may lie."""
-    mirrors = [str(folder) for folder in arguments.mirror]
-    return {"cache": str(arguments.cache), "mirrors": mirrors}
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--adapter", required=True, help="name of a folder of harness/datasets")
+    parser.add_argument(
+        "--options", type=json_object, default={}, help="JSON object of options for the adapter"
+    )
+    parser.add_argument("--size", type=int, required=True, help="largest side of a tile, in pixels")
+    parser.add_argument("--stride", type=int, required=True, help="step between tiles, in pixels")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the tile store")
+    parser.add_argument(
+        "--cache", type=Path, default=CACHE, help=f"folder of downloads; default {CACHE}"
+    )
+    add_mirrors(parser, "archives")
+    parser.add_argument(
+        "--jobs",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="number of scenes that are read at the same time; default 1",
+    )
+    return parser
 
 
 if __name__ == "__main__":

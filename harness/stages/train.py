@@ -1,6 +1,6 @@
 """Train one method on one data set: `python -m harness.stages.train --help`.
 
-No torch here: the training runs in a process forked from this one, which loads it there.
+This module does not import torch: the training runs in a forked process, which loads it there.
 """
 
 from pathlib import Path
@@ -10,21 +10,21 @@ from harness.cli import json_object, run
 from harness.disk.files import remove_stale, write_text
 from harness.disk.records import Record
 from harness.errors import MethodFailure
-from harness.machine.isolation import Beat, supervise
+from harness.machine.isolation import Heartbeat, supervise
 from harness.methods.spec import find_method
 from harness.stages.common import add_timeout, method_parser
 from harness.training.log import write_log
 
 
 def main() -> None:
-    """Train one method on one data set; write checkpoint, log and record."""
+    """Train one method on one data set; write the checkpoint, the log and the record."""
     parser = method_parser(main.__doc__ or "")
-    parser.add_argument("--recipe", type=json_object, default={}, help="JSON, over method.yaml's")
+    parser.add_argument(
+        "--recipe", type=json_object, default={}, help="JSON object that overrides method.yaml"
+    )
     add_timeout(parser)
-    parser.add_argument("--output", type=Path, required=True, help="checkpoint.pt to write")
+    parser.add_argument("--output", type=Path, required=True, help="path of checkpoint.pt to write")
     arguments = parser.parse_args()
-    # A method may change the current folder.
-    output = arguments.output = arguments.output.resolve()
     spec = find_method(arguments.method, arguments.options)
     config = {
         "method": spec.name,
@@ -35,13 +35,15 @@ def main() -> None:
         "threads": arguments.threads,
     }
     record = Record("train", config)
+    # Absolute paths, because a method may change the current folder.
+    tiles, output = arguments.tiles.resolve(), arguments.output.resolve()
     log: list[dict[str, float]] = []
     try:
-        record.details = _train(config, arguments)
+        record.details = _train(config, tiles, output, arguments.timeout)
         log = record.details.pop("log")
         output.with_name("partial.pt").unlink(missing_ok=True)
     except MethodFailure as failure:
-        # `partial.pt` stays: the next run goes on from it.
+        # Keep `partial.pt`: the next run continues from it.
         record.fail(str(failure))
         print(f"failed: {failure}")
         write_text(output, "")
@@ -49,18 +51,18 @@ def main() -> None:
     record.write(output.with_name("training.json"), [output])
 
 
-def _train(config: dict[str, Any], arguments: Any) -> dict[str, Any]:
-    def work(beat: Beat) -> dict[str, Any]:
-        from harness.training.job import Job, train
+def _train(config: dict[str, Any], tiles: Path, output: Path, timeout: float) -> dict[str, Any]:
+    def work(heartbeat: Heartbeat) -> dict[str, Any]:
+        from harness.training.job import TrainingJob, train
 
-        return train(Job(config, arguments.tiles.resolve(), arguments.output), beat)
+        return train(TrainingJob(config, tiles, output), heartbeat)
 
     try:
-        return supervise(work, arguments.timeout)
+        return supervise(work, timeout)
     finally:
-        # Of a process that was killed while it wrote.
-        for name in (arguments.output.name, "partial.pt", "best.pt"):
-            remove_stale(arguments.output.with_name(name))
+        # A process that was killed while it wrote leaves temporary files.
+        for name in (output.name, "partial.pt", "best.pt"):
+            remove_stale(output.with_name(name))
 
 
 if __name__ == "__main__":

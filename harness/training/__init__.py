@@ -1,1 +1,1 @@
-"""Training shared by every trainable method: exact restarts, repeatable numbers."""
+"""Training of every trainable method, with exact restarts and repeatable numbers."""

@@ -1,4 +1,4 @@
-"""Which tiles a step sees, and how they reach the device."""
+"""Choose the tiles of each step, and bring them to the device."""
 
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,19 +12,19 @@ from harness.methods.contract import Batch
 from harness.scenes.scene import INFRARED, LABEL
 
 SYMMETRIES = 8
-"""Rotations by quarter turns, and their mirror images."""
+"""Number of rotations by quarter turns, with their mirror images."""
 
 
 class Batches:
-    """The tiles of any step, computed from (seed, step) alone, so that restarts are exact.
+    """The tiles of each step. Only (seed, step) decides them, so that restarts are exact.
 
     Args:
         tiles: (N, 5, H, W) uint8, usually a memory map.
-        size: tiles a step.
-        seed: decides their order.
-        parts: equal parts that a step's tiles are split into. The last batch of an epoch is
-            filled up with the epoch's first tiles where it would not split evenly.
-        augment: turn and mirror every tile at random.
+        size: number of tiles per step.
+        seed: decides the order of the tiles.
+        parts: number of equal parts of a step's tiles. If the last batch of an epoch does not
+            split evenly, the first tiles of the epoch are added to it.
+        augment: whether to rotate and mirror each tile at random.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Batches:
         self._ahead: dict[tuple[int, int], Future[Tensor]] = {}
 
     def indices(self, step: int) -> NDArray[np.int64]:
-        """Tile indices of a step, ascending; every epoch visits each tile once."""
+        """Return the tile indices of a step, ascending; each epoch visits each tile once."""
         epoch, place = divmod(step, self.per_epoch)
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.tiles))
         chosen = order[place * self.size : (place + 1) * self.size]
@@ -51,7 +51,7 @@ class Batches:
         return np.sort(np.concatenate([chosen, np.resize(order, missing)]))
 
     def load(self, step: int, device: torch.device, part: int = 0) -> Batch:
-        """One part of a step's tiles as tensors on the device; reads the next step's ahead."""
+        """Return one part of a step's tiles on the device, and start to read the next step's."""
         tiles = self._ahead.pop((step, part), None) or self._read_later(step, part)
         self._ahead[step + 1, part] = self._read_later(step + 1, part)
         return to_batch(tiles.result().to(device, non_blocking=True))
@@ -71,22 +71,33 @@ class Batches:
 
 
 def to_batch(tiles: Tensor) -> Batch:
-    """Split uint8 tiles (B, 5, H, W), on any device, into what `training_loss` takes."""
+    """Convert uint8 tiles (B, 5, H, W), on any device, to the batch for `training_loss`."""
     infrared = tiles[:, INFRARED, None].to(torch.float32) / 255
     return Batch(infrared, luma(tiles[:, :3])[:, None] / 255, tiles[:, LABEL].to(torch.int64))
 
 
 def luma(rgb: Tensor) -> Tensor:
-    """`harness.pixels.luma` on the device: uint8 (..., 3, H, W) → float32 (..., H, W), 0-255.
+    """Compute `harness.pixels.luma` on the device, with identical results.
 
-    The weighted sum stays below 2²⁴, where float32 is exact, so both round alike.
+    The weighted sum is below 2²⁴, where float32 is exact, so both round alike.
+
+    Args:
+        rgb: uint8 (..., 3, H, W).
+
+    Returns:
+        float32 (..., H, W), integers from 0 to 255.
     """
     red, green, blue = rgb.to(torch.float32).unbind(-3)
     return torch.round((299 * red + 587 * green + 114 * blue) / 1000)
 
 
 def turned(tile: Tensor, symmetry: int) -> Tensor:
-    """One of the eight symmetries of a square; of a tile that is none, of the four that fit."""
+    """Return the tile after one of the 8 symmetries of a square, or of the 4 of a rectangle.
+
+    Args:
+        tile: (C, H, W).
+        symmetry: from 0 to `SYMMETRIES` - 1.
+    """
     mirrored, quarters = divmod(symmetry, 4)
     if tile.shape[-1] != tile.shape[-2]:
         quarters -= quarters % 2

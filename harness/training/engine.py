@@ -1,4 +1,4 @@
-"""The training loop: steps, checkpoints, validation."""
+"""The training loop: steps, checkpoints and validation."""
 
 import time
 from pathlib import Path
@@ -13,9 +13,9 @@ from harness.blocks.distributed import (
     rank,
     synchronise_batch_norms,
 )
-from harness.errors import HarnessError, MethodFailure, blamed
+from harness.errors import HarnessError, MethodFailure, as_method_failure
 from harness.machine.device import keep_freed_memory
-from harness.machine.isolation import Beat
+from harness.machine.isolation import Heartbeat
 from harness.methods.checkpoints import load_checkpoint, save_checkpoint
 from harness.methods.contract import Batch, TrainableMethod
 from harness.methods.recipe import Recipe
@@ -26,23 +26,23 @@ from harness.training.precision import Precision
 from harness.training.validation import Validation
 
 BEST = "best.pt"
-"""Beside the checkpoint: the weights with the smallest validation loss so far."""
+"""File beside the checkpoint: the weights with the smallest validation loss so far."""
 
 
 class Training:
-    """One run of a method on one training split with one seed.
+    """The training of a method on one training split with one seed.
 
     Args:
         method: a torch module with `training_loss`.
         recipe: how to train.
         tiles: (N, 5, H, W) uint8 training split; N ≥ 1.
-        names: tile names, for messages.
-        seed: decides the order of tiles and what is random in a step; the caller has seeded
-            the initial weights.
+        names: the names of the tiles, for messages.
+        seed: decides the order of tiles and the random numbers of a step. The caller must have
+            seeded the initial weights.
         device: where to train.
-        fingerprint: identifies method, options, recipe, seed and data; a partial checkpoint
-            with another fingerprint is not continued.
-        validation: what to measure between epochs; None for nothing.
+        fingerprint: identifies method, options, recipe, seed and data. A partial checkpoint with
+            another fingerprint is not continued.
+        validation: what to measure between epochs; None measures nothing.
     """
 
     def __init__(
@@ -77,12 +77,14 @@ class Training:
         self.log: list[dict[str, float]] = []
         self.best: dict[str, float] = {}
 
-    def run(self, partial: Path, beat: Beat = lambda: None) -> None:
-        """Train to the end, continuing from `partial` and refreshing it on the way.
+    def run(self, partial: Path, heartbeat: Heartbeat = lambda: None) -> None:
+        """Train to the end; continue from the checkpoint `partial` and update it regularly.
 
-        `beat` is called after every step.
+        `best.pt` is written beside it, and `tensorboard/` where TensorBoard is installed.
 
-        `best.pt` and, where TensorBoard is installed, `tensorboard/` appear beside it.
+        Args:
+            partial: path of the checkpoint of an unfinished training.
+            heartbeat: called after each step.
 
         Raises:
             MethodFailure: if the method raises or a loss is not finite.
@@ -93,7 +95,7 @@ class Training:
         tiles = 0
         for step in progress(range(self.step, self.total), "training", start=self.step):
             terms = self.advance()
-            beat()
+            heartbeat()
             tiles += self.recipe.batch
             if log.is_due(self.step, self.total):
                 now = time.monotonic()
@@ -112,8 +114,8 @@ class Training:
             board.close()
 
     def advance(self) -> dict[str, torch.Tensor]:
-        """Take one optimiser step; give its loss terms, as seen by all processes."""
-        # What is random in a step depends on (seed, step) alone: a restart needs no more.
+        """Take one optimiser step; return its loss terms, averaged over all processes."""
+        # Seed each step from (seed, step, rank), so that a restart needs no random state.
         spawned = np.random.SeedSequence([self.seed, self.step, rank()])
         torch.manual_seed(int(spawned.generate_state(1, np.uint64)[0]))
         self.optimiser.zero_grad(set_to_none=True)
@@ -126,7 +128,7 @@ class Training:
         return {name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]}
 
     def _pass(self, part: int) -> dict[str, torch.Tensor]:
-        """Forward and backward over one part of the step's tiles; the terms, detached."""
+        """Run forward and backward over one part of the step's tiles; return detached terms."""
         batch = self.batches.load(self.step, self.device, part * self.recipe.processes + rank())
         terms = self._terms(batch)
         loss = torch.stack(list(terms.values())).sum()
@@ -137,7 +139,7 @@ class Training:
         return seen
 
     def _terms(self, batch: Batch) -> dict[str, torch.Tensor]:
-        with blamed(f"training step {self.step}"), self.precision.forward():
+        with as_method_failure(f"training step {self.step}"), self.precision.forward():
             return self.training_loss(batch)
 
     def _guard(self, terms: dict[str, torch.Tensor]) -> None:
@@ -157,7 +159,7 @@ class Training:
         return self.validation is not None and (step == self.total or step % every == 0)
 
     def _validate(self, best: Path) -> None:
-        """Add a line to the log, and keep the weights if no earlier ones were better."""
+        """Add a row to the log, and keep the weights if they are the best so far."""
         assert self.validation is not None
         self.module.eval()
         values = self.validation.measure(self.method, self.device)
@@ -169,7 +171,7 @@ class Training:
                 save_checkpoint(best, {"model": self.module.state_dict(), **self.best})
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint atomically: weights, optimiser, step, log."""
+        """Write a checkpoint atomically: weights, optimiser, step and log."""
         if rank():
             return
         state = {
@@ -184,7 +186,7 @@ class Training:
         save_checkpoint(path, state)
 
     def save_selected(self, path: Path) -> None:
-        """Write the final checkpoint: the last weights, or the best ones if the recipe says so."""
+        """Write the final checkpoint: the last weights, or the best if the recipe selects them."""
         if self.recipe.select == "best" and not rank():
             self.module.load_state_dict(load_checkpoint(path.with_name(BEST))["model"])
         self.save(path)

@@ -1,4 +1,4 @@
-"""One training as a job: alone in this process, or in several that train together."""
+"""Train one method: in this process, or in several processes that train together."""
 
 import tempfile
 from collections.abc import Mapping
@@ -22,23 +22,24 @@ from harness.disk.files import sha256_json
 from harness.errors import HarnessError, MethodFailure
 from harness.machine.device import choose_device, make_deterministic
 from harness.machine.gpu_slots import visible_gpus
-from harness.machine.isolation import Beat
+from harness.machine.isolation import Heartbeat
 from harness.methods.recipe import Recipe
 from harness.methods.spec import MethodSpec, find_method
 from harness.tiles.store import TileStore
 from harness.training.engine import Training
 from harness.training.validation import Validation, held_back
 
-PATIENCE = timedelta(minutes=30)
-"""How long a process waits for the others, the slowest validation included."""
+PEER_TIMEOUT = timedelta(minutes=30)
+"""Time that a process waits for the others, which includes the slowest validation."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """What decides a training's result, and where its files go.
+class TrainingJob:
+    """Everything that decides the result of a training, and the paths of its files.
 
-    `config` is what its record shows: `method` (name), `options` and `recipe` (complete),
-    `seed`, `device`, and `threads`, which the processes share.
+    config: the configuration in its record: `method` (name), `options` and `recipe` (complete),
+    `seed`, `device`, and `threads`, which the processes share. tiles: the folder of the tile
+    store. output: the path of the checkpoint.
     """
 
     config: Mapping[str, Any]
@@ -52,42 +53,42 @@ class Job:
 
     @property
     def recipe(self) -> Recipe:
-        """How to train, all but what the data set must have."""
+        """How to train; without `labels`, which is a requirement on the data set."""
         return Recipe.of(self.config["recipe"])
 
     @property
     def device(self) -> str:
-        """Name of the device to train on."""
+        """Name of the device for training."""
         return self.spec.device_for(self.config["device"])
 
     def fingerprint(self) -> str:
-        """Identifies everything that a checkpoint depends on."""
+        """Return the hash of everything that a checkpoint depends on."""
         store = TileStore(self.tiles)
         tiles = {"data": store.meta, "tiles": store.names("train")}
         return sha256_json({**self.config, **tiles})
 
     @property
     def partial(self) -> Path:
-        """Checkpoint of an unfinished training."""
+        """Path of the checkpoint of an unfinished training."""
         return self.output.with_name("partial.pt")
 
 
-def train(job: Job, beat: Beat = lambda: None) -> dict[str, Any]:
-    """Train to the end and write the checkpoint; returns what the record says about it.
+def train(job: TrainingJob, heartbeat: Heartbeat = lambda: None) -> dict[str, Any]:
+    """Train to the end, write the checkpoint, and return the details of the record.
 
     Args:
         job: what to train.
-        beat: called after every step, or where several processes train, while all of them live.
+        heartbeat: called after every step; where several processes train, called every second
+            while all of them are alive.
 
     Raises:
-        MethodFailure: if the method cannot be trained on these tiles, or a process of several
-            ended early. The checkpoint of the unfinished training stays, and the next run
-            continues from it.
+        MethodFailure: if the method cannot be trained on these tiles, or if one of several
+            processes ended early. The next run continues from the checkpoint `partial`.
         HarnessError: if there are fewer GPUs than processes.
     """
     count, device = job.recipe.processes, job.device
     if count == 1:
-        return _train_here(job, choose_device(device), beat)
+        return _train_here(job, choose_device(device), heartbeat)
     if device != "cpu" and 0 < len(visible_gpus()) < count:
         raise HarnessError(
             f"train: `processes` is {count}, but this job sees {len(visible_gpus())} GPU; ask for "
@@ -101,9 +102,9 @@ def train(job: Job, beat: Beat = lambda: None) -> dict[str, Any]:
         )
         try:
             while not group.join(timeout=1):
-                beat()
+                heartbeat()
         except (ProcessExitedException, ProcessRaisedException) as error:
-            # Of one that was killed, the others may have complained first.
+            # If one process is killed, the answers of the others only show the consequence.
             if answers.empty() or isinstance(error, ProcessExitedException):
                 raise MethodFailure(_what_ended(error, count)) from error
     kind, answer = answers.get()
@@ -120,12 +121,12 @@ def _what_ended(error: ProcessException, count: int) -> str:
     )
 
 
-def _join(rank: int, job: Job, count: int, meeting: str, answers: Any) -> None:
-    """What each of several processes runs."""
+def _join(rank: int, job: TrainingJob, count: int, meeting: str, answers: Any) -> None:
+    """Train as one of several processes."""
     device = choose_device(job.device)
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(
-        backend, init_method=f"file://{meeting}", rank=rank, world_size=count, timeout=PATIENCE
+        backend, init_method=f"file://{meeting}", rank=rank, world_size=count, timeout=PEER_TIMEOUT
     )
     try:
         details = _train_here(job, device, lambda: None)
@@ -137,17 +138,17 @@ def _join(rank: int, job: Job, count: int, meeting: str, answers: Any) -> None:
     dist.destroy_process_group()
 
 
-def _train_here(job: Job, device: torch.device, beat: Beat) -> dict[str, Any]:
+def _train_here(job: TrainingJob, device: torch.device, heartbeat: Heartbeat) -> dict[str, Any]:
     threads = max(1, job.config["threads"] // job.recipe.processes)
     make_deterministic(job.config["seed"], threads)
     store = TileStore(job.tiles)
     training = _start(job, store, device)
-    training.run(job.partial, beat)
+    training.run(job.partial, heartbeat)
     training.save_selected(job.output)
     return {**_details(training), "classes": len(store.classes)}
 
 
-def _start(job: Job, store: TileStore, device: torch.device) -> Training:
+def _start(job: TrainingJob, store: TileStore, device: torch.device) -> Training:
     spec, recipe = job.spec, job.recipe
     if spec.train is None:
         raise MethodFailure("has no training recipe; add a `train` section to its method.yaml")

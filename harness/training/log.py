@@ -1,4 +1,4 @@
-"""The loss terms by step: a CSV file, and TensorBoard where it is installed."""
+"""The log of loss terms per step: a CSV file, and TensorBoard where it is installed."""
 
 import csv
 from io import StringIO
@@ -7,17 +7,17 @@ from typing import Any
 
 from harness.disk.files import write_text
 
-EVERY = 10
-"""Steps between two lines."""
+STEPS_PER_ROW = 10
+"""Number of steps between two rows of the log."""
 
 
 def is_due(step: int, total: int) -> bool:
-    """Whether `step`, counted from 1, gets a line."""
-    return step % EVERY == 0 or step in (1, total)
+    """Return whether `step`, counted from 1, gets a row."""
+    return step % STEPS_PER_ROW == 0 or step in (1, total)
 
 
 def write_log(path: Path, rows: list[dict[str, float]]) -> None:
-    """Write the rows as CSV; a value that a row lacks stays empty."""
+    """Write the rows as CSV; the cell of a missing value stays empty."""
     columns = list(dict.fromkeys(name for row in rows for name in row)) or ["step"]
     text = StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -27,11 +27,12 @@ def write_log(path: Path, rows: list[dict[str, float]]) -> None:
 
 
 class TensorBoard:
-    """Mirrors the rows to TensorBoard; does nothing where it is not installed.
+    """Copy the rows to TensorBoard; do nothing where it is not installed.
 
     Args:
-        folder: of the event files, beside the checkpoint.
-        step: where this part of the training starts; later events of an earlier part go.
+        folder: the folder of the event files.
+        step: the step at which the training continues; TensorBoard drops later events of an
+            earlier run.
     """
 
     def __init__(self, folder: Path, step: int) -> None:

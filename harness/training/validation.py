@@ -1,4 +1,4 @@
-"""Measuring a method between epochs, on training scenes held back from training."""
+"""Measure a method between epochs, on scenes that are held back from training."""
 
 import importlib
 import math
@@ -14,35 +14,38 @@ from harness.training.batches import to_batch
 
 
 def held_back(scenes: list[str], share: float) -> int:
-    """Number of tiles at the end of the training split to hold back.
+    """Return the number of tiles to hold back at the end of the training split.
 
-    Whole scenes, because neighbouring tiles resemble each other; single tiles where that
-    would leave nothing to train on.
+    Whole scenes are held back, because neighbouring tiles are similar. If this would leave
+    nothing to train on, single tiles are held back.
 
     Args:
-        scenes: the scene of every training tile, two or more.
-        share: of the tiles, in (0, 1).
+        scenes: the scene of each training tile; two tiles or more.
+        share: the share of the tiles to hold back, in (0, 1).
     """
     start = max(1, len(scenes) - math.ceil(share * len(scenes)))
     return len(scenes) - (scenes.index(scenes[start]) or start)
 
 
 class Validation:
-    """The loss and the paper's metrics over held-back tiles, always the same.
+    """The loss and the paper's metrics over the held-back tiles.
 
     Args:
         tiles: (N, 5, H, W) uint8.
-        batch: tiles a forward pass.
+        batch: number of tiles per forward pass.
     """
 
     def __init__(self, tiles: NDArray[np.uint8], batch: int) -> None:
         self.tiles, self.batch = tiles, batch
-        # Not by an import statement: code that is imported decides which weights are out of
-        # date, and a metric changes what is logged here, never a weight.
+        # Do not use an import statement: a change of imported code makes trained weights out of
+        # date, but metrics only change the log and never a weight.
         self._metrics = importlib.import_module("metrics")
 
     def measure(self, method: TrainableMethod, device: torch.device) -> dict[str, float]:
-        """Means over the tiles: `validation_loss`, its terms, each metric; method in eval."""
+        """Return means over the tiles: `validation_loss`, its terms, and each metric.
+
+        The method must be in evaluation mode.
+        """
         starts = range(0, len(self.tiles), self.batch)
         columns: dict[str, list[NDArray[np.float64]]] = {}
         for part in (slice(start, start + self.batch) for start in starts):

@@ -1,4 +1,4 @@
-"""Artefacts that are cut, changed by a bit, emptied or gone: named and never used."""
+"""Artefacts that are cut, changed by one bit, emptied or missing are named and never used."""
 
 import shutil
 import signal
@@ -41,9 +41,9 @@ READERS = {
     TOWN / "audit.json": ["report"],
 }
 DAMAGES = {"truncated": truncate, "bit-flipped": flip, "emptied": empty, "missing": remove}
-# Without these a stage works on, and says so in what it makes.
+# A stage works without these files, and says so in its output.
 OPTIONAL = {"training.json", "prepare.json", "features.npz"}
-# Weights or pictures of one method that are of no use: a failed cell, with the reason.
+# If weights or images of one method are not usable, its cell fails with the reason.
 FAILED_CELLS = {
     *(("fuse", name) for name in ("checkpoint.pt", "training.json")),
     *(("features", name) for name in ("checkpoint.pt", "training.json", "test.npy")),
@@ -53,14 +53,14 @@ CASES = [
     for path, stages in READERS.items()
     for damage in DAMAGES
     if not (damage == "missing" and path.name in OPTIONAL)
-    # Another digit names another tile, of which feature maps are as good.
+    # A changed digit names another tile, whose feature maps are equally valid.
     and not (damage == "bit-flipped" and path.name == "examples.json")
 ]
 
 
 @pytest.fixture
 def run(finished):
-    """The finished run; what a test damages is put back afterwards."""
+    """The finished run; files that a test damages are restored afterwards."""
     yield finished
     backup = finished / "backup"
     put_back(finished, [path.relative_to(backup) for path in backup.rglob("*") if path.is_file()])

@@ -1,4 +1,4 @@
-"""Disks that are full or read-only, and what killed processes left behind."""
+"""Disks that are full or read-only, and files that killed processes leave behind."""
 
 import os
 import platform
@@ -28,10 +28,12 @@ from tests.helpers.faults import (
     stage,
 )
 
-needs_root = pytest.mark.skipif(os.getuid() != 0, reason="takes another user's rights, or mounts")
+needs_root = pytest.mark.skipif(
+    os.getuid() != 0, reason="needs root to change the user or to mount"
+)
 
 
-# Stage, file size in bytes at which the disk is full, what is being written then.
+# Stage, file size in bytes at which the disk is full, file that is being written then.
 FULL = {
     "tiles": ("prepare", 30_000, "train.npy"),
     "checkpoint": ("train", 20_000, "partial.pt"),
@@ -69,7 +71,7 @@ def test_real_full_disk(tmp_path):
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("this machine lets nobody mount a file system")
+        pytest.skip("this machine does not allow mounting a file system")
     try:
         write_text(disk / "old.txt", "old")
         with pytest.raises(StorageError, match=r"big\.txt: the disk is full"):

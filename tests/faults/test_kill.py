@@ -1,4 +1,4 @@
-"""Every stage is ended by a signal before its result has its name, and then run again."""
+"""Each stage is killed by a signal before its result gets its name, and then runs again."""
 
 import shutil
 import signal
@@ -30,7 +30,7 @@ def test_killed_stage_leaves_no_result_and_runs_again(finished, tmp_path, name, 
     outputs = STAGES[name][2]
     forget(folder, outputs)
     if name == "report":
-        # The page is in the same folder as what follows it.
+        # The page lies in the same folder as the result of the next stage.
         expected.pop("results/report/complete.txt")
     before = contents(folder)
     ended = stage(name, folder, before=kill_at_replacement(signal.Signals[number]))

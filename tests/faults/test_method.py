@@ -1,4 +1,4 @@
-"""Methods that misbehave in every way become failed cells; the stage itself ends well."""
+"""A method that misbehaves in any way becomes a failed cell; the stage itself succeeds."""
 
 import json
 import re
@@ -27,12 +27,12 @@ def tiles(tmp_path_factory):
 
 @pytest.fixture
 def folder(tmp_path, tiles, monkeypatch):
-    """A root for method folders that is the place of a run with tiles, too."""
+    """A root for method folders, which is also the folder of a run with tiles."""
     (tmp_path / TOWN).mkdir(parents=True)
     store = tmp_path / TOWN / "tiles"
     store.mkdir()
     for path in tiles.iterdir():
-        # Copies: some methods below write to them.
+        # Copy the files, because some methods below write to them.
         (store / path.name).write_bytes(path.read_bytes())
     monkeypatch.setattr(harness.methods.spec, "ROOT", tmp_path)
     discover = harness.methods.spec.method_folders
@@ -42,7 +42,7 @@ def folder(tmp_path, tiles, monkeypatch):
 
 
 def fuse(folder, *more):
-    """Run the stage for the method `bad`; give how it ended and its record."""
+    """Run the stage for the method `bad`; return how it ended, and its record."""
     ended = stage("fuse", folder, fuse_arguments("bad", OUT, *more))
     path = folder / OUT / "fused.json"
     return ended, read_record(path) if path.exists() else None
@@ -210,7 +210,7 @@ COMMANDS = {
     "killed": ("kill -9 $$", "exited with -9"),
     "deletes its input": ("cp {visible}/* {output}/; rm -r {visible} {infrared}", ""),
     "leaves a child": ("cp {visible}/* {output}/; sleep 1000 &", ""),
-    "deletes its output": ("rm -r {output}", "no readable output picture"),
+    "deletes its output": ("rm -r {output}", "no readable output image"),
     "writes rubbish": ("for f in {visible}/*; do echo x > {output}/$(basename $f); done", "readab"),
     "is not there": (None, "cannot be started"),
 }
@@ -285,7 +285,7 @@ def test_training_that_breaks_is_a_failed_cell_and_goes_on_later(folder, what):
     ended, record = fuse(folder, "--checkpoint", str(OUT / "checkpoint.pt"))
     assert record["status"] == "failed"
     assert record["reason"].startswith("training failed: ")
-    # The accident happens once a process: the next one starts behind it.
+    # The accident happens at the fourth step of a process, and the next one has only three left.
     ended, record = train(folder)
     assert record["status"] == "ok"
     assert record["details"]["steps"] == 6

@@ -20,7 +20,8 @@ from harness.commands.pictures import pair_files, read_pair
 from harness.disk.records import Record
 from harness.disk.schema import ROOT
 from harness.errors import HarnessError, MethodFailure
-from harness.fusing.command import fuse_pictures, write_external_stack
+from harness.fusing.command import fuse_pictures, write_command_stack
+from harness.fusing.job import FusingJob
 from harness.methods.recipe import Recipe
 from harness.methods.spec import MethodSpec, discover, read_method
 from harness.tiles.store import Pairs
@@ -189,8 +190,8 @@ def test_a_command_fuses_a_whole_split(tmp_path):
     tiles = np.random.default_rng(0).integers(0, 256, (3, 5, 41, 53), dtype=np.uint8)
     pairs = Pairs(tiles)
     spec = shell_method("cp {infrared}/*.png {output}/")
-    device, path = torch.device("cpu"), tmp_path / "fused.npy"
-    write_external_stack(path, spec, "none", pairs, ["a", "b", "c"], device, 1, list)
+    path = tmp_path / "fused.npy"
+    write_command_stack(FusingJob(spec, pairs, ["a", "b", "c"], path), torch.device("cpu"), list)
     # The way through floats may truncate one level away.
     assert np.abs(np.load(path).astype(int) - tiles[:, 3]).max() <= 1
 
@@ -264,7 +265,7 @@ def test_a_shell_command_is_a_method():
     ("command", "message"),
     [
         ("echo broken >&2; exit 3", "sh exited with 3: broken"),
-        ("true", "no readable output picture"),
+        ("true", "no readable output image"),
         ("for f in {visible}/*; do printf x > {output}/$(basename $f); done", "no readable output"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Every process gets a GPU of its own; the ids are made up, the processes are real."""
+"""Each process gets its own GPU. The ids are invented; the processes are real."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-from harness.machine import gpu_slots as slots
+from harness.machine import gpu_slots
 from harness.machine.device import choose_device
 from tests.helpers.project import ROOT
 
@@ -17,7 +17,7 @@ HOLD = "from harness.machine.gpu_slots import claim_gpu; print(claim_gpu(), flus
 
 @pytest.fixture
 def start(tmp_path):
-    """Start processes that print the id they took and keep it until they end."""
+    """Start processes that print the id of their GPU and keep it until they end."""
     started = []
 
     def begin(visible, **extra):
@@ -79,7 +79,7 @@ def test_jobs_of_a_scheduler_number_their_gpus_themselves(start):
 @pytest.mark.parametrize(("device", "left"), [("auto", "3"), ("cpu", "3,5")])
 def test_stages_claim_when_they_choose_their_device(monkeypatch, tmp_path, device, left):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(slots, "_held", [])
+    monkeypatch.setattr(gpu_slots, "_held", [])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
     choose_device(device)
     assert os.environ["CUDA_VISIBLE_DEVICES"] == left

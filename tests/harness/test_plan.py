@@ -163,7 +163,7 @@ def test_what_cannot_be_measured_costs_its_own_row_alone(capsys, tmp_path):
     run(path)
     text = capsys.readouterr().out
     assert "train segfanet: cannot be loaded: ValueError: pool is (4,)" in text
-    assert "missing in all sums" in text
+    assert "not included in the sums" in text
     assert "average" in text
 
 

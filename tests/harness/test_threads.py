@@ -1,4 +1,4 @@
-"""A job uses as many threads as it was given, also where nothing but its command line says so."""
+"""A job uses only as many threads as its command line allows, even without other settings."""
 
 import json
 import os
@@ -20,7 +20,7 @@ STAGES = {
     "measure": "--tiles tiles --fused run/fused.npy --dataset town --method segfanet --seed 0"
     f" --metrics {' '.join(METRICS)} --output run/scores.csv",
 }
-"""Command line of every stage, in the order of the workflow."""
+"""Command line of each stage, in the order of the workflow."""
 
 MEASURED = """\
 import importlib, json, sys, time
@@ -38,19 +38,19 @@ cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
 alive = sorted(after - before.get(task, 0) for task, after in seconds().items())
 print(json.dumps({"wall": wall, "cpu": cpu, "alive": alive[::-1]}))
 """
-"""Seconds on the clock, of all processors, and of every thread that lives when the stage ends."""
+"""Prints wall seconds, CPU seconds, and CPU seconds per thread that is alive at the end."""
 
-# Libraries that load during a stage wake their threads once, which then wait for work.
+# CPU seconds allowed for threads that libraries start on loading, and that then only wait.
 WAKING = 0.15
 
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Run all stages one after another with a number of threads; give what each used."""
+    """Run all stages one after another with one thread; return the seconds that each used."""
     environment = {
         **{key: value for key, value in os.environ.items() if key not in THREAD_VARIABLES},
         "PYTHONPATH": str(ROOT),
-        # Compiling the metrics' kernel would count as measuring.
+        # The time to compile the metrics' kernel would count as measuring.
         "FUSION_METRICS_COMPILED": "0",
     }
     folder = tmp_path_factory.mktemp("threads")
@@ -78,5 +78,5 @@ def finished(tmp_path_factory):
 def test_one_thread_uses_one_core(finished, stage):
     used = finished[stage]
     assert used["cpu"] <= 1.1 * used["wall"] + WAKING, used
-    # Where the other cores were busy, the threads tell what the sum above hides.
+    # If the other cores were busy, only the seconds per thread show additional threads.
     assert sum(used["alive"][1:]) <= WAKING, used

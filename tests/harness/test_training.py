@@ -1,4 +1,4 @@
-"""The training engine: exact restarts, repeatable numbers, clear failures."""
+"""The training engine has exact restarts, repeatable numbers and clear failures."""
 
 import csv
 
@@ -20,7 +20,7 @@ NAMES = [f"tile{i}" for i in range(5)]
 
 
 class Tiny(nn.Module):
-    """One convolution with dropout, so that the random state matters."""
+    """A network of one convolution, with dropout so that the random state matters."""
 
     def __init__(self, poison_step=None):
         super().__init__()
@@ -55,7 +55,7 @@ class KilledError(Exception):
 
 
 def run_and_die(run, path, step):
-    """Stop at the beginning of a step, as a kill would; the last checkpoint stays."""
+    """Stop at the beginning of a step, as a kill would; the last checkpoint remains."""
     advance = run.advance
 
     def mortal():

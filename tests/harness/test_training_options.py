@@ -1,4 +1,4 @@
-"""What a recipe can ask for: precision, schedule, augmentation, accumulation, validation."""
+"""Options of a recipe: precision, schedule, augmentation, accumulation and validation."""
 
 import shutil
 import sys
@@ -29,7 +29,7 @@ TILES[:, 4] %= 3
 
 
 class Blend(nn.Module):
-    """A learned weighted mean of the sources."""
+    """A network that learns a weighted mean of the sources."""
 
     def __init__(self, method_dtypes=None):
         super().__init__()
@@ -221,7 +221,7 @@ HEADERS = Path(sysconfig.get_path("include"), "Python.h")
 @pytest.mark.skipif(not HEADERS.exists(), reason=f"torch compiles with {HEADERS}, which is missing")
 def test_a_compiled_step_is_the_same_step(tmp_path):
     class Attending(Blend):
-        """What is hard to compile: running moments that change at every step, and SSIM."""
+        """A network that is hard to compile: running moments change in each step, and SSIM."""
 
         def __init__(self):
             super().__init__()
@@ -241,7 +241,7 @@ def test_a_compiled_step_is_the_same_step(tmp_path):
         folder.mkdir()
         return trained(folder, Attending(), learning_rate=1e-3, steps=3, **recipe).log[-1]["loss"]
 
-    # Compiling again at every step would be slower than not at all.
+    # Compiling again in each step would be slower than not compiling.
     with torch._dynamo.config.patch(error_on_recompile=True):
         compiled = curve("compiled", compile=True)
     assert compiled == pytest.approx(curve("plain"), rel=1e-5)

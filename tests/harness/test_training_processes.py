@@ -1,4 +1,4 @@
-"""Trainings as processes: several that train together, and one that is killed."""
+"""Training in processes: several that train together, and one that is killed."""
 
 import multiprocessing
 import os
@@ -16,7 +16,7 @@ from harness.errors import HarnessError, MethodFailure
 from harness.methods.checkpoints import load_checkpoint
 from harness.scenes.scene import Dataset, Scene
 from harness.tiles.cutting import Tiling, write_store
-from harness.training.job import Job, train
+from harness.training.job import TrainingJob, train
 
 RECIPE = {"labels": True, "steps": 8, "batch": 4, "learning_rate": 1e-3}
 OPTIONS = '{"width": 4, "pool": [4, 4, 4]}'
@@ -24,7 +24,7 @@ OPTIONS = '{"width": 4, "pool": [4, 4, 4]}'
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """Eight training tiles of blobs, some pixels unlabelled."""
+    """A store of eight training tiles with random blocks; some pixels have no label."""
     folder = tmp_path_factory.mktemp("tiles")
 
     def read(y, x, height, width):
@@ -49,7 +49,7 @@ def job(store, folder, device="cpu", **recipe):
         "device": device,
         "threads": 1,
     }
-    return Job(config, store, folder / "checkpoint.pt")
+    return TrainingJob(config, store, folder / "checkpoint.pt")
 
 
 def curve(path):
@@ -59,8 +59,8 @@ def curve(path):
 def test_two_processes_follow_the_loss_curve_of_one_with_the_whole_batch(store, tmp_path):
     """The first loss agrees to rounding, 1e-6; later ones to 1e-3.
 
-    Sums are taken in another order, and Adam magnifies the difference where a gradient is
-    zero but for rounding, as that of the bias of CAM's keys.
+    Sums are computed in another order. Where a gradient is zero except for rounding, as for the
+    bias of CAM's keys, Adam amplifies the difference.
     """
     train(job(store, tmp_path / "one", steps=10))
     assert train(job(store, tmp_path / "two", steps=10, processes=2))["steps"] == 10
@@ -114,7 +114,7 @@ def _alive(pid):
 
 
 def _adopt(long, short):
-    """Let a shorter training continue the longer one's checkpoint."""
+    """Let a shorter training continue from the checkpoint of the longer one."""
     state = load_checkpoint(long.partial)
     state["fingerprint"] = short.fingerprint()
     torch.save(state, short.partial)

@@ -75,7 +75,7 @@ def stage(name, folder, arguments=None, *, before=None, user=None):
     module, standard, _ = STAGES[name]
     # Here, because every copy would load torch again.
     main = import_module(module).main
-    import_module("harness.fusing.job")
+    import_module("harness.fusing.execution")
 
     def call():
         sys.argv = [module, *(standard if arguments is None else arguments)]
@@ -110,7 +110,8 @@ def fuse_arguments(method, folder, *more, options=None):
 def measure_arguments(row, folder):
     """Arguments of the measure stage."""
     names = ["--dataset", "town", "--method", row, "--seed", "0", "--tiles", str(TOWN / "tiles")]
-    return [*names, "--fused", f"{folder}/fused.npy", "--output", f"{folder}/scores.csv"]
+    metrics = ["--metrics", *BENCHMARK.metrics]
+    return [*names, *metrics, "--fused", f"{folder}/fused.npy", "--output", f"{folder}/scores.csv"]
 
 
 def _report(output):

@@ -10,7 +10,7 @@ import torch
 
 from harness.disk.records import Record
 from harness.errors import MethodFailure
-from harness.stages.features import features
+from harness.fusing.features import features
 from harness.tiles.store import TileStore
 from reports import pictures
 from reports.audit import choices, describe_audit, measure_choices
