@@ -12,6 +12,7 @@ from PIL import Image
 from harness.benchmark import Benchmark
 from harness.datasets.landsat7 import adapter as landsat7
 from harness.datasets.potsdam import adapter as potsdam
+from harness.datasets.synthetic_urban import adapter as synthetic_urban
 from harness.datasets.tiles import adapter as tiles
 from harness.datasets.whu_opt_sar import adapter as whu_opt_sar
 from harness.disk.schema import ROOT
@@ -56,7 +57,7 @@ def test_the_page_names_our_test_pictures():
     assert ", ".join(test) in text.replace("\n", " ")
 
 
-@pytest.mark.parametrize("adapter", [landsat7, potsdam, whu_opt_sar])
+@pytest.mark.parametrize("adapter", [landsat7, potsdam, synthetic_urban, whu_opt_sar])
 def test_files_beside_the_code_are_there(adapter):
     assert all(path.is_file() for path in adapter.DATA_FILES)
 

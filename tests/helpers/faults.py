@@ -17,10 +17,10 @@ from harness.benchmark import Benchmark
 from harness.cli import run
 from harness.disk.records import read_record
 from reports.outline import outline_of
-from tests.helpers.project import TINY
+from tests.helpers.project import tiny_config
 
 NOBODY = 65534
-CONFIG = yaml.safe_load(TINY.format(methods="", ablations="false"))
+CONFIG = yaml.safe_load(tiny_config())
 TOWN = Path("results/town")
 SEGFANET, AVERAGE = TOWN / "segfanet/seed0", TOWN / "average/seed0"
 STRETCHED = TOWN / "average+minmax_rgb_batch2/seed0"
@@ -121,7 +121,7 @@ STAGES = {
     "prepare": (
         "harness.stages.prepare",
         [
-            *("--adapter", "synthetic_urban", "--size", "48", "--stride", "48"),
+            *("--adapter", "tiles", "--size", "48", "--stride", "48"),
             *("--options", json.dumps(BENCHMARK.dataset_options("town"))),
             *("--output", str(TOWN / "tiles")),
         ],

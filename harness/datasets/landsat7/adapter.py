@@ -1,7 +1,7 @@
 """The embedded real picture: Landsat-7 over the Great Salt Lake, with *derived* classes.
 
 The pixels are real, the classes are not observed: they are thresholds on band indices.
-`data/README.md` is the data card.
+`README.md` is the data card.
 """
 
 from collections.abc import Mapping
@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.disk.files import sha256
-from harness.errors import HarnessError
 from harness.scenes.options import parse_options
 from harness.scenes.raster import Member, Raster
 from harness.scenes.scene import Dataset, Scene
+from harness.scenes.shipped import check_shipped
 
 PICTURE = Path(__file__).parent / "landsat7_great_salt_lake.tif"
 SHA256 = "fabb77846d9c1f44d65f258c5445308c5ac210f5592b3b196fcdfd72c5756a26"
@@ -55,7 +54,7 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
         HarnessError: for any option, or if the vendored picture is not the one expected.
     """
     check_options(options)
-    _check_picture()
+    check_shipped(PICTURE, SHA256)
     return Dataset(
         title="Landsat-7, Great Salt Lake",
         scenes=tuple(_scene(*part) for part in PARTS),
@@ -76,16 +75,6 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
             f"{BRIGHT_MEAN:g}), never observed. Demonstration data."
         ),
     )
-
-
-def _check_picture() -> None:
-    if not PICTURE.is_file():
-        raise HarnessError(f"{PICTURE}: missing; it is part of the repository, check it out again")
-    found = sha256(PICTURE)
-    if found != SHA256:
-        raise HarnessError(
-            f"{PICTURE}: its sha256 is {found}, expected {SHA256}; check it out again"
-        )
 
 
 def _scene(name: str, split: str, first: int, end: int) -> Scene:
