@@ -57,7 +57,7 @@ class FetchedOptions:
 
 
 @dataclass(frozen=True)
-class Holding:
+class FoundFiles:
     """Files by name, and the records of the archives or folders they come from."""
 
     files: Mapping[str, Member]
@@ -69,7 +69,7 @@ def gather(
     loose: Mapping[str, Member],
     archives: Sequence[Source],
     places: FetchedOptions,
-) -> Holding:
+) -> FoundFiles:
     """Find every named file: unpacked, else in an archive at hand, else in a fetched one.
 
     Args:
@@ -105,7 +105,7 @@ def gather(
     missing = [name for name in names if name not in found]
     if missing:
         raise HarnessError(_describe(missing, names, archives, problems))
-    return Holding(found, tuple(records))
+    return FoundFiles(found, tuple(records))
 
 
 def _describe(

@@ -18,7 +18,7 @@ SHOWN = 4
 
 
 @dataclass(frozen=True)
-class Coding:
+class LabelEncoding:
     """How a label picture spells its classes.
 
     Attributes:
@@ -26,7 +26,7 @@ class Coding:
         ignore: further values, of pixels that belong to no class.
         tolerance: largest difference in any channel at which a colour still counts as a
             value; 0 asks for the exact value. Damaged label files differ by a few steps.
-        hint: what a user can do about a value outside the coding.
+        hint: what a user can do about a value outside the encoding.
 
     Raises:
         HarnessError: if a value is no colour or code, or two are so close that a colour could
@@ -80,7 +80,7 @@ class Coding:
             out: array (H, W) to fill instead of a new one.
 
         Raises:
-            HarnessError: for values outside the coding, with the count of each.
+            HarnessError: for values outside the encoding, with the count of each.
         """
         if len(bands) < self.channels:
             raise HarnessError(

@@ -30,7 +30,7 @@ class Extent:
 
 
 @dataclass(frozen=True)
-class Layout:
+class SceneSizes:
     """What is known of a data set without its pictures: enough to count its tiles."""
 
     scenes: tuple[Extent, ...]

@@ -1,4 +1,4 @@
-"""The adapter for a user's own pairs of pictures, and the coding of labels."""
+"""The adapter for a user's own pairs of pictures, and the encoding of labels."""
 
 import os
 
@@ -14,7 +14,7 @@ from harness.datasets.tiles import adapter as tiles
 from harness.errors import HarnessError
 from harness.pixels import IGNORE
 from harness.scenes.adapters import adapter_file, find_adapter
-from harness.scenes.labels import Coding
+from harness.scenes.labels import LabelEncoding
 from harness.tiles.cutting import Tiling, write_store
 from harness.tiles.store import TileStore
 
@@ -291,21 +291,21 @@ def test_colours_count_up_to_the_tolerance_and_no_further(labels, noise):
     exact = np.moveaxis(np.array(VALUES)[labels], 2, 0)
     bands = np.clip(exact + noise, 0, 255).astype(np.uint8)
     far = np.abs(bands - exact).max(0) > 2
-    coding = Coding(VALUES[:3], VALUES[3:], tolerance=2)
+    encoding = LabelEncoding(VALUES[:3], VALUES[3:], tolerance=2)
     if far.any():
         with pytest.raises(HarnessError, match=f"^here: {far.sum()} pixels outside"):
-            coding.decode(bands, "here")
+            encoding.decode(bands, "here")
     bands[:, far] = exact[:, far]
     expected = np.array([0, 1, 2, IGNORE])[labels]
-    np.testing.assert_array_equal(coding.decode(bands, "here"), expected)
+    np.testing.assert_array_equal(encoding.decode(bands, "here"), expected)
 
 
 def test_wide_pictures_are_decoded_in_pieces():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, (7, 20_000), np.uint8)
     colours = np.moveaxis(np.array(PALETTE, np.uint8)[labels], 2, 0)
-    coding = Coding(tuple(map(tuple, PALETTE)))
-    np.testing.assert_array_equal(coding.decode(colours, "here"), labels)
+    encoding = LabelEncoding(tuple(map(tuple, PALETTE)))
+    np.testing.assert_array_equal(encoding.decode(colours, "here"), labels)
 
 
 def test_adapters_are_found_by_name_and_others_are_listed():

@@ -17,10 +17,10 @@ from harness.errors import HarnessError
 from harness.fetching.registry import dataset_sources
 from harness.fetching.source import Source, locate
 from harness.scenes.archived import FetchedOptions, check_pair, gather
-from harness.scenes.labels import Coding
+from harness.scenes.labels import LabelEncoding
 from harness.scenes.options import parse_options
 from harness.scenes.raster import Member, Raster, members_of
-from harness.scenes.scene import Dataset, Extent, Layout, Scene
+from harness.scenes.scene import Dataset, Extent, Scene, SceneSizes
 from harness.scenes.splits import split_file
 from harness.terminal import progress
 
@@ -66,11 +66,11 @@ def check_options(options: Mapping[str, Any]) -> Options:
     return chosen
 
 
-def layout(options: Mapping[str, Any]) -> Layout:
+def layout(options: Mapping[str, Any]) -> SceneSizes:
     """Sizes and classes, for plans made before the archives are there."""
     chosen = check_options(options)
     split = chosen.split("potsdam")
-    return Layout(tuple(Extent(name, part, SIDE, SIDE) for name, part in split), CLASSES)
+    return SceneSizes(tuple(Extent(name, part, SIDE, SIDE) for name, part in split), CLASSES)
 
 
 def open_dataset(options: Mapping[str, Any]) -> Dataset:
@@ -93,7 +93,9 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
         chosen,
     )
     ignore = (BORDER,) if chosen.no_boundary else ()
-    coding = Coding(PALETTE, ignore, chosen.tolerance, hint=f"{LABELS[0]} holds a clean copy")
+    encoding = LabelEncoding(
+        PALETTE, ignore, chosen.tolerance, hint=f"{LABELS[0]} holds a clean copy"
+    )
     return Dataset(
         title="ISPRS Potsdam",
         scenes=tuple(
@@ -102,7 +104,7 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
                 part,
                 pictures.files[_picture(name)],
                 labels.files[_label(name, chosen)],
-                coding,
+                encoding,
                 Path(chosen.cache),
             )
             for name, part in progress(split, "reading headers", unit="scene")
@@ -152,7 +154,7 @@ def _preferred(
 
 
 def _scene(
-    name: str, split: str, picture: Member, label: Member, coding: Coding, scratch: Path
+    name: str, split: str, picture: Member, label: Member, encoding: LabelEncoding, scratch: Path
 ) -> Scene:
     header = check_pair(picture, label, bands=4)
     if header.dtype != "uint8":
@@ -163,7 +165,7 @@ def _scene(
         bands = np.empty((5, height, width), np.uint8)
         pixels.read(y, x, height, width, range(4), out=bands[:4])
         colours = classes.read(y, x, height, width, range(3))
-        coding.decode(colours, f"{label}, from row {y} and column {x}", out=bands[4])
+        encoding.decode(colours, f"{label}, from row {y} and column {x}", out=bands[4])
         return bands
 
     def close() -> None:

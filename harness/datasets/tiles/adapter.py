@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from harness.disk.images import files_by_name, open_image
 from harness.errors import HarnessError
 from harness.pixels import IGNORE
-from harness.scenes.labels import Coding
+from harness.scenes.labels import LabelEncoding
 from harness.scenes.options import parse_options
 from harness.scenes.scene import Dataset, Scene
 from harness.scenes.splits import check_split
@@ -69,7 +69,7 @@ def check_options(options: Mapping[str, Any]) -> Options:
             "`classes` needs one entry of `palette` or `codes` each"
         )
     if labels:
-        _coding(parsed)
+        _encoding(parsed)
         if not (root / "seg").is_dir():
             raise HarnessError(
                 f"tiles: classes are given, but {root / 'seg'} does not exist; put the labels "
@@ -232,14 +232,14 @@ def _pick(bands: Bytes, wanted: tuple[int, ...], path: Path) -> Bytes:
 
 def _labels(parsed: Options, path: Path) -> Bytes:
     """Turn a label picture into class indices; a value outside the sets is refused."""
-    coding = _coding(parsed)
-    bands = _pixels(path, palette=coding.channels == 3)
-    if coding.channels == 3 and len(bands) < 3:
+    encoding = _encoding(parsed)
+    bands = _pixels(path, palette=encoding.channels == 3)
+    if encoding.channels == 3 and len(bands) < 3:
         raise HarnessError(f"{path}: gray labels, but the options give colours; give `codes`")
-    return coding.decode(bands, str(path))
+    return encoding.decode(bands, str(path))
 
 
-def _coding(parsed: Options) -> Coding:
+def _encoding(parsed: Options) -> LabelEncoding:
     ignore = tuple(value if isinstance(value, tuple) else (value,) for value in parsed.ignore)
     values = parsed.palette or tuple((code,) for code in parsed.codes)
-    return Coding(values, ignore, hint="list the value under `ignore` or mend the file")
+    return LabelEncoding(values, ignore, hint="list the value under `ignore` or mend the file")

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError
 from harness.fetching.registry import dataset_sources
-from harness.scenes.archived import FetchedOptions, Holding, check_pair, gather
-from harness.scenes.labels import Coding
+from harness.scenes.archived import FetchedOptions, FoundFiles, check_pair, gather
+from harness.scenes.labels import LabelEncoding
 from harness.scenes.options import parse_options
 from harness.scenes.raster import Header, Member, Raster
-from harness.scenes.scene import Dataset, Extent, Layout, Scene
+from harness.scenes.scene import Dataset, Extent, Scene, SceneSizes
 from harness.scenes.splits import split_file
 from harness.terminal import progress
 
@@ -90,11 +90,11 @@ def check_options(options: Mapping[str, Any]) -> Options:
     return chosen
 
 
-def layout(options: Mapping[str, Any]) -> Layout:
+def layout(options: Mapping[str, Any]) -> SceneSizes:
     """Sizes and classes, for plans made before the archives are there."""
     chosen = check_options(options)
     split = chosen.split("whu_opt_sar")
-    return Layout(tuple(Extent(name, part, *SIZE) for name, part in split), chosen.classes)
+    return SceneSizes(tuple(Extent(name, part, *SIZE) for name, part in split), chosen.classes)
 
 
 def open_dataset(options: Mapping[str, Any]) -> Dataset:
@@ -124,7 +124,7 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     )
 
 
-def _holding(folder: str, names: Sequence[str], chosen: Options) -> Holding:
+def _holding(folder: str, names: Sequence[str], chosen: Options) -> FoundFiles:
     """Find the files of one folder: optical and label pictures have equal names."""
     loose = {member.name: member for member in chosen.loose() if member.path.parent.name == folder}
     archive = dataset_sources(SOURCES)[f"{folder}.zip"]
@@ -150,9 +150,13 @@ class _Sheet:
     chosen: Options
 
     @cached_property
-    def coding(self) -> Coding:
+    def encoding(self) -> LabelEncoding:
         codes = tuple((code,) for code in CODES)
-        return Coding(((0,), *codes)) if self.chosen.background else Coding(codes, ((0,),))
+        return (
+            LabelEncoding(((0,), *codes))
+            if self.chosen.background
+            else LabelEncoding(codes, ((0,),))
+        )
 
     @cached_property
     def limits(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -174,7 +178,7 @@ class _Sheet:
             bands[:4] = self._scaled(self.pixels.read(y, x, height, width, self.chosen.bands))
         codes = self.labels.read(y, x, height, width, (0,))
         place = f"{self.labels.member}, from row {y} and column {x}"
-        self.coding.decode(codes, place, out=bands[4])
+        self.encoding.decode(codes, place, out=bands[4])
         return bands
 
     def _scaled(self, bands: NDArray[Any]) -> NDArray[np.float32]:
