@@ -52,7 +52,7 @@ class TileStatistics:
         )
 
     def describe(self) -> dict[str, Any]:
-        """Return shares and means for `dataset.json`; a pixel that lies in two tiles counts twice."""
+        """Return shares and means for `dataset.json`; a pixel in two tiles counts twice."""
         pixels = max(self.pixels, 1)
         return {
             "pixels": self.pixels,

@@ -269,7 +269,7 @@ def break_labels(pairs):
         (break_tail, {}, "not a readable picture"),
         (break_colour, {}, r"3000 pixels outside the labels \(\(9, 9, 9\) × 3000.*`ignore`"),
         (break_labels, {}, "gray labels"),
-        (lambda _: None, {"rgb_bands": [0, 1, 3]}, "band 3 is asked for"),
+        (lambda _: None, {"rgb_bands": [0, 1, 3]}, "band 3 is requested"),
     ],
 )
 def test_pixels_that_cannot_be_used_are_refused(pairs, damage, changes, message):
