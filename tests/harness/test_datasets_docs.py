@@ -1,4 +1,4 @@
-"""What the pages about data sets promise, tried."""
+"""The pages about data sets keep their promises."""
 
 import json
 import re
@@ -41,7 +41,7 @@ def test_every_example_is_accepted(tmp_path, config, name):
         (tmp_path / folder).mkdir()
     entry["options"]["root"] = str(tmp_path)
     find_adapter(entry["adapter"]).check_options(entry["options"])
-    # One that names its file in a comment is complete; the others show an entry.
+    # An example with a title is complete; the others show one entry.
     Benchmark(config if "title" in config else {"title": "t", **config})
 
 
@@ -51,7 +51,7 @@ def test_the_table_lists_every_option_of_own_pairs():
     assert sorted(listed) == sorted(tiles.Options.__annotations__)
 
 
-def test_the_page_names_our_test_pictures():
+def test_the_page_names_our_test_images():
     text = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
     test = [name for name, part in choose_split("potsdam", None, None) if part == "test"]
     assert ", ".join(test) in text.replace("\n", " ")

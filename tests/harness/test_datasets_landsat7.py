@@ -1,4 +1,4 @@
-"""The embedded Landsat-7 picture."""
+"""The Landsat-7 image that the repository ships."""
 
 import numpy as np
 import pytest

@@ -193,7 +193,7 @@ def test_the_real_archive_must_have_its_real_hash(tmp_path, monkeypatch):
     ],
 )
 @pytest.mark.parametrize("layout", ["loose", "archives"])
-def test_a_picture_of_another_kind_is_refused(tmp_path, layout, pixels, message):
+def test_a_image_of_another_kind_is_refused(tmp_path, layout, pixels, message):
     make_potsdam(tmp_path / "data", SCENES, layout=layout)
     data = b"II*\0 nothing" if pixels is None else tiff(pixels)
     name = "top_potsdam_2_10_RGBIR.tif"

@@ -1,4 +1,4 @@
-"""The adapter for a user's own pairs of pictures, and the encoding of labels."""
+"""The adapter for a user's own pairs of images, and the encoding of labels."""
 
 import os
 
@@ -23,7 +23,7 @@ CLASSES = ["red", "green", "blue"]
 
 
 class Pairs:
-    """A folder of pictures, and what they were made from."""
+    """A folder of images, and the arrays that they were made from."""
 
     def __init__(self, root, names=("1", "2", "10"), size=(50, 60)):
         self.root, self.pixels = root, {}
@@ -68,13 +68,13 @@ def split_of(dataset):
     return " ".join(f"{scene.name}:{scene.split}" for scene in dataset.scenes)
 
 
-def test_pictures_are_paired_by_name_and_ordered_by_number(pairs):
+def test_images_are_paired_by_name_and_ordered_by_number(pairs):
     dataset = check(pairs, pairs.options())
     assert split_of(dataset) == "1:test 2:test 10:test"
     assert dataset.title == "pairs"
 
 
-def test_named_test_pictures_leave_the_others_for_training(pairs):
+def test_named_test_images_leave_the_others_for_training(pairs):
     dataset = check(pairs, pairs.options(test=[2], title="Mine"))
     assert split_of(dataset) == "1:train 10:train 2:test"
     assert dataset.title == "Mine"
@@ -101,7 +101,7 @@ def test_ignored_colours(pairs):
     check(pairs, pairs.options(ignore=[[0, 0, 0]]))
 
 
-def test_labels_as_a_picture_with_a_palette_read_either_way(pairs):
+def test_labels_as_a_image_with_a_palette_read_either_way(pairs):
     for name, bands in pairs.pixels.items():
         image = Image.fromarray(bands[4])
         image.putpalette(np.array(PALETTE, np.uint8).tobytes())
@@ -116,7 +116,7 @@ def test_without_labels_every_pixel_is_ignored(pairs):
     assert check(pairs, {"root": str(pairs.root)}).classes == ()
 
 
-def test_gray_visible_and_coloured_infrared_pictures(pairs):
+def test_gray_visible_and_coloured_infrared_images(pairs):
     for name, bands in pairs.pixels.items():
         gray = bands[0].copy()
         pairs.save("rgb", f"{name}.png", gray)
@@ -300,7 +300,7 @@ def test_colours_count_up_to_the_tolerance_and_no_further(labels, noise):
     np.testing.assert_array_equal(encoding.decode(bands, "here"), expected)
 
 
-def test_wide_pictures_are_decoded_in_pieces():
+def test_wide_images_are_decoded_in_pieces():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, (7, 20_000), np.uint8)
     colours = np.moveaxis(np.array(PALETTE, np.uint8)[labels], 2, 0)
