@@ -182,7 +182,9 @@ def many(folder):
 
 def full(folder):
     """The simulated run, stage by stage."""
-    shutil.copy2(ROOT / "benchmarks" / "simulated.py", folder / "harness" / "datasets")
+    adapter = folder / "harness" / "datasets" / "simulated" / "adapter.py"
+    adapter.parent.mkdir()
+    shutil.copy2(ROOT / "benchmarks" / "simulated.py", adapter)
     (folder / "full.yaml").write_text(yaml.safe_dump(FULL))
     rows = [*METHODS, *(f"average+{name}" for name in FULL["stretched"]["average"])]
     largest = 0.0

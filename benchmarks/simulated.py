@@ -1,7 +1,7 @@
 """Adapter of made-up data sets of full size; `benchmarks/scale.py` puts it into a copy.
 
-Every scene is the embedded Landsat-7 picture, mirrored to the size of the real scenes, shifted
-and with a gain of its own, so that tiles and scenes differ as real ones do.
+Every scene is the shipped Landsat-7 image, mirrored to the size of the real scenes. Each has its
+own shift and gain, so that tiles and scenes differ as real ones do.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from harness.scenes.scene import Dataset, Scene
 
 @dataclass(frozen=True)
 class Options:
-    """How many test scenes of which size, pixels."""
+    """Number of test scenes and their size in pixels."""
 
     scenes: int
     height: int

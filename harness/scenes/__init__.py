@@ -1,1 +1,1 @@
-"""What a data set is made of: scenes, labels, splits, and where the files lie."""
+"""What a data set consists of: scenes, labels, splits, and the places of its files."""

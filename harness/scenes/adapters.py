@@ -2,7 +2,7 @@
 
 An adapter module has `check_options(options)`, which is quick and opens no picture, and
 `open_dataset(options) -> Dataset`. One whose data have to be fetched also has
-`layout(options) -> Layout`, for plans made before that.
+`layout(options) -> SceneSizes`, for plans made before that.
 """
 
 import importlib
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from harness.errors import HarnessError
-from harness.scenes.scene import Dataset, Layout
+from harness.scenes.scene import Dataset, SceneSizes
 
 FOLDER = Path(__file__).resolve().parents[1] / "datasets"
 
@@ -46,7 +46,7 @@ def find_adapter(name: str) -> Adapter:
     return cast(Adapter, importlib.import_module(f"harness.datasets.{name}.adapter"))
 
 
-def layout_of(name: str, options: Mapping[str, Any]) -> Layout:
+def layout_of(name: str, options: Mapping[str, Any]) -> SceneSizes:
     """Sizes and classes of a data set, by the adapter's own knowledge or from its files.
 
     Raises:
@@ -54,6 +54,6 @@ def layout_of(name: str, options: Mapping[str, Any]) -> Layout:
     """
     adapter = find_adapter(name)
     if hasattr(adapter, "layout"):
-        return cast(Layout, adapter.layout(options))
+        return cast(SceneSizes, adapter.layout(options))
     dataset = adapter.open_dataset(options)
-    return Layout(dataset.scenes, dataset.classes)
+    return SceneSizes(dataset.scenes, dataset.classes)

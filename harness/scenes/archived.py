@@ -1,4 +1,4 @@
-"""Where the pictures of a large data set lie: unpacked, or in archives that may need fetching."""
+"""Where the images of a large data set lie: unpacked, or in archives that may be fetched."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from harness.scenes.raster import Header, Member, files_below, members_of, read_
 from harness.scenes.splits import choose_split
 
 SHOWN = 5
-"""File names that a message lists."""
+"""Number of file names that a message lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class FetchedOptions:
     test: tuple[str, ...] | None = None
 
     def check(self, dataset: str) -> None:
-        """Refuse a root that is no folder, and scenes that are no split.
+        """Refuse a root that is not a folder, and scenes that are not a split.
 
         Raises:
             HarnessError: naming the data set and the folder or scenes.
@@ -47,18 +47,18 @@ class FetchedOptions:
         return choose_split(dataset, self.train, self.test)
 
     def loose(self) -> Iterable[Member]:
-        """Yield the unpacked pictures below `root`."""
+        """Yield the unpacked images below `root`."""
         return files_below(Path(self.root)) if self.root is not None else ()
 
     @property
     def folders(self) -> list[Path]:
-        """Folders that may hold archives, apart from the cache."""
+        """Folders besides the cache that may hold archives."""
         return [Path(folder) for folder in (self.root, *self.mirrors) if folder is not None]
 
 
 @dataclass(frozen=True)
-class Holding:
-    """Files by name, and the records of the archives or folders they come from."""
+class FoundFiles:
+    """Files by name, and records of the archives or folders that hold them."""
 
     files: Mapping[str, Member]
     records: tuple[dict[str, Any], ...]
@@ -69,18 +69,18 @@ def gather(
     loose: Mapping[str, Member],
     archives: Sequence[ExternalFile],
     places: FetchedOptions,
-) -> Holding:
-    """Find every named file: unpacked, else in an archive at hand, else in a fetched one.
+) -> FoundFiles:
+    """Find every named file: unpacked, else in an archive at hand, else in a fetched archive.
 
     Args:
         names: file names.
         loose: unpacked files by name.
-        archives: in order of preference; nothing is downloaded if those at hand suffice.
+        archives: in order of preference; nothing is downloaded if the files at hand suffice.
         places: where archives may be.
 
     Raises:
-        HarnessError: listing the files that are nowhere, and what was tried; or naming an
-            archive of the cache that is not what it was.
+        HarnessError: listing the missing files and what was tried; or naming an archive of the
+            cache whose content has changed.
     """
     found = {name: loose[name] for name in names if name in loose}
     records = [{"folder": str(places.root), "files": len(found)}] if found else []
@@ -93,7 +93,7 @@ def gather(
                 path = find(source, cache=Path(places.cache), mirrors=places.folders)
             except HarnessError as error:
                 if find is locate:
-                    # A damaged archive at hand must not give way to another one unseen.
+                    # Using another archive instead of a damaged one would hide the damage.
                     raise
                 problems.append(str(error))
                 continue
@@ -105,7 +105,7 @@ def gather(
     missing = [name for name in names if name not in found]
     if missing:
         raise HarnessError(_describe(missing, names, archives, problems))
-    return Holding(found, tuple(records))
+    return FoundFiles(found, tuple(records))
 
 
 def _describe(
@@ -117,23 +117,23 @@ def _describe(
     listed = ", ".join(missing[:SHOWN]) + (" …" if len(missing) > SHOWN else "")
     wanted = " or ".join(source.name for source in archives)
     lines = [f"{len(missing)} of {len(names)} files are missing: {listed}"]
-    lines.append(f"  they are looked for below `root` and in {wanted}")
+    lines.append(f"  they are expected below `root` or in {wanted}")
     return "\n".join([*lines, *dict.fromkeys(problems)])
 
 
-def check_pair(picture: Member, label: Member, bands: int) -> Header:
-    """Return the header of a picture after checking it against that of its labels.
+def check_pair(image: Member, label: Member, bands: int) -> Header:
+    """Return the header of an image after checking it against the header of its labels.
 
     Raises:
-        HarnessError: if the sizes differ or the picture has too few bands.
+        HarnessError: if the sizes differ, the image has too few bands, or the labels are not uint8.
     """
-    header, other = read_header(picture), read_header(label)
+    header, other = read_header(image), read_header(label)
     if header.bands < bands:
-        raise HarnessError(f"{picture}: {header.bands} bands, expected at least {bands}")
+        raise HarnessError(f"{image}: {header.bands} bands, expected at least {bands}")
     if (header.height, header.width) != (other.height, other.width):
         raise HarnessError(
             f"{label}: {other.height}×{other.width} pixels, "
-            f"but {picture} has {header.height}×{header.width}"
+            f"but {image} has {header.height}×{header.width}"
         )
     if other.dtype != "uint8":
         raise HarnessError(f"{label}: pixels of type {other.dtype}, expected uint8 labels")

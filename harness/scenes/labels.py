@@ -1,4 +1,4 @@
-"""From the values of a label picture to class indices: exactly, by one table look-up a pixel."""
+"""Map the values of a label image to class indices exactly, with a lookup table."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,37 +12,37 @@ from harness.pixels import IGNORE
 Bytes = NDArray[np.uint8]
 _UNKNOWN = 254
 CHUNK = 1 << 15
-"""Pixels whose keys are computed at a time."""
+"""Number of pixels whose keys are computed at a time."""
 SHOWN = 4
-"""Unknown values that a message lists."""
+"""Number of unknown values that a message lists."""
 
 
 @dataclass(frozen=True)
-class Coding:
-    """How a label picture spells its classes.
+class LabelEncoding:
+    """How the pixel values of a label image encode classes.
 
     Attributes:
-        values: the value of every class: three bytes of a colour, or one byte of a code.
-        ignore: further values, of pixels that belong to no class.
+        values: the value of each class: three bytes of a colour, or one byte of a code.
+        ignore: further values, for pixels that belong to no class.
         tolerance: largest difference in any channel at which a colour still counts as a
-            value; 0 asks for the exact value. Damaged label files differ by a few steps.
-        hint: what a user can do about a value outside the coding.
+            value; 0 requires the exact value. Damaged label files differ by a few steps.
+        hint: what a user can do about a value outside the encoding.
 
     Raises:
-        HarnessError: if a value is no colour or code, or two are so close that a colour could
-            mean both.
+        HarnessError: if a value is not a colour or code, or if two values are so close that a
+            colour could mean both.
     """
 
     values: tuple[tuple[int, ...], ...]
     ignore: tuple[tuple[int, ...], ...] = ()
     tolerance: int = 0
-    hint: str = "mend the file"
+    hint: str = "fix the file"
 
     def __post_init__(self) -> None:
-        """Check that every value means one thing."""
+        """Check that no value could mean two classes."""
         every = [*self.values, *self.ignore]
         if len({len(value) for value in every}) != 1 or self.channels not in (1, 3):
-            raise HarnessError(f"labels: {every} must all be one number, or all three")
+            raise HarnessError(f"labels: {every} must all be one number, or all three numbers")
         if not all(isinstance(item, int) and 0 <= item <= 255 for value in every for item in value):
             raise HarnessError(f"labels: {every} must be whole numbers from 0 to 255")
         if len(self.values) >= _UNKNOWN:
@@ -58,12 +58,12 @@ class Coding:
 
     @property
     def channels(self) -> int:
-        """Bands of a label picture: 3 for colours, 1 for codes."""
+        """Number of bands of a label image: 3 for colours, 1 for codes."""
         return len(self.values[0])
 
     @cached_property
     def _table(self) -> Bytes:
-        """Class index of every possible value, 256 ** channels entries."""
+        """Class index of every possible value: 256 ** channels entries."""
         table = np.full((256,) * self.channels, _UNKNOWN, np.uint8)
         indexed = [*enumerate(self.values), *((IGNORE, value) for value in self.ignore)]
         for index, value in indexed:
@@ -72,15 +72,15 @@ class Coding:
         return table.reshape(-1)
 
     def decode(self, bands: Bytes, place: str, out: Bytes | None = None) -> Bytes:
-        """Return the class indices (H, W) of a label picture (channels, H, W), uint8.
+        """Return the class indices (H, W) of a label image (channels, H, W), both uint8.
 
         Args:
-            bands: the picture; further bands are not looked at.
+            bands: the image; bands beyond the channels are not used.
             place: file and position, for the message.
             out: array (H, W) to fill instead of a new one.
 
         Raises:
-            HarnessError: for values outside the coding, with the count of each.
+            HarnessError: for values outside the encoding, with the count of each.
         """
         if len(bands) < self.channels:
             raise HarnessError(
@@ -89,7 +89,7 @@ class Coding:
         bands = bands[: self.channels]
         _, height, width = bands.shape
         labels = np.empty((height, width), np.uint8) if out is None else out
-        # A few rows at a time, so that what lies between stays in the processor's cache.
+        # Only a few rows at a time, so that the keys stay in the cache of the processor.
         step = max(1, CHUNK // max(width, 1))
         for row in range(0, height, step):
             rows = slice(row, row + step)
@@ -101,7 +101,7 @@ class Coding:
 
     def _look_up(self, bands: Bytes, labels: Bytes) -> None:
         if self.channels == 1:
-            # Bytes need no keys: a third faster than numpy's look-up.
+            # Bytes need no keys; `translate` is a third faster than a lookup by numpy.
             found = bands.tobytes().translate(self._table.tobytes())
             labels[:] = np.frombuffer(found, np.uint8).reshape(labels.shape)
         else:

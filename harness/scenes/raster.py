@@ -1,13 +1,12 @@
-"""Pictures read by windows: GeoTIFF files on disk, or packed in a zip archive."""
+"""Images that are read by windows: GeoTIFF files on disk, or packed in a zip archive."""
 
-import io
 import os
 import tempfile
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from rasterio import DatasetReader
 
 BLOCK_CACHE = "48MB"
-"""Decoded blocks that GDAL keeps, for a block that two rows of tiles share; its own limit would
-be a twentieth of the machine's memory."""
+"""Memory for decoded blocks, because two rows of tiles may share a block; GDAL would otherwise
+take a twentieth of the machine's memory."""
 SUFFIXES = (".tif", ".tiff")
 
 
@@ -33,7 +32,7 @@ class Member:
     packed: str = ""
 
     def __str__(self) -> str:
-        """Where the file lies, for messages."""
+        """Return where the file lies, for messages."""
         return f"{self.path}:{self.packed}" if self.packed else str(self.path)
 
 
@@ -60,7 +59,7 @@ def files_below(folder: Path) -> Iterable[Member]:
 def _walk(folder: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder, followlinks=True):
         here = Path(parent)
-        # A link to a folder that it lies in would have no end.
+        # A link to a folder that contains it would be followed without end.
         real = here.resolve()
         folders[:] = [name for name in folders if not real.is_relative_to((here / name).resolve())]
         yield from (here / name for name in files)
@@ -68,7 +67,7 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 @dataclass(frozen=True)
 class Header:
-    """Side lengths in pixels, number of bands, and type of a picture."""
+    """Side lengths in pixels, number of bands, and type of an image."""
 
     height: int
     width: int
@@ -77,68 +76,30 @@ class Header:
 
 
 def read_header(member: Member) -> Header:
-    """Read the header of a TIFF; of a packed one without unpacking it, where the zip allows.
+    """Read the header of a TIFF; that of a packed one is read inside its archive.
+
+    GDAL unpacks only as far as the header lies, which is near the start of most files.
 
     Raises:
-        HarnessError: naming the file, if it is no readable TIFF.
+        HarnessError: naming the file, if it is not a readable TIFF.
     """
-    if not member.packed:
-        with Raster(member) as raster:
-            return raster.header
-    import tifffile
-
-    try:
-        with open_archive(member.path) as archive, archive.open(member.packed) as packed:
-            view = _Seekable(packed, archive.getinfo(member.packed).file_size)
-            with tifffile.TiffFile(cast(IO[bytes], view)) as tiff:
-                page: Any = tiff.pages[0]
-                return Header(
-                    page.imagelength, page.imagewidth, page.samplesperpixel, str(page.dtype)
-                )
-    except HarnessError:
-        raise
-    except Exception as error:
-        # tifffile raises many types about a broken header; all mean that the file is no use.
-        raise HarnessError(f"{member}: not a readable TIFF: {error!r}") from error
+    # Braces let GDAL find the end of an archive's name, whatever its extension is.
+    inside = f"/vsizip/{{{member.path}}}/{member.packed}"
+    with _open(inside if member.packed else member.path, member) as opened:
+        return _header_of(opened)
 
 
-class _Seekable(io.RawIOBase):
-    """A packed member that moves only when it is read.
-
-    Seeking to the end, as every reader of headers does, would otherwise unpack everything.
-    """
-
-    def __init__(self, packed: IO[bytes], size: int) -> None:
-        self._packed, self._size, self._at = packed, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._at
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        if self._packed.tell() != self._at:
-            self._packed.seek(self._at)
-        data = self._packed.read(size)
-        self._at += len(data)
-        return data
+def _header_of(opened: "DatasetReader") -> Header:
+    return Header(opened.height, opened.width, opened.count, opened.dtypes[0])
 
 
 @dataclass
 class Raster:
-    """One TIFF, opened when first read. Not for several threads at once.
+    """One TIFF that is opened at the first read. Only one thread may use it at a time.
 
     Attributes:
         member: the file.
-        scratch: folder with room for one unpacked picture.
+        scratch: folder with room for one unpacked image.
     """
 
     member: Member
@@ -147,9 +108,8 @@ class Raster:
 
     @property
     def header(self) -> Header:
-        """Size, bands and type."""
-        opened = self._open()
-        return Header(opened.height, opened.width, opened.count, opened.dtypes[0])
+        """Size, bands and type of the image."""
+        return _header_of(self._open())
 
     def read(
         self,
@@ -168,8 +128,8 @@ class Raster:
             x: first column of the window.
             height: rows of the window.
             width: columns of the window.
-            bands: which bands, in this order.
-            shape: (rows, columns) to thin the window out to, by nearest pixels.
+            bands: numbers of the bands to read, in this order.
+            shape: (rows, columns) of a smaller result, which keeps the nearest pixels.
             out: array to fill instead of a new one.
 
         Raises:
@@ -181,11 +141,11 @@ class Raster:
         opened = self._open()
         if max(bands) >= opened.count:
             raise HarnessError(
-                f"{self.member}: band {max(bands)} is asked for, it has {opened.count} bands; "
+                f"{self.member}: band {max(bands)} is requested, but it has {opened.count} bands; "
                 "they count from 0"
             )
         try:
-            picture: NDArray[Any] = opened.read(
+            image: NDArray[Any] = opened.read(
                 [band + 1 for band in bands],
                 window=Window(x, y, width, height),
                 out=out,
@@ -193,10 +153,10 @@ class Raster:
             )
         except RasterioError as error:
             raise HarnessError(f"{self.member}: cannot be decoded: {error}") from error
-        return picture
+        return image
 
     def close(self) -> None:
-        """Give back the file and, of a packed one, the disk space."""
+        """Close the file; the disk space of an unpacked copy becomes free."""
         if self._opened is not None:
             self._opened.close()
             self._opened = None
@@ -211,7 +171,9 @@ class Raster:
 
     def _open(self) -> "DatasetReader":
         if self._opened is None:
-            self._opened = self._unpack() if self.member.packed else _open(self.member.path)
+            self._opened = (
+                self._unpack() if self.member.packed else _open(self.member.path, self.member)
+            )
         return self._opened
 
     def _unpack(self) -> "DatasetReader":
@@ -220,20 +182,21 @@ class Raster:
             path = Path(folder) / self.member.name
             with open_archive(self.member.path) as archive:
                 copy_member(archive, archive.getinfo(self.member.packed), path)
-            # The open file outlives its name, so that nothing is left behind even by a kill.
-            return _open(path)
+            # The file stays open after its name is deleted, so even a kill leaves nothing behind.
+            return _open(path, self.member)
 
 
-def _open(path: Path) -> "DatasetReader":
-    # GDAL looks at this once, at the first block; a rasterio.Env round every read costs more.
+def _open(path: Path | str, member: Member) -> "DatasetReader":
+    # GDAL reads this once, at the first block; a rasterio.Env around every read is slower.
     os.environ.setdefault("GDAL_CACHEMAX", BLOCK_CACHE)
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
     try:
         with warnings.catch_warnings():
-            # Potsdam's pictures carry their position in a file of its own.
+            # The position of a Potsdam image is in a separate file.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            return rasterio.open(path)
+            # No other driver: a file of GDAL's own formats could name further files to read.
+            return rasterio.open(path, driver="GTiff")
     except RasterioError as error:
-        raise HarnessError(f"{path}: not a readable picture: {error}") from error
+        raise HarnessError(f"{member}: not a readable image: {error}") from error

@@ -1,4 +1,4 @@
-"""What a data set adapter hands to the tiler: scenes that can be read by windows."""
+"""What a data set adapter returns: scenes that can be read by windows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 SPLITS = ("train", "test")
 BANDS = ("red", "green", "blue", "infrared", "label")
-"""Of every scene and tile, in this order."""
+"""Bands of every scene and tile, in this order."""
 INFRARED, LABEL = BANDS.index("infrared"), BANDS.index("label")
 
 ReadWindow = Callable[[int, int, int, int], NDArray[np.uint8]]
 
 
 def _nothing() -> None:
-    """Stand in for `close` where nothing is held open."""
+    """Do nothing: the `close` of a scene that keeps nothing open."""
 
 
 @dataclass(frozen=True)
 class Extent:
-    """Name, split (`train` or `test`) and size in pixels of one registered picture."""
+    """Name, split (`train` or `test`) and size in pixels of one scene."""
 
     name: str
     split: str
@@ -30,8 +30,8 @@ class Extent:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """What is known of a data set without its pictures: enough to count its tiles."""
+class SceneSizes:
+    """What is known about a data set without its images: enough to count its tiles."""
 
     scenes: tuple[Extent, ...]
     classes: tuple[str, ...] = ()
@@ -39,12 +39,12 @@ class Layout:
 
 @dataclass(frozen=True)
 class Scene(Extent):
-    """One registered picture that can be read.
+    """One set of registered images that can be read.
 
     `read(y, x, height, width)` returns uint8 of shape (5, height, width): red, green, blue,
-    infrared on the 0-255 scale, and the class index (`IGNORE` where there is none). One
-    scene is read by one thread, several scenes may be read at once. `close()` gives back
-    what reading holds (files, unpacked copies); a later `read` opens it again.
+    infrared on the 0-255 scale, and the class index (`IGNORE` where there is none). Only one
+    thread reads a scene, but several scenes may be read at once. `close()` frees files and
+    unpacked copies that `read` keeps; a later `read` opens them again.
     """
 
     read: ReadWindow
@@ -56,7 +56,7 @@ class Dataset:
     """Scenes of both splits with what the label values mean.
 
     `palette[i]` is the display colour (R, G, B) of `classes[i]`. `sources` records where the
-    pixels come from (one mapping a file: name, sha256, licence, ...). A data set without
+    pixels come from (one mapping per file: name, sha256, licence, ...). A data set without
     labels has no classes: methods that need labels to train refuse it.
     """
 

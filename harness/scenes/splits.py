@@ -1,4 +1,4 @@
-"""Which scene is for training and which for testing: one CSV file a data set."""
+"""Which scene is for training and which for testing: one CSV file per data set."""
 
 import csv
 from collections.abc import Collection, Sequence
@@ -21,8 +21,8 @@ def choose_split(
 
     Args:
         dataset: name of the CSV file.
-        train: scenes to train on instead; by default the file's, without those of `test`.
-        test: scenes to test on instead; by default the file's, without those of `train`.
+        train: scenes to train on; the default is the file's list without the scenes of `test`.
+        test: scenes to test on; the default is the file's list without the scenes of `train`.
 
     Raises:
         HarnessError: as `check_split`.
@@ -45,14 +45,14 @@ def choose_split(
 def check_split(
     dataset: str, known: Collection[str], train: Sequence[str], test: Sequence[str], place: Path
 ) -> None:
-    """Refuse lists of scenes that are no division into training and test.
+    """Refuse lists of scenes that are not a division into training and test.
 
     Args:
         dataset: name for messages.
         known: names of all scenes.
         train: scenes to train on.
         test: scenes to test on.
-        place: file or folder that has the names of all scenes, for messages.
+        place: file or folder that lists all scenes, for messages.
 
     Raises:
         HarnessError: for an unknown scene, one that is named twice, or an empty test list.

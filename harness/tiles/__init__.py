@@ -1,1 +1,1 @@
-"""The tile store: scenes cut into tiles, and the arrays that hold them."""
+"""The tile store: scenes are cut into tiles, and arrays hold the tiles."""

@@ -1,4 +1,4 @@
-"""An `.npy` file of tiles that several threads fill at the places they are told."""
+"""An `.npy` file of tiles that several threads fill, each tile at its own index."""
 
 import os
 from math import prod
@@ -11,13 +11,13 @@ from harness.disk.files import check_space
 
 
 class TileFile:
-    """Writes uint8 tiles by index, without keeping any in memory.
+    """Writes uint8 tiles by index and keeps none in memory.
 
-    Plain writes and no memory map: the pages of a map would count as the process's memory
-    until the whole file is written.
+    It uses plain writes, because the pages of a memory map would count as the memory of the
+    process until the whole file is written.
 
     Args:
-        path: the file to make.
+        path: the file to create.
         shape: (N, bands, height, width), or (N, height, width).
 
     Raises:
@@ -36,7 +36,7 @@ class TileFile:
         self._stream.truncate(self._start + size)
 
     def write(self, index: int, tile: NDArray[np.uint8]) -> None:
-        """Put a tile at `index`; safe for threads."""
+        """Write a tile at `index`; several threads may call this at once."""
         view = np.ascontiguousarray(tile).data.cast("B")
         offset = self._start + index * prod(self.shape[1:])
         while view:

@@ -1,4 +1,4 @@
-"""A look at a data set: a few tiles of either split as they are stored."""
+"""An image that shows a data set: a few stored tiles of each split."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from harness.scenes.scene import INFRARED, LABEL, SPLITS
 from harness.tiles.store import TileStore
 
 COLUMNS = 8
-"""Tiles of one split, evenly spread over its scenes."""
+"""Tiles shown of each split, evenly spread over its scenes."""
 SIDE = 160
-"""Longer side of a tile on the sheet, pixels."""
+"""Longer side of a tile on the sheet, in pixels."""
 GAP = 4
 WHITE = 255
 
@@ -21,8 +21,8 @@ WHITE = 255
 def contact_sheet(store: TileStore) -> NDArray[np.uint8]:
     """Draw tiles of both splits: (height, width, 3) uint8.
 
-    Every split has a row of visible pictures, one of infrared, and one of labels in the
-    data set's colours, black where there is none; training comes first.
+    Each split has one row of visible images, one of infrared images, and one of labels in the
+    colours of the data set, black where there is no label. Training comes first.
     """
     rows = [row for split in SPLITS for row in _split_rows(store, split)]
     width = max(row.shape[1] for row in rows)
@@ -51,8 +51,8 @@ def _split_rows(store: TileStore, split: str) -> list[NDArray[np.uint8]]:
     return rows
 
 
-def _row(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    spaced = np.pad(pictures, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=WHITE)
+def _row(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    spaced = np.pad(images, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=WHITE)
     return np.concatenate(list(spaced), axis=1)[:, :-GAP]
 
 

@@ -1,10 +1,11 @@
-"""Cutting scenes into tiles: row-major, the last row and column shifted back."""
+"""Cutting scenes into tiles in row-major order; the last row and column are shifted back."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 from harness.disk.files import atomic_path, write_json
 from harness.errors import HarnessError
 from harness.pixels import IGNORE
-from harness.scenes.scene import BANDS, SPLITS, Dataset, Extent, Layout, Scene
+from harness.scenes.scene import BANDS, SPLITS, Dataset, Extent, Scene, SceneSizes
 from harness.terminal import progress
 from harness.tiles.array_file import TileFile
-from harness.tiles.statistics import Tally
+from harness.tiles.statistics import TileStatistics
 from harness.tiles.store import TileRow, write_manifest
 
 MIN_SIDE = 41
@@ -34,20 +35,20 @@ class Tiling:
     stride: int = 320
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be cut."""
+        """Refuse a tiling that cannot be cut."""
         if self.size < MIN_SIDE:
             raise HarnessError(f"tiling: size is {self.size}, expected at least {MIN_SIDE}")
         if self.stride < 1:
             raise HarnessError(f"tiling: stride is {self.stride}, expected at least 1")
 
     def rule(self, shape: tuple[int, int]) -> str:
-        """Say in words how tiles of `shape` are laid out."""
+        """Describe how tiles of `shape` are laid out."""
         gaps = "; pixels between tiles are left out" if self.stride > min(shape) else ""
         return f"row-major; the last row and column end on the border{gaps}"
 
 
 def offsets(length: int, size: int, stride: int) -> list[int]:
-    """Start positions that cover `length` pixels; the last tile ends on the border.
+    """Return start positions that cover `length` pixels; the last tile ends on the border.
 
     Example:
         >>> offsets(1000, 320, 320)
@@ -82,8 +83,8 @@ def tile_shape(scenes: tuple[Extent, ...], tiling: Tiling) -> tuple[int, int]:
     return height, width
 
 
-def plan(dataset: Dataset | Layout, tiling: Tiling) -> dict[str, list[TileRow]]:
-    """List the tiles of every split without reading a pixel."""
+def plan(dataset: Dataset | SceneSizes, tiling: Tiling) -> dict[str, list[TileRow]]:
+    """List the tiles of each split without reading a pixel."""
     height, width = tile_shape(dataset.scenes, tiling)
     rows: dict[str, list[TileRow]] = {split: [] for split in SPLITS}
     for scene in dataset.scenes:
@@ -95,69 +96,81 @@ def plan(dataset: Dataset | Layout, tiling: Tiling) -> dict[str, list[TileRow]]:
     return rows
 
 
+@dataclass(frozen=True)
+class _Job:
+    """What cutting one data set needs: the scenes, the tile shape, and where each tile lies."""
+
+    dataset: Dataset
+    tiling: Tiling
+    shape: tuple[int, int]
+    rows: dict[str, list[TileRow]]
+    workers: int
+
+    @property
+    def classes(self) -> int:
+        return len(self.dataset.classes)
+
+
 def write_store(dataset: Dataset, tiling: Tiling, folder: Path, *, jobs: int = 1) -> list[Path]:
     """Write the tile store of a data set; return its files.
 
-    A job holds one row of tiles at a time, and the result does not depend on how many jobs
-    there are.
+    Each job holds one row of tiles at a time. The result does not depend on the number of jobs.
 
     Args:
         dataset: the scenes.
         tiling: tile side and stride.
-        folder: where the store goes.
-        jobs: scenes that are read at the same time.
+        folder: where the store is written.
+        jobs: number of scenes that are read at the same time.
 
     Raises:
-        HarnessError: for a scene that is too small, has the wrong bands, or a label outside
-            the classes, naming the scene; or if the disk has no room.
+        HarnessError: naming the scene, if it is too small, has the wrong bands, or holds a label
+            that is not a class; or if the disk has no room.
     """
     shape = tile_shape(dataset.scenes, tiling)
-    rows = plan(dataset, tiling)
-    tallies = {}
+    job = _Job(dataset, tiling, shape, plan(dataset, tiling), max(jobs, 1))
+    statistics = {}
     for split in SPLITS:
         with atomic_path(folder / f"{split}.npy") as temporary:
-            tallies[split] = _write_split(temporary, rows[split], dataset, shape, jobs)
-    write_manifest(folder / "manifest.csv", [row for split in SPLITS for row in rows[split]])
-    _write_meta(folder / "dataset.json", dataset, tiling, shape, rows, tallies)
+            statistics[split] = _write_split(temporary, job, split)
+    write_manifest(folder / "manifest.csv", [row for split in SPLITS for row in job.rows[split]])
+    write_json(folder / "dataset.json", _describe(job, statistics))
     return [folder / name for name in ("train.npy", "test.npy", "manifest.csv", "dataset.json")]
 
 
-def _write_split(
-    path: Path, rows: list[TileRow], dataset: Dataset, shape: tuple[int, int], jobs: int
-) -> Tally:
-    scenes = {scene.name: scene for scene in dataset.scenes}
-    classes = len(dataset.classes)
+def _write_split(path: Path, job: _Job, split: str) -> TileStatistics:
+    scenes = {scene.name: scene for scene in job.dataset.scenes}
+    rows = job.rows[split]
     with (
-        TileFile(path, (len(rows), len(BANDS), *shape)) as file,
-        ThreadPoolExecutor(max(jobs, 1)) as pool,
+        TileFile(path, (len(rows), len(BANDS), *job.shape)) as file,
+        ThreadPoolExecutor(job.workers) as pool,
     ):
         parts = [
-            pool.submit(_write_scene, file, scenes[name], list(part), classes)
+            pool.submit(_write_scene, file, scenes[name], list(part), job.classes)
             for name, part in groupby(rows, lambda row: row.scene)
         ]
         try:
             done = [part.result() for part in progress(parts, "tiling", unit="scene")]
         except BaseException:
-            # The scenes that have not begun need not be read any more.
+            # After a failure, the scenes that have not begun need not be read.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return Tally.total(done, classes)
+    return TileStatistics.total(done, job.classes)
 
 
-def _write_scene(file: TileFile, scene: Scene, rows: list[TileRow], classes: int) -> Tally:
-    """Read a scene by whole rows of tiles, so that no strip of its file is decoded often."""
+def _write_scene(file: TileFile, scene: Scene, rows: list[TileRow], classes: int) -> TileStatistics:
+    """Read a scene by whole rows of tiles, so that no strip of its file is decoded twice."""
     _, _, height, width = file.shape
-    tallies = []
+    statistics = []
     try:
         for y, row in groupby(rows, lambda tile: tile.y):
             strip = _read_strip(scene, y, height)
             for tile in row:
                 pixels = np.ascontiguousarray(strip[:, :, tile.x : tile.x + width])
-                tallies.append(Tally.of(pixels, classes, f"tile {tile.tile}"))
+                statistics.append(TileStatistics.of(pixels, classes, f"tile {tile.tile}"))
                 file.write(tile.index, pixels)
     finally:
         scene.close()
-    return Tally.total(tallies, classes)
+    return TileStatistics.total(statistics, classes)
 
 
 def _read_strip(scene: Scene, y: int, height: int) -> NDArray[np.uint8]:
@@ -165,37 +178,28 @@ def _read_strip(scene: Scene, y: int, height: int) -> NDArray[np.uint8]:
     expected = (len(BANDS), height, scene.width)
     if strip.dtype != np.uint8 or strip.shape != expected:
         raise HarnessError(
-            f"scene {scene.name}: {strip.dtype} {strip.shape} read, expected uint8 {expected}"
+            f"scene {scene.name}: {strip.dtype} {strip.shape} was read, expected uint8 {expected}"
         )
     return strip
 
 
-def _write_meta(
-    path: Path,
-    dataset: Dataset,
-    tiling: Tiling,
-    shape: tuple[int, int],
-    rows: dict[str, list[TileRow]],
-    tallies: dict[str, Tally],
-) -> None:
-    write_json(
-        path,
-        {
-            "title": dataset.title,
-            "classes": list(dataset.classes),
-            "palette": [list(colour) for colour in dataset.palette],
-            "ignore": IGNORE,
-            "bands": list(BANDS),
-            "sources": list(dataset.sources),
-            "notes": dataset.notes,
-            "tiling": {
-                "height": shape[0],
-                "width": shape[1],
-                "stride": tiling.stride,
-                "rule": tiling.rule(shape),
-            },
-            "scenes": {s: sum(scene.split == s for scene in dataset.scenes) for s in SPLITS},
-            "tiles": {split: len(rows[split]) for split in SPLITS},
-            "content": {split: tallies[split].describe() for split in SPLITS},
+def _describe(job: _Job, statistics: dict[str, TileStatistics]) -> dict[str, Any]:
+    dataset = job.dataset
+    return {
+        "title": dataset.title,
+        "classes": list(dataset.classes),
+        "palette": [list(colour) for colour in dataset.palette],
+        "ignore": IGNORE,
+        "bands": list(BANDS),
+        "sources": list(dataset.sources),
+        "notes": dataset.notes,
+        "tiling": {
+            "height": job.shape[0],
+            "width": job.shape[1],
+            "stride": job.tiling.stride,
+            "rule": job.tiling.rule(job.shape),
         },
-    )
+        "scenes": {s: sum(scene.split == s for scene in dataset.scenes) for s in SPLITS},
+        "tiles": {split: len(job.rows[split]) for split in SPLITS},
+        "content": {split: statistics[split].describe() for split in SPLITS},
+    }

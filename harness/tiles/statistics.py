@@ -1,4 +1,4 @@
-"""What a set of tiles consists of: pixels a class and the mean of every band."""
+"""What a set of tiles consists of: the pixels of each class and the mean of each band."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +12,13 @@ from harness.scenes.scene import BANDS, LABEL
 
 
 @dataclass(frozen=True)
-class Tally:
-    """Exact sums; two of them add up, in any order, to that of both sets.
+class TileStatistics:
+    """Exact sums over tiles; those of two sets add up to those of both, in any order.
 
     Attributes:
-        pixels: of all tiles.
-        classes: pixels of every class; the rest belongs to none.
-        sums: of red, green, blue and infrared.
+        pixels: number of pixels in all tiles.
+        classes: number of pixels of each class; the other pixels belong to none.
+        sums: sums of the red, green, blue and infrared values, 0 to 255 each.
     """
 
     pixels: int
@@ -26,33 +26,33 @@ class Tally:
     sums: tuple[int, ...]
 
     @staticmethod
-    def of(tile: NDArray[np.uint8], classes: int, place: str) -> "Tally":
+    def of(tile: NDArray[np.uint8], classes: int, place: str) -> "TileStatistics":
         """Count a tile of shape (5, H, W), and check that every label is a class or ignored.
 
         Raises:
-            HarnessError: naming `place` and the strange labels.
+            HarnessError: naming `place` and the labels that are not expected.
         """
         labels = tile[LABEL]
         counts = tuple(int(np.count_nonzero(labels == index)) for index in range(classes))
         if sum(counts) + np.count_nonzero(labels == IGNORE) != labels.size:
-            strange = np.setdiff1d(labels, [*range(classes), IGNORE]).tolist()
-            raise HarnessError(f"{place}: labels {strange} of a set of {classes} classes")
-        # 32 bits are faster than 64, and hold the sum of 2**24 pixels.
+            unexpected = np.setdiff1d(labels, [*range(classes), IGNORE]).tolist()
+            raise HarnessError(f"{place}: labels {unexpected} of a set of {classes} classes")
+        # Sums of 32 bits are faster than of 64, and suffice for 2**24 pixels.
         wide = np.uint32 if labels.size <= 1 << 24 else np.uint64
         sums = tuple(tile[:4].reshape(4, -1).sum(axis=1, dtype=wide).tolist())
-        return Tally(labels.size, counts, sums)
+        return TileStatistics(labels.size, counts, sums)
 
     @staticmethod
-    def total(parts: "list[Tally]", classes: int) -> "Tally":
-        """Add up any number of tallies of a set of `classes` classes."""
-        return Tally(
+    def total(parts: "list[TileStatistics]", classes: int) -> "TileStatistics":
+        """Add up the statistics of any number of parts of a set with `classes` classes."""
+        return TileStatistics(
             sum(part.pixels for part in parts),
             tuple(sum(part.classes[index] for part in parts) for index in range(classes)),
             tuple(sum(part.sums[band] for part in parts) for band in range(4)),
         )
 
     def describe(self) -> dict[str, Any]:
-        """Return shares and means for `dataset.json`; pixels in two tiles count twice."""
+        """Return shares and means for `dataset.json`; a pixel in two tiles counts twice."""
         pixels = max(self.pixels, 1)
         return {
             "pixels": self.pixels,

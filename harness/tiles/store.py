@@ -1,4 +1,4 @@
-"""The tile store: what every later stage reads, as memory-mapped arrays."""
+"""The tile store: memory-mapped arrays that every later stage reads."""
 
 import csv
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from harness.pixels import luma
 from harness.scenes.scene import BANDS, INFRARED
 
 RECORD = "prepare.json"
-"""Record of the stage that made a store; where it lies beside one, every file is checked."""
+"""Record of the stage that wrote a store; if it is present, every file is checked against it."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class TileRow:
 
 
 def write_manifest(path: Path, rows: Iterable[TileRow]) -> None:
-    """Write the manifest atomically, one row a tile in the order of the arrays."""
+    """Write the manifest atomically: one row per tile, in the order of the arrays."""
     text = StringIO()
     writer = csv.DictWriter(text, list(TileRow.__annotations__), lineterminator="\n")
     writer.writeheader()
@@ -45,10 +45,10 @@ def write_manifest(path: Path, rows: Iterable[TileRow]) -> None:
 
 
 class TileStore:
-    """Read access to one data set's tiles.
+    """Gives read access to the tiles of one data set.
 
     Raises:
-        HarnessError: if a file is missing, unreadable, or the parts disagree.
+        HarnessError: if a file is missing or unreadable, or the files do not fit each other.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -68,7 +68,7 @@ class TileStore:
         path = self._checked("dataset.json")
         meta = read_json(path)
         if not isinstance(meta, dict) or not isinstance(meta.get("classes"), list):
-            raise HarnessError(f"{path}: not the description of a tile store; prepare again")
+            raise HarnessError(f"{path}: is not the description of a tile store; prepare again")
         return meta
 
     def _read_manifest(self) -> list[TileRow]:
@@ -78,7 +78,7 @@ class TileStore:
                 return [_tile_row(line) for line in csv.DictReader(stream)]
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise HarnessError(
-                f"{path}: not a manifest of tiles: {error!r}; prepare again"
+                f"{path}: is not a manifest of tiles: {error!r}; prepare again"
             ) from error
 
     @property
@@ -95,10 +95,10 @@ class TileStore:
         return [row.tile for row in self.rows(split)]
 
     def tiles(self, split: str) -> NDArray[np.uint8]:
-        """Memory-map one split: (N, 5, H, W) uint8, R, G, B, infrared, label.
+        """Memory-map one split: (N, 5, H, W) uint8; red, green, blue, infrared, label.
 
         Raises:
-            HarnessError: naming the file, if it is damaged or not what the manifest lists.
+            HarnessError: naming the file, if it is damaged or differs from the manifest.
         """
         path = self._checked(f"{split}.npy")
         array = map_array(path)
@@ -113,12 +113,12 @@ class TileStore:
         return tiles
 
     def changed_since(self, before: dict[str, tuple[int, int]]) -> list[str]:
-        """Names of files that differ from what `state` gave, by size or time."""
+        """Return the names of files whose size or time differs from an earlier `state`."""
         now = self.state()
         return sorted(name for name in before.keys() | now if before.get(name) != now.get(name))
 
     def state(self) -> dict[str, tuple[int, int]]:
-        """Size and time of change of every file of the store."""
+        """Return size (bytes) and time of change (ns) of every file of the store."""
         files = sorted(path for path in self.folder.iterdir() if path.is_file())
         return {path.name: (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
 
@@ -129,7 +129,7 @@ class TileStore:
 
 
 class Pairs:
-    """Views of a split as the two sources of fusion."""
+    """Gives the tiles of a split as the two inputs of fusion."""
 
     def __init__(self, tiles: NDArray[np.uint8]) -> None:
         self.tiles = tiles
@@ -138,15 +138,15 @@ class Pairs:
         return len(self.tiles)
 
     def rgb(self, part: slice) -> NDArray[np.uint8]:
-        """Visible pictures (n, 3, H, W)."""
+        """Return visible images (n, 3, H, W), uint8."""
         return np.asarray(self.tiles[part, :3])
 
     def infrared(self, part: slice) -> NDArray[np.uint8]:
-        """Infrared pictures (n, H, W)."""
+        """Return infrared images (n, H, W), uint8."""
         return np.asarray(self.tiles[part, INFRARED])
 
     def visible(self, part: slice) -> NDArray[np.uint8]:
-        """BT.601 luma of the visible pictures (n, H, W)."""
+        """Return the BT.601 luma of the visible images (n, H, W), uint8."""
         return luma(self.rgb(part))
 
 
@@ -154,13 +154,13 @@ def map_array(path: Path) -> NDArray[Any]:
     """Memory-map an `.npy` file for reading.
 
     Raises:
-        HarnessError: naming the file, if it is none, is cut short, or holds Python objects.
+        HarnessError: naming the file, if it is not an array, is cut short, or holds objects.
     """
     try:
-        # And not `np.load`, which also opens archives of arrays.
+        # `np.load` would also open archives of arrays.
         array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     except Exception as error:
-        # A header is Python source in part, and numpy raises many types about a broken one.
+        # Part of a header is Python source; numpy raises many error types for a broken one.
         raise HarnessError(f"{path}: not a readable array: {error!r}") from error
     return array
 
@@ -169,7 +169,7 @@ def read_fused(path: Path, record: Mapping[str, Any]) -> NDArray[np.uint8]:
     """Memory-map a fused stack (N, H, W) after checking it against its record.
 
     Raises:
-        HarnessError: naming the file, if it is missing, damaged or no such stack.
+        HarnessError: naming the file, if it is missing, damaged, or is not such a stack.
     """
     check_artefact(record, path)
     stack = map_array(path)

@@ -58,7 +58,7 @@ def test_offsets_cover_every_pixel_and_end_on_the_border(size, more, stride):
 @pytest.mark.parametrize(
     ("length", "count", "last"), [(6000, 19, 5680), (5556, 18, 5236), (5555, 18, 5235), (320, 1, 0)]
 )
-def test_offsets_of_the_real_pictures(length, count, last):
+def test_offsets_of_the_real_images(length, count, last):
     starts = offsets(length, 320, 320)
     assert (len(starts), starts[-1]) == (count, last)
 

@@ -1,4 +1,4 @@
-"""What the pages about data sets promise, tried."""
+"""The pages about data sets keep their promises."""
 
 import json
 import re
@@ -12,6 +12,7 @@ from PIL import Image
 from harness.benchmark import Benchmark
 from harness.datasets.landsat7 import adapter as landsat7
 from harness.datasets.potsdam import adapter as potsdam
+from harness.datasets.synthetic_urban import adapter as synthetic_urban
 from harness.datasets.tiles import adapter as tiles
 from harness.datasets.whu_opt_sar import adapter as whu_opt_sar
 from harness.disk.schema import ROOT
@@ -40,7 +41,7 @@ def test_every_example_is_accepted(tmp_path, config, name):
         (tmp_path / folder).mkdir()
     entry["options"]["root"] = str(tmp_path)
     find_adapter(entry["adapter"]).check_options(entry["options"])
-    # One that names its file in a comment is complete; the others show an entry.
+    # An example with a title is complete; the others show one entry.
     Benchmark(config if "title" in config else {"title": "t", **config})
 
 
@@ -50,13 +51,13 @@ def test_the_table_lists_every_option_of_own_pairs():
     assert sorted(listed) == sorted(tiles.Options.__annotations__)
 
 
-def test_the_page_names_our_test_pictures():
+def test_the_page_names_our_test_images():
     text = (ROOT / "docs/datasets.md").read_text(encoding="utf-8")
     test = [name for name, part in choose_split("potsdam", None, None) if part == "test"]
     assert ", ".join(test) in text.replace("\n", " ")
 
 
-@pytest.mark.parametrize("adapter", [landsat7, potsdam, whu_opt_sar])
+@pytest.mark.parametrize("adapter", [landsat7, potsdam, synthetic_urban, whu_opt_sar])
 def test_files_beside_the_code_are_there(adapter):
     assert all(path.is_file() for path in adapter.DATA_FILES)
 

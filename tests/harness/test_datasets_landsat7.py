@@ -1,4 +1,4 @@
-"""The embedded Landsat-7 picture."""
+"""The Landsat-7 image that the repository ships."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_a_few_tiles_of_either_split_show_every_class(store):
 
 
 def test_tiles_are_the_pixels_of_the_file(store):
-    with rasterio.open(landsat7.PICTURE) as file:
+    with rasterio.open(landsat7.IMAGE) as file:
         picture = file.read()
     first = {name: start for name, _, start, _ in landsat7.PARTS}
     for split in ("train", "test"):
@@ -63,16 +63,16 @@ def test_classes_are_called_derived_everywhere(store):
 
 
 def test_the_card_and_the_code_know_the_same_file():
-    card = (landsat7.PICTURE.parent / "README.md").read_text(encoding="utf-8")
-    size = landsat7.PICTURE.stat().st_size
+    card = (landsat7.IMAGE.parent / "README.md").read_text(encoding="utf-8")
+    size = landsat7.IMAGE.stat().st_size
     assert landsat7.SHA256 in card
     assert f"{size:,}" in card
     assert size <= 4_000_000
 
 
 def test_another_file_in_its_place_is_refused(monkeypatch, tmp_path):
-    other = tmp_path / landsat7.PICTURE.name
-    monkeypatch.setattr(landsat7, "PICTURE", other)
+    other = tmp_path / landsat7.IMAGE.name
+    monkeypatch.setattr(landsat7, "IMAGE", other)
     with pytest.raises(HarnessError, match="missing"):
         landsat7.open_dataset({})
     other.write_bytes(b"other")

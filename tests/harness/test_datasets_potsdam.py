@@ -193,7 +193,7 @@ def test_the_real_archive_must_have_its_real_hash(tmp_path, monkeypatch):
     ],
 )
 @pytest.mark.parametrize("layout", ["loose", "archives"])
-def test_a_picture_of_another_kind_is_refused(tmp_path, layout, pixels, message):
+def test_a_image_of_another_kind_is_refused(tmp_path, layout, pixels, message):
     make_potsdam(tmp_path / "data", SCENES, layout=layout)
     data = b"II*\0 nothing" if pixels is None else tiff(pixels)
     name = "top_potsdam_2_10_RGBIR.tif"
@@ -207,7 +207,29 @@ def test_a_picture_of_another_kind_is_refused(tmp_path, layout, pixels, message)
     assert name in str(error.value)
 
 
-def test_a_truncated_picture_is_told(tmp_path):
+@pytest.mark.parametrize("layout", ["loose", "archives"])
+def test_a_description_that_names_other_files_is_not_an_image(tmp_path, layout):
+    """GDAL would read what the description names, from anywhere."""
+    make_potsdam(tmp_path / "data", SCENES, layout=layout)
+    name = "top_potsdam_2_10_RGBIR.tif"
+    (tmp_path / "secret.tif").write_bytes(tiff(np.zeros((4, 60, 64), np.uint8)))
+    bands = "".join(
+        f'<VRTRasterBand dataType="Byte" band="{band}"><SimpleSource>'
+        f"<SourceFilename>{tmp_path}/secret.tif</SourceFilename><SourceBand>{band}</SourceBand>"
+        "</SimpleSource></VRTRasterBand>"
+        for band in (1, 2, 3, 4)
+    )
+    text = f'<VRTDataset rasterXSize="64" rasterYSize="60">{bands}</VRTDataset>'
+    if layout == "loose":
+        (tmp_path / "data/4_Ortho_RGBIR" / name).write_text(text)
+    else:
+        others = {f"top_potsdam_{n}_RGBIR.tif": tiff(np.zeros((4, 60, 64), "u1")) for n in SCENES}
+        zipped(tmp_path / "data/4_Ortho_RGBIR.zip", {**others, name: text})
+    with pytest.raises(HarnessError, match=f"{name}: not a readable image"):
+        potsdam.open_dataset(options(tmp_path))
+
+
+def test_a_truncated_image_is_named(tmp_path):
     make_potsdam(tmp_path / "data", SCENES, layout="loose", compress="lzw")
     path = tmp_path / "data/4_Ortho_RGBIR/top_potsdam_2_10_RGBIR.tif"
     path.write_bytes(path.read_bytes()[:-200])

@@ -1,4 +1,4 @@
-"""The contact sheet of a store."""
+"""The contact sheet of a tile store."""
 
 import numpy as np
 import pytest

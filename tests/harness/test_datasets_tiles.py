@@ -1,4 +1,4 @@
-"""The adapter for a user's own pairs of pictures, and the coding of labels."""
+"""The adapter for a user's own pairs of images, and the encoding of labels."""
 
 import os
 
@@ -14,7 +14,7 @@ from harness.datasets.tiles import adapter as tiles
 from harness.errors import HarnessError
 from harness.pixels import IGNORE
 from harness.scenes.adapters import adapter_file, find_adapter
-from harness.scenes.labels import Coding
+from harness.scenes.labels import LabelEncoding
 from harness.tiles.cutting import Tiling, write_store
 from harness.tiles.store import TileStore
 
@@ -23,7 +23,7 @@ CLASSES = ["red", "green", "blue"]
 
 
 class Pairs:
-    """A folder of pictures, and what they were made from."""
+    """A folder of images, and the arrays that they were made from."""
 
     def __init__(self, root, names=("1", "2", "10"), size=(50, 60)):
         self.root, self.pixels = root, {}
@@ -68,13 +68,13 @@ def split_of(dataset):
     return " ".join(f"{scene.name}:{scene.split}" for scene in dataset.scenes)
 
 
-def test_pictures_are_paired_by_name_and_ordered_by_number(pairs):
+def test_images_are_paired_by_name_and_ordered_by_number(pairs):
     dataset = check(pairs, pairs.options())
     assert split_of(dataset) == "1:test 2:test 10:test"
     assert dataset.title == "pairs"
 
 
-def test_named_test_pictures_leave_the_others_for_training(pairs):
+def test_named_test_images_leave_the_others_for_training(pairs):
     dataset = check(pairs, pairs.options(test=[2], title="Mine"))
     assert split_of(dataset) == "1:train 10:train 2:test"
     assert dataset.title == "Mine"
@@ -101,7 +101,7 @@ def test_ignored_colours(pairs):
     check(pairs, pairs.options(ignore=[[0, 0, 0]]))
 
 
-def test_labels_as_a_picture_with_a_palette_read_either_way(pairs):
+def test_labels_as_a_image_with_a_palette_read_either_way(pairs):
     for name, bands in pairs.pixels.items():
         image = Image.fromarray(bands[4])
         image.putpalette(np.array(PALETTE, np.uint8).tobytes())
@@ -116,7 +116,7 @@ def test_without_labels_every_pixel_is_ignored(pairs):
     assert check(pairs, {"root": str(pairs.root)}).classes == ()
 
 
-def test_gray_visible_and_coloured_infrared_pictures(pairs):
+def test_gray_visible_and_coloured_infrared_images(pairs):
     for name, bands in pairs.pixels.items():
         gray = bands[0].copy()
         pairs.save("rgb", f"{name}.png", gray)
@@ -269,7 +269,7 @@ def break_labels(pairs):
         (break_tail, {}, "not a readable image"),
         (break_colour, {}, r"3000 pixels outside the labels \(\(9, 9, 9\) × 3000.*`ignore`"),
         (break_labels, {}, "gray labels"),
-        (lambda _: None, {"rgb_bands": [0, 1, 3]}, "band 3 is asked for"),
+        (lambda _: None, {"rgb_bands": [0, 1, 3]}, "band 3 is requested"),
     ],
 )
 def test_pixels_that_cannot_be_used_are_refused(pairs, damage, changes, message):
@@ -291,21 +291,21 @@ def test_colours_count_up_to_the_tolerance_and_no_further(labels, noise):
     exact = np.moveaxis(np.array(VALUES)[labels], 2, 0)
     bands = np.clip(exact + noise, 0, 255).astype(np.uint8)
     far = np.abs(bands - exact).max(0) > 2
-    coding = Coding(VALUES[:3], VALUES[3:], tolerance=2)
+    encoding = LabelEncoding(VALUES[:3], VALUES[3:], tolerance=2)
     if far.any():
         with pytest.raises(HarnessError, match=f"^here: {far.sum()} pixels outside"):
-            coding.decode(bands, "here")
+            encoding.decode(bands, "here")
     bands[:, far] = exact[:, far]
     expected = np.array([0, 1, 2, IGNORE])[labels]
-    np.testing.assert_array_equal(coding.decode(bands, "here"), expected)
+    np.testing.assert_array_equal(encoding.decode(bands, "here"), expected)
 
 
-def test_wide_pictures_are_decoded_in_pieces():
+def test_wide_images_are_decoded_in_pieces():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, (7, 20_000), np.uint8)
     colours = np.moveaxis(np.array(PALETTE, np.uint8)[labels], 2, 0)
-    coding = Coding(tuple(map(tuple, PALETTE)))
-    np.testing.assert_array_equal(coding.decode(colours, "here"), labels)
+    encoding = LabelEncoding(tuple(map(tuple, PALETTE)))
+    np.testing.assert_array_equal(encoding.decode(colours, "here"), labels)
 
 
 def test_adapters_are_found_by_name_and_others_are_listed():

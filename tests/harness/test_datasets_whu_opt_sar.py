@@ -88,7 +88,7 @@ def test_sixteen_bits_are_scaled_by_percentiles_without_a_change_of_colour(tmp_p
         np.testing.assert_array_equal(window, whole(scene)[:, 5:46, 6:48])
 
 
-def test_a_constant_picture_of_sixteen_bits_does_not_divide_by_nothing(tmp_path, names, sizes):
+def test_a_constant_image_of_sixteen_bits_does_not_divide_by_nothing(tmp_path, names, sizes):
     make_whu(tmp_path / "data", sizes, dtype=np.uint16, layout="loose")
     flat = np.full((4, *sizes[names[0]]), 900, np.uint16)
     (tmp_path / "data/optical" / f"{names[0]}.tif").write_bytes(tiff(flat))
@@ -114,7 +114,7 @@ def test_a_code_that_is_no_class_is_refused_with_its_count(tmp_path, names, size
         ("optical", np.zeros((4, 60, 72), np.float32), "float32"),
     ],
 )
-def test_a_picture_of_another_kind_is_refused(tmp_path, names, sizes, folder, pixels, message):
+def test_a_image_of_another_kind_is_refused(tmp_path, names, sizes, folder, pixels, message):
     make_whu(tmp_path / "data", sizes, layout="loose")
     (tmp_path / "data" / folder / f"{names[0]}.tif").write_bytes(tiff(pixels))
     with pytest.raises(HarnessError, match=message) as error:

@@ -22,11 +22,13 @@ from harness.planner.jobs import jobs_of, tiles_of
 from harness.planner.measuring import Setting, step_footprint
 from harness.planner.schedule import Task, makespan
 from harness.planner.table import number
+from harness.scenes.adapters import find_adapter
 from harness.tiles.cutting import Tiling, write_store
 from harness.training.precision import Precision
 from segfanet.method import SegFANetMethod
+from tests.helpers.town import small_town
 
-TOWN = {"train_scenes": 2, "test_scenes": 1, "size": 96}
+TOWN = small_town(96, train=2)
 TINY = {
     "title": "tiny",
     "methods": ["segfanet", "average"],
@@ -36,7 +38,7 @@ TINY = {
     "overrides": {"segfanet": {"options": {"width": 4, "pool": [4, 4, 4]}}},
     "datasets": {
         "town": {
-            "adapter": "synthetic_urban",
+            "adapter": "tiles",
             "tiling": {"size": 48, "stride": 48},
             "options": TOWN,
         }
@@ -113,10 +115,8 @@ def test_every_job_of_a_small_configuration_is_forecast(tiny):
 
 
 def test_disk_is_that_of_the_real_files(tiny, tmp_path):
-    from harness.datasets.synthetic_urban.adapter import open_dataset
-
     jobs = {item.job.name: item for item in tiny.forecasts}
-    write_store(open_dataset(TOWN), Tiling(48, 48), tmp_path)
+    write_store(find_adapter("tiles").open_dataset(TOWN), Tiling(48, 48), tmp_path)
     sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
     header = 128
     assert jobs["prepare:town"].disk == sizes["train.npy"] + sizes["test.npy"] - 2 * header

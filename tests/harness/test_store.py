@@ -84,7 +84,7 @@ def test_failed_write_leaves_the_old_file_and_no_litter(tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["result.txt"]
 
 
-def test_record_vouches_for_its_artefact(tmp_path):
+def test_artefact_is_checked_against_its_record(tmp_path):
     artefact = tmp_path / "fused.npy"
     np.save(artefact, np.zeros(3))
     record = Record("fuse", {"seed": 0})

@@ -10,11 +10,11 @@ import pytest
 from harness.machine.device import THREAD_VARIABLES
 from metrics.registry import METRICS
 from tests.helpers.project import ROOT
+from tests.helpers.town import small_town
 
 METHOD = "--tiles tiles --device cpu --method segfanet --options {'width':8,'pool':[8,8,8]}"
 STAGES = {
-    "prepare": "--adapter synthetic_urban --size 192 --stride 192 --output tiles"
-    " --options {'train_scenes':1,'test_scenes':1,'size':384}",
+    "prepare": "--adapter tiles --size 192 --stride 192 --output tiles",
     "train": f"{METHOD} --recipe {{'steps':2,'batch':2}} --output run/checkpoint.pt",
     "fuse": f"{METHOD} --checkpoint run/checkpoint.pt --output run/fused.npy",
     "measure": "--tiles tiles --fused run/fused.npy --dataset town --method segfanet --seed 0"
@@ -58,6 +58,8 @@ def finished(tmp_path_factory):
     used = {}
     for stage, arguments in STAGES.items():
         words = arguments.replace("'", '"').split()
+        if stage == "prepare":
+            words += ["--options", json.dumps(small_town(384))]
         bound = ["--jobs" if stage == "prepare" else "--threads", "1"]
         run = subprocess.run(
             [sys.executable, "-c", MEASURED, stage, *words, *bound],

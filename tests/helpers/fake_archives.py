@@ -1,4 +1,4 @@
-"""Archives in the exact layout of Potsdam and WHU-OPT-SAR, with made-up pixels."""
+"""Archives that are laid out like Potsdam and WHU-OPT-SAR, with made-up pixels."""
 
 import warnings
 import zipfile
@@ -14,19 +14,19 @@ TFW = "0.05\n0\n0\n-0.05\n366976.525\n5807000.975\n"
 
 
 def picture(rng, size, bands=4, dtype=np.uint8):
-    """Random pixels on a coarse grid, so that archives of full-size pictures stay small."""
+    """Return random pixels on a coarse grid, so that archives of full-size images stay small."""
     height, width = size
     coarse = rng.integers(0, np.iinfo(dtype).max, (bands, -(-height // 8), -(-width // 8)), dtype)
     return coarse.repeat(8, 1).repeat(8, 2)[:, :height, :width]
 
 
 def classes(rng, size, count):
-    """Class indices in patches."""
+    """Return class indices in patches."""
     return picture(rng, size, 1)[0] % count
 
 
 def tiff(pixels, **options):
-    """Bytes of a GeoTIFF."""
+    """Return the bytes of a GeoTIFF."""
     count, height, width = pixels.shape
     shape = {"count": count, "height": height, "width": width, "dtype": pixels.dtype}
     with warnings.catch_warnings():
@@ -38,7 +38,7 @@ def tiff(pixels, **options):
 
 
 def colours(labels):
-    """Colour picture of Potsdam labels; 255 is black, as object borders are."""
+    """Return the colours of Potsdam labels; 255 becomes black, the colour of object borders."""
     table = np.zeros((256, 3), np.uint8)
     table[: len(potsdam.PALETTE)] = potsdam.PALETTE
     return np.moveaxis(table[labels], 2, 0)
@@ -54,7 +54,7 @@ def zipped(path, members, compression=zipfile.ZIP_DEFLATED):
 def make_potsdam(folder, scenes, *, size=(60, 64), participants=(), layout="archives", **options):
     """Write Potsdam and return its pixels: scene → uint8 (5, H, W).
 
-    `layout` is `archives`, `outer` (one zip of zips, as the share hands it out) or `loose`.
+    `layout` is `archives`, `outer` (one zip of zips, as the server offers it) or `loose`.
     """
     rng = np.random.default_rng(0)
     pixels, pictures, full, clean = {}, {}, {}, {}
@@ -113,13 +113,13 @@ def make_whu(folder, scenes, *, dtype=np.uint8, layout="archives", **options):
 
 
 def whu_labels(codes, *, background=False):
-    """Class indices that WHU codes stand for."""
+    """Return the class indices that WHU codes stand for."""
     labels = codes.astype(int) // 10 - (0 if background else 1)
     return np.where(labels < 0, 255, labels).astype(np.uint8)
 
 
 def without_hashes(monkeypatch):
-    """Let the adapters take made-up archives: the real ones' hashes are not known to them."""
+    """Let the adapters accept made-up archives by removing the hashes of the real ones."""
     for adapter in (potsdam, whu_opt_sar):
         sources = adapter.dataset_sources(adapter.SOURCES)
         stripped = {}

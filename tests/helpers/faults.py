@@ -1,4 +1,4 @@
-"""Injecting faults: stages in forked processes, signals at chosen moments, damaged files."""
+"""Fault injection: stages in forked processes, signals at chosen moments, damaged files."""
 
 import json
 import os
@@ -17,10 +17,10 @@ from harness.benchmark import Benchmark
 from harness.cli import run
 from harness.disk.records import read_record
 from reports.outline import outline_of
-from tests.helpers.project import TINY
+from tests.helpers.project import tiny_config
 
 NOBODY = 65534
-CONFIG = yaml.safe_load(TINY.format(methods="", ablations="false"))
+CONFIG = yaml.safe_load(tiny_config())
 TOWN = Path("results/town")
 SEGFANET, AVERAGE = TOWN / "segfanet/seed0", TOWN / "average/seed0"
 STRETCHED = TOWN / "average+minmax_rgb_batch2/seed0"
@@ -28,14 +28,14 @@ STRETCHED = TOWN / "average+minmax_rgb_batch2/seed0"
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended: its exit code (negative for a signal) and all it printed."""
+    """How a process ended: its exit code (negative for a signal) and everything it printed."""
 
     status: int
     output: str
 
 
 def forked(function, folder, *, user=None):
-    """Call `function` in a copy of this process, in `folder`; what it raises is status 1."""
+    """Call `function` in a fork of this process, in `folder`; an exception gives status 1."""
     log = Path(folder, ".forked.log")
     sys.stdout.flush()
     sys.stderr.flush()
@@ -71,15 +71,15 @@ def forked(function, folder, *, user=None):
 
 
 def stage(name, folder, arguments=None, *, before=None, user=None):
-    """Run one stage in a copy of this process; `before` injects a fault there."""
+    """Run one stage in a fork of this process; `before` injects a fault there."""
     module, standard, _ = STAGES[name]
-    # Here, because every copy would load torch again.
+    # Import before the fork, because every fork would load torch again.
     main = import_module(module).main
     import_module("harness.fusing.execution")
 
     def call():
         sys.argv = [module, *(standard if arguments is None else arguments)]
-        # As a process of the workflow has it, and pytest has not.
+        # A process of the workflow has this handler, but pytest replaces it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if before is not None:
             before()
@@ -103,12 +103,12 @@ CHECKPOINT = ["--checkpoint", str(SEGFANET / "checkpoint.pt")]
 
 
 def fuse_arguments(method, folder, *more, options=None):
-    """Arguments of the fuse stage."""
+    """Return arguments of the fuse stage."""
     return [*_common(method, options), *more, "--output", str(folder / "fused.npy")]
 
 
 def measure_arguments(row, folder):
-    """Arguments of the measure stage."""
+    """Return arguments of the measure stage."""
     names = ["--dataset", "town", "--method", row, "--seed", "0", "--tiles", str(TOWN / "tiles")]
     metrics = ["--metrics", *BENCHMARK.metrics]
     return [*names, *metrics, "--fused", f"{folder}/fused.npy", "--output", f"{folder}/scores.csv"]
@@ -122,7 +122,7 @@ STAGES = {
     "prepare": (
         "harness.stages.prepare",
         [
-            *("--adapter", "synthetic_urban", "--size", "48", "--stride", "48"),
+            *("--adapter", "tiles", "--size", "48", "--stride", "48"),
             *("--options", json.dumps(BENCHMARK.dataset_options("town"))),
             *("--output", str(TOWN / "tiles")),
         ],
@@ -169,11 +169,11 @@ STAGES = {
         [Path("results/report/complete.txt")],
     ),
 }
-"""Name → module, arguments, outputs; in the order of the workflow."""
+"""Module, arguments and outputs of each stage by its name, in the order of the workflow."""
 
 
 def whole_run(folder):
-    """Run all stages one after the other, as the workflow does with the tiny configuration."""
+    """Run all stages one after another, as the workflow does with the tiny configuration."""
     os.environ["FUSION_METRICS_COMPILED"] = "0"
     for name in STAGES:
         assert (ended := stage(name, folder)).status == 0, (name, ended.output)
@@ -191,13 +191,13 @@ def whole_run(folder):
 
 
 def copy_of(finished, folder):
-    """A copy of a finished run that a test may damage."""
+    """Return a copy of a finished run that a test may damage."""
     shutil.copytree(finished, folder / "run", symlinks=True)
     return folder / "run"
 
 
 def contents(folder):
-    """Bytes of all files that a repetition must give again: no records, no times, no page."""
+    """Return the bytes of all files that a repetition must reproduce: no records, times or page."""
     found = {}
     for path in sorted(Path(folder, "results").rglob("*")):
         name = str(path.relative_to(folder))
@@ -209,7 +209,7 @@ def contents(folder):
 
 
 def is_record(path):
-    """Whether a JSON file is a record of a stage; it must be whole then."""
+    """Return whether a JSON file is a record of a stage; fail if such a record is damaged."""
     value = json.loads(path.read_text())
     if not isinstance(value, dict) or "record_sha256" not in value:
         return False
@@ -218,12 +218,12 @@ def is_record(path):
 
 
 def litter(folder):
-    """Temporary files below a folder."""
+    """Return the temporary files below a folder."""
     return [str(path.relative_to(folder)) for path in Path(folder).rglob(".*.tmp")]
 
 
 def kill_at_replacement(number, count=1):
-    """Make the stage end by a signal the moment before its `count`-th file gets its name."""
+    """Kill the stage with a signal just before its `count`-th file gets its final name."""
     process, replace, done = os.getpid(), os.replace, []
 
     def dying(source, target):
@@ -242,7 +242,7 @@ def kill_at_replacement(number, count=1):
 
 
 def limit_file_size(size):
-    """Let no file grow beyond `size` bytes, as on a disk that is full."""
+    """Limit every file to `size` bytes, as a full disk does."""
 
     def inject():
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
@@ -252,12 +252,12 @@ def limit_file_size(size):
 
 
 def truncate(path):
-    """Cut a file short by an eighth, and by more than a last line break."""
+    """Remove the last eighth of a file, and more than a final line break."""
     path.write_bytes(path.read_bytes()[: -max(path.stat().st_size // 8, 2)])
 
 
 def flip(path):
-    """Change one bit in the middle, leaving size and times as they are."""
+    """Change one bit in the middle of a file; keep its size and times."""
     times = path.stat()
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -266,7 +266,7 @@ def flip(path):
 
 
 def empty(path):
-    """Leave nothing of a file but its name, as a crash of the machine can."""
+    """Leave a file empty, as a crash of the machine can."""
     path.write_bytes(b"")
 
 

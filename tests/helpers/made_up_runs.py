@@ -1,4 +1,4 @@
-"""Results of runs that never happened, for tests of the report."""
+"""Made-up results of runs, for tests of the report."""
 
 import json
 
@@ -17,7 +17,7 @@ SIDE = 48
 
 
 def method(name, kind="baseline", title=None, seeds=(0,), notes=""):
-    """One method as `reports.outline.outline_of` lists it."""
+    """Return one method as `reports.outline.outline_of` lists it."""
     return {
         "name": name,
         "title": title or name.upper(),
@@ -30,7 +30,7 @@ def method(name, kind="baseline", title=None, seeds=(0,), notes=""):
 
 
 def make_store(folder, name="whu_like", scenes=TILES, classes=("a", "b"), prefix="s"):
-    """Write a tile store of one-tile scenes with noise for pictures."""
+    """Write a tile store of scenes that have one tile of noise each."""
 
     def read(y, x, height, width):
         pixels = np.random.default_rng(y).integers(0, 2, (5, height, width), dtype=np.uint8)
@@ -44,7 +44,7 @@ def make_store(folder, name="whu_like", scenes=TILES, classes=("a", "b"), prefix
 
 
 def make_run(folder, row, values=None, failure="", seed=0, details=None):
-    """Write what fuse and measure leave behind; `values` are (tiles, metrics)."""
+    """Write the files of the stages fuse and measure; `values` has the shape (tiles, metrics)."""
     names = [] if failure else TileStore(folder / "tiles").names("test")
     folder = folder / row / f"seed{seed}"
     folder.mkdir(parents=True)
@@ -69,7 +69,7 @@ def make_run(folder, row, values=None, failure="", seed=0, details=None):
 
 
 def outline(folder, methods, rows, **changes):
-    """Outline of one data set `d` that stands for WHU-OPT-SAR."""
+    """Return the outline of one data set `d` that stands for WHU-OPT-SAR."""
     value = {
         "title": "Report",
         "demonstration": False,

@@ -1,11 +1,14 @@
 """A copy of the repository with a tiny configuration, for tests that run the workflow."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.helpers.town import small_town
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,12 +25,21 @@ overrides:
     options: {{width: 4, pool: [4, 4, 4]}}
 datasets:
   town:
-    adapter: synthetic_urban
+    adapter: tiles
     stands_for: whu
     ablations: {ablations}
     tiling: {{size: 48, stride: 48}}
-    options: {{train_scenes: 1, test_scenes: 1, size: 96}}
+    options: {town}
 """
+
+
+def tiny_config(*, methods=(), ablations=False):
+    """Return the tiny configuration as YAML; `methods` are added to its own."""
+    return TINY.format(
+        methods="".join(f", {name}" for name in methods),
+        ablations=json.dumps(ablations),
+        town=json.dumps(small_town(96)),
+    )
 
 
 def copy_project(folder, *, methods=(), ablations=False):
@@ -44,15 +56,12 @@ def copy_project(folder, *, methods=(), ablations=False):
         if source.is_file() and not name.startswith("docs/"):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
-    extra = "".join(f", {name}" for name in methods)
-    (folder / "tiny.yaml").write_text(
-        TINY.format(methods=extra, ablations="true" if ablations else "false")
-    )
+    (folder / "tiny.yaml").write_text(tiny_config(methods=methods, ablations=ablations))
     return folder
 
 
 def snakemake(folder, *arguments, configfile="tiny.yaml"):
-    """Run the workflow of a copy; give the finished process with its output as text."""
+    """Run the workflow of a copy; return the finished process with its output as text."""
     command = [sys.executable, "-m", "snakemake", *arguments, "--cores", "2"]
     return subprocess.run(
         [*command, "--configfile", configfile],
@@ -67,7 +76,7 @@ def snakemake(folder, *arguments, configfile="tiny.yaml"):
 
 
 def planned(folder, *targets):
-    """Rules that a run would execute, with their counts; empty if there is nothing to do."""
+    """Return the rules that a run would execute with their counts; {} if nothing is to do."""
     run = snakemake(folder, *targets, "--dry-run", "--quiet", "rules")
     assert run.returncode == 0, run.stdout
     counts = dict(re.findall(r"^(\w+) +(\d+)$", run.stdout, flags=re.MULTILINE))

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from harness.benchmark import Benchmark, Row
 from harness.errors import HarnessError
 from harness.pixels import STRETCHES
+from tests.helpers.town import small_town
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 SMALL = {
     "title": "t",
-    "datasets": {"town": {"adapter": "synthetic_urban", "options": {"size": 64}}},
+    "datasets": {"town": {"adapter": "tiles", "options": small_town(64)}},
 }
 
 
@@ -39,8 +40,12 @@ def changed(path, value):
             "towns",
             "no data set adapter 'towns'; .*tiles",
         ),
-        (("datasets", "town", "options", "sise"), 64, "unknown option 'sise'; known: .*size"),
-        (("datasets", "town", "options", "size"), "big", "size is 'big', expected int"),
+        (("datasets", "town", "options", "titel"), "x", "unknown option 'titel'; known: .*title"),
+        (
+            ("datasets", "town", "options", "infrared_band"),
+            "last",
+            "infrared_band is 'last', expected int",
+        ),
         (("datasets", "town", "tiling"), {"size": 40}, "40 is less than the minimum of 41"),
         (("methods",), ["segfanett"], "no method 'segfanett'; found: .*segfanet"),
         (("stretched",), {"nothing": ["minmax"]}, "stretched: no method 'nothing'"),

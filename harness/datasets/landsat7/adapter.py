@@ -1,7 +1,7 @@
-"""The embedded real picture: Landsat-7 over the Great Salt Lake, with *derived* classes.
+"""The real image in the repository: Landsat-7, Great Salt Lake, with *derived* classes.
 
-The pixels are real, the classes are not observed: they are thresholds on band indices.
-`data/README.md` is the data card.
+The pixels are real. The classes were not observed: they are thresholds on band indices.
+`README.md` is the data card.
 """
 
 from collections.abc import Mapping
@@ -12,20 +12,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.disk.files import sha256
-from harness.errors import HarnessError
 from harness.scenes.options import parse_options
 from harness.scenes.raster import Member, Raster
 from harness.scenes.scene import Dataset, Scene
+from harness.scenes.shipped import check_shipped
 
-PICTURE = Path(__file__).parent / "landsat7_great_salt_lake.tif"
+IMAGE = Path(__file__).parent / "landsat7_great_salt_lake.tif"
 SHA256 = "fabb77846d9c1f44d65f258c5445308c5ac210f5592b3b196fcdfd72c5756a26"
-DATA_FILES = (PICTURE,)
+DATA_FILES = (IMAGE,)
 """Files beside the code that decide what the tiles look like."""
 
 SIZE = (1482, 1489)
 PARTS = (("north", "train", 0, 640), ("middle", "test", 640, 960), ("south", "train", 960, 1482))
-"""Name, split, first row and end row: bands of rows across the picture, without overlap."""
+"""Name, split, first row and end row of strips across the image that do not overlap."""
 
 WATER_MNDWI = 0.2
 VEGETATION_NDVI = 0.15
@@ -49,13 +48,13 @@ def check_options(options: Mapping[str, Any]) -> Options:
 
 
 def open_dataset(options: Mapping[str, Any]) -> Dataset:
-    """Return three scenes of the picture: two to train on, one between them to test on.
+    """Return three scenes of the image: two to train on, and one between them to test on.
 
     Raises:
-        HarnessError: for any option, or if the vendored picture is not the one expected.
+        HarnessError: for any option, or if the image is missing or has another hash.
     """
     check_options(options)
-    _check_picture()
+    check_shipped(IMAGE, SHA256)
     return Dataset(
         title="Landsat-7, Great Salt Lake",
         scenes=tuple(_scene(*part) for part in PARTS),
@@ -63,9 +62,9 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
         palette=PALETTE,
         sources=(
             {
-                "name": PICTURE.name,
+                "name": IMAGE.name,
                 "sha256": SHA256,
-                "bytes": PICTURE.stat().st_size,
+                "bytes": IMAGE.stat().st_size,
                 "licence": "public domain (U.S. Geological Survey, NASA)",
                 "citation": "Landsat-7 image courtesy of the U.S. Geological Survey",
             },
@@ -78,18 +77,8 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     )
 
 
-def _check_picture() -> None:
-    if not PICTURE.is_file():
-        raise HarnessError(f"{PICTURE}: missing; it is part of the repository, check it out again")
-    found = sha256(PICTURE)
-    if found != SHA256:
-        raise HarnessError(
-            f"{PICTURE}: its sha256 is {found}, expected {SHA256}; check it out again"
-        )
-
-
 def _scene(name: str, split: str, first: int, end: int) -> Scene:
-    raster = Raster(Member(PICTURE.name, PICTURE))
+    raster = Raster(Member(IMAGE.name, IMAGE))
 
     def read(y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
         bands = raster.read(first + y, x, height, width, range(5))
@@ -103,7 +92,7 @@ def derive_classes(bands: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     Water first (MNDWI: green against short-wave infrared), then vegetation (NDVI: near
     infrared against red), then bright ground (mean of the visible bands), else the rest.
-    The thresholds are ours, chosen on this picture's digital numbers; NDVI uses the infrared
+    The thresholds are ours, chosen on the digital numbers of this image; NDVI uses the infrared
     band that is fused, so these classes say nothing about segmentation quality.
 
     Args:

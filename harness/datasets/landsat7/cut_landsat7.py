@@ -1,4 +1,4 @@
-"""Cut the vendored Landsat-7 picture out of the published one; README.md has the details.
+"""Cut the shipped Landsat-7 image out of the published one; README.md has the details.
 
 `python harness/datasets/landsat7/cut_landsat7.py landsat.tif landsat7_great_salt_lake.tif`
 """

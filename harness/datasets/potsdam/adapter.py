@@ -1,7 +1,8 @@
-"""ISPRS Potsdam: 5 cm aerial pictures with near infrared and six labelled classes.
+"""ISPRS Potsdam: 5 cm aerial images with near infrared and six labelled classes.
 
-Near infrared is band 4 of the RGBIR product; the IRRG product mixes up its channels. Labels
-for participants are preferred over the full set, in which those of 4_12 and 6_7 are damaged.
+Near infrared is band 4 of the RGBIR product; the channels of the IRRG product are in an
+undocumented order. The labels for participants are preferred, because the full set has damaged
+labels of 4_12 and 6_7.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,10 +18,10 @@ from harness.errors import HarnessError
 from harness.fetching.registry import dataset_sources
 from harness.fetching.source import ExternalFile, locate
 from harness.scenes.archived import FetchedOptions, check_pair, gather
-from harness.scenes.labels import Coding
+from harness.scenes.labels import LabelEncoding
 from harness.scenes.options import parse_options
 from harness.scenes.raster import Member, Raster, members_of
-from harness.scenes.scene import Dataset, Extent, Layout, Scene
+from harness.scenes.scene import Dataset, Extent, Scene, SceneSizes
 from harness.scenes.splits import split_file
 from harness.terminal import progress
 
@@ -30,9 +31,9 @@ DATA_FILES = (split_file("potsdam"),)
 """Files beside the code that decide what the tiles look like."""
 
 SIDE = 6000
-"""Rows and columns of every picture."""
+"""Rows and columns of every image."""
 BORDER = (0, 0, 0)
-PICTURES = "4_Ortho_RGBIR.zip"
+IMAGES = "4_Ortho_RGBIR.zip"
 LABELS = ("5_Labels_for_participants.zip", "5_Labels_all.zip")
 LABELS_WITHOUT_BORDERS = (
     "5_Labels_for_participants_no_Boundary.zip",
@@ -54,7 +55,7 @@ class Options(FetchedOptions):
 
 
 def check_options(options: Mapping[str, Any]) -> Options:
-    """Check the options without opening a picture.
+    """Check the options without opening an image.
 
     Raises:
         HarnessError: naming the key that is wrong.
@@ -66,15 +67,15 @@ def check_options(options: Mapping[str, Any]) -> Options:
     return chosen
 
 
-def layout(options: Mapping[str, Any]) -> Layout:
-    """Sizes and classes, for plans made before the archives are there."""
+def layout(options: Mapping[str, Any]) -> SceneSizes:
+    """Return sizes and classes for plans that are made before the archives are there."""
     chosen = check_options(options)
     split = chosen.split("potsdam")
-    return Layout(tuple(Extent(name, part, SIDE, SIDE) for name, part in split), CLASSES)
+    return SceneSizes(tuple(Extent(name, part, SIDE, SIDE) for name, part in split), CLASSES)
 
 
 def open_dataset(options: Mapping[str, Any]) -> Dataset:
-    """Find pictures and labels, fetching the archives if need be, and check their headers.
+    """Find images and labels, fetch the archives if necessary, and check all headers.
 
     Raises:
         HarnessError: naming the file or option that is missing or wrong.
@@ -84,7 +85,7 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     files = dataset_sources(SOURCES)
     archives = LABELS_WITHOUT_BORDERS if chosen.no_boundary else LABELS
     loose = _loose(chosen)
-    pictures = gather([_picture(name) for name, _ in split], loose, [files[PICTURES]], chosen)
+    images = gather([_image(name) for name, _ in split], loose, [files[IMAGES]], chosen)
     wanted = [_label(name, chosen) for name, _ in split]
     labels = gather(
         wanted,
@@ -93,23 +94,25 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
         chosen,
     )
     ignore = (BORDER,) if chosen.no_boundary else ()
-    coding = Coding(PALETTE, ignore, chosen.tolerance, hint=f"{LABELS[0]} holds a clean copy")
+    encoding = LabelEncoding(
+        PALETTE, ignore, chosen.tolerance, hint=f"{LABELS[0]} holds a clean copy"
+    )
     return Dataset(
         title="ISPRS Potsdam",
         scenes=tuple(
             _scene(
                 name,
                 part,
-                pictures.files[_picture(name)],
+                images.files[_image(name)],
                 labels.files[_label(name, chosen)],
-                coding,
+                encoding,
                 Path(chosen.cache),
             )
             for name, part in progress(split, "reading headers", unit="scene")
         ),
         classes=CLASSES,
         palette=PALETTE,
-        sources=(*pictures.records, *labels.records),
+        sources=(*images.records, *labels.records),
         notes=(
             f"{len(split)} pictures. The division into training and test pictures is ours "
             "(harness/datasets/potsdam/split.csv) unless the options give another: "
@@ -118,7 +121,7 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     )
 
 
-def _picture(name: str) -> str:
+def _image(name: str) -> str:
     return f"top_potsdam_{name}_RGBIR.tif"
 
 
@@ -127,7 +130,7 @@ def _label(name: str, chosen: Options) -> str:
 
 
 def _loose(chosen: Options) -> dict[str, Member]:
-    """Unpacked pictures by name; of two label files that of the participants."""
+    """Return unpacked images by name; of two label files, the one for participants."""
     found: dict[str, Member] = {}
     for member in chosen.loose():
         if member.name not in found or _is_clean(member, chosen):
@@ -136,7 +139,7 @@ def _loose(chosen: Options) -> dict[str, Member]:
 
 
 def _is_clean(member: Member, chosen: Options) -> bool:
-    """Tell whether an unpacked label file lies in a folder of the participants' labels."""
+    """Return whether an unpacked label file lies in a folder of the participants' labels."""
     below = member.path.parent.relative_to(str(chosen.root))
     return "participants" in str(below).lower()
 
@@ -144,7 +147,7 @@ def _is_clean(member: Member, chosen: Options) -> bool:
 def _preferred(
     names: Sequence[str], loose: Mapping[str, Member], clean: ExternalFile, chosen: Options
 ) -> dict[str, Member]:
-    """Leave out unpacked labels of the full set that the participants' archive at hand has."""
+    """Leave out unpacked labels of the full set that an archive at hand holds in a clean form."""
     lesser = {name for name in names if name in loose and not _is_clean(loose[name], chosen)}
     archive = locate(clean, cache=Path(chosen.cache), mirrors=chosen.folders) if lesser else None
     better = members_of(archive, lesser) if archive else {}
@@ -152,18 +155,18 @@ def _preferred(
 
 
 def _scene(
-    name: str, split: str, picture: Member, label: Member, coding: Coding, scratch: Path
+    name: str, split: str, image: Member, label: Member, encoding: LabelEncoding, scratch: Path
 ) -> Scene:
-    header = check_pair(picture, label, bands=4)
+    header = check_pair(image, label, bands=4)
     if header.dtype != "uint8":
-        raise HarnessError(f"{picture}: pixels of type {header.dtype}, expected uint8")
-    pixels, classes = Raster(picture, scratch), Raster(label, scratch)
+        raise HarnessError(f"{image}: pixels of type {header.dtype}, expected uint8")
+    pixels, classes = Raster(image, scratch), Raster(label, scratch)
 
     def read(y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
         bands = np.empty((5, height, width), np.uint8)
         pixels.read(y, x, height, width, range(4), out=bands[:4])
         colours = classes.read(y, x, height, width, range(3))
-        coding.decode(colours, f"{label}, from row {y} and column {x}", out=bands[4])
+        encoding.decode(colours, f"{label}, from row {y} and column {x}", out=bands[4])
         return bands
 
     def close() -> None:

@@ -1,4 +1,4 @@
-"""The six classes of ISPRS Potsdam and their label colours, which the made-up town shares."""
+"""The six classes of ISPRS Potsdam and their label colours, which the rendered town shares."""
 
 CLASSES = ("impervious surfaces", "building", "low vegetation", "tree", "car", "clutter")
 PALETTE = (

@@ -1,6 +1,6 @@
-"""A folder of registered pictures: `rgb/`, `ir/` and, if there are labels, `seg/`.
+"""A folder of registered images: `rgb/`, `ir/` and, if there are labels, `seg/`.
 
-The three folders hold equal file names (extensions may differ). `docs/add-a-dataset.md`
+The folders hold files of the same names (extensions may differ). `docs/add-a-dataset.md`
 shows how RoadScene, MSRS or own pairs are described by the options alone.
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from harness.disk.images import files_by_name, open_image
 from harness.errors import HarnessError
 from harness.pixels import IGNORE
-from harness.scenes.labels import Coding
+from harness.scenes.labels import LabelEncoding
 from harness.scenes.options import parse_options
 from harness.scenes.scene import Dataset, Scene
 from harness.scenes.splits import check_split
@@ -48,7 +48,7 @@ class Options:
 
 
 def check_options(options: Mapping[str, Any]) -> Options:
-    """Check the options without opening a picture.
+    """Check the options without opening an image.
 
     Raises:
         HarnessError: naming the key or folder that is wrong.
@@ -69,7 +69,7 @@ def check_options(options: Mapping[str, Any]) -> Options:
             "`classes` needs one entry of `palette` or `codes` each"
         )
     if labels:
-        _coding(parsed)
+        _encoding(parsed)
         if not (root / "seg").is_dir():
             raise HarnessError(
                 f"tiles: classes are given, but {root / 'seg'} does not exist; put the labels "
@@ -160,16 +160,16 @@ def _scene(parsed: Options, name: str, split: str, rgb: Path, others: dict[str, 
         if _size(path) != (width, height):
             other = "×".join(map(str, reversed(_size(path))))
             raise HarnessError(
-                f"{path}: {other} pixels, but {rgb} has {height}×{width}; cut both to one"
+                f"{path}: {other} pixels, but {rgb} has {height}×{width}; cut both to one size"
             )
 
-    picture = _Picture(parsed, rgb, others["ir"], others.get("seg"))
-    return Scene(name, split, height, width, picture.read, picture.close)
+    pair = _Pair(parsed, rgb, others["ir"], others.get("seg"))
+    return Scene(name, split, height, width, pair.read, pair.close)
 
 
 @dataclass
-class _Picture:
-    """One scene, decoded whole when its first window is read."""
+class _Pair:
+    """One scene, which is decoded as a whole when its first window is read."""
 
     parsed: Options
     rgb: Path
@@ -196,7 +196,7 @@ def _decode(parsed: Options, rgb: Path, infrared: Path, label: Path | None) -> B
 
 def _size(path: Path) -> tuple[int, int]:
     with open_image(path) as image:
-        # Pillow would take the upper 8 of 16 bits of a picture in colour.
+        # Of a colour image of 16 bits, Pillow would silently keep the upper 8 bits.
         deep = any(re.search(";16[BLN]", str(part)) for part in getattr(image, "tile", ()))
         if deep or image.mode.startswith(("I", "F")):
             kind = "16 bits a band" if deep else f"pixels of mode {image.mode}"
@@ -208,7 +208,7 @@ def _size(path: Path) -> tuple[int, int]:
 
 
 def _pixels(path: Path, *, palette: bool = True) -> Bytes:
-    """Decode to (bands, H, W); a palette picture becomes its colours unless told otherwise."""
+    """Decode to (bands, H, W), uint8; `palette` turns palette indices into their colours."""
     with open_image(path) as image:
         if image.mode == "P" and palette:
             decoded = image.convert("RGB")
@@ -225,21 +225,21 @@ def _pick(bands: Bytes, wanted: tuple[int, ...], path: Path) -> Bytes:
         return np.repeat(bands, len(wanted), axis=0)
     if max(wanted) >= len(bands):
         raise HarnessError(
-            f"{path}: band {max(wanted)} is asked for, it has {len(bands)} bands; they count from 0"
+            f"{path}: band {max(wanted)} is requested; it has {len(bands)} bands, counted from 0"
         )
     return bands[list(wanted)]
 
 
 def _labels(parsed: Options, path: Path) -> Bytes:
-    """Turn a label picture into class indices; a value outside the sets is refused."""
-    coding = _coding(parsed)
-    bands = _pixels(path, palette=coding.channels == 3)
-    if coding.channels == 3 and len(bands) < 3:
+    """Turn a label image into class indices; refuse a value that is neither class nor ignored."""
+    encoding = _encoding(parsed)
+    bands = _pixels(path, palette=encoding.channels == 3)
+    if encoding.channels == 3 and len(bands) < 3:
         raise HarnessError(f"{path}: gray labels, but the options give colours; give `codes`")
-    return coding.decode(bands, str(path))
+    return encoding.decode(bands, str(path))
 
 
-def _coding(parsed: Options) -> Coding:
+def _encoding(parsed: Options) -> LabelEncoding:
     ignore = tuple(value if isinstance(value, tuple) else (value,) for value in parsed.ignore)
     values = parsed.palette or tuple((code,) for code in parsed.codes)
-    return Coding(values, ignore, hint="list the value under `ignore` or mend the file")
+    return LabelEncoding(values, ignore, hint="list the value under `ignore` or fix the file")

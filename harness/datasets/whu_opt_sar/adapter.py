@@ -1,4 +1,4 @@
-"""WHU-OPT-SAR: 5 m satellite pictures of Hubei with near infrared and seven land-use classes.
+"""WHU-OPT-SAR: 5 m satellite images of Hubei with near infrared and seven land-use classes.
 
 Sheets are 5556 or 5555 pixels wide; labels are multiples of ten, 0 being background.
 """
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError
 from harness.fetching.registry import dataset_sources
-from harness.scenes.archived import FetchedOptions, Holding, check_pair, gather
-from harness.scenes.labels import Coding
+from harness.scenes.archived import FetchedOptions, FoundFiles, check_pair, gather
+from harness.scenes.labels import LabelEncoding
 from harness.scenes.options import parse_options
 from harness.scenes.raster import Header, Member, Raster
-from harness.scenes.scene import Dataset, Extent, Layout, Scene
+from harness.scenes.scene import Dataset, Extent, Scene, SceneSizes
 from harness.scenes.splits import split_file
 from harness.terminal import progress
 
@@ -28,7 +28,7 @@ DATA_FILES = (split_file("whu_opt_sar"),)
 """Files beside the code that decide what the tiles look like."""
 
 SIZE = (3704, 5556)
-"""Rows and columns of a sheet; the narrower ones give as many tiles."""
+"""Rows and columns of a sheet; the narrower sheets give the same number of tiles."""
 BACKGROUND = "background"
 CLASSES = ("farmland", "city", "village", "water", "forest", "road", "others")
 PALETTE = (
@@ -42,7 +42,7 @@ PALETTE = (
 )
 CODES = (10, 20, 30, 40, 50, 60, 70)
 SAMPLE = 512
-"""Rows and columns at most that percentiles are taken from."""
+"""Percentiles are taken from at most this number of rows and of columns."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class Options(FetchedOptions):
 
 
 def check_options(options: Mapping[str, Any]) -> Options:
-    """Check the options without opening a picture.
+    """Check the options without opening an image.
 
     Raises:
         HarnessError: naming the key that is wrong.
@@ -90,15 +90,15 @@ def check_options(options: Mapping[str, Any]) -> Options:
     return chosen
 
 
-def layout(options: Mapping[str, Any]) -> Layout:
-    """Sizes and classes, for plans made before the archives are there."""
+def layout(options: Mapping[str, Any]) -> SceneSizes:
+    """Return sizes and classes for plans that are made before the archives are there."""
     chosen = check_options(options)
     split = chosen.split("whu_opt_sar")
-    return Layout(tuple(Extent(name, part, *SIZE) for name, part in split), chosen.classes)
+    return SceneSizes(tuple(Extent(name, part, *SIZE) for name, part in split), chosen.classes)
 
 
 def open_dataset(options: Mapping[str, Any]) -> Dataset:
-    """Find pictures and labels, fetching the archives if need be, and check their headers.
+    """Find images and labels, fetch the archives if necessary, and check all headers.
 
     Raises:
         HarnessError: naming the file or option that is missing or wrong.
@@ -106,16 +106,16 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     chosen = check_options(options)
     split = chosen.split("whu_opt_sar")
     names = [f"{name}.tif" for name, _ in split]
-    pictures, labels = (_holding(folder, names, chosen) for folder in ("optical", "lbl"))
+    images, labels = (_find(folder, names, chosen) for folder in ("optical", "lbl"))
     return Dataset(
         title="WHU-OPT-SAR",
         scenes=tuple(
-            _scene(name, part, pictures.files[f"{name}.tif"], labels.files[f"{name}.tif"], chosen)
+            _scene(name, part, images.files[f"{name}.tif"], labels.files[f"{name}.tif"], chosen)
             for name, part in progress(split, "reading headers", unit="scene")
         ),
         classes=chosen.classes,
         palette=((0, 0, 0), *PALETTE) if chosen.background else PALETTE,
-        sources=(*pictures.records, *labels.records),
+        sources=(*images.records, *labels.records),
         notes=(
             "The data set authors' division into training and test sheets, unless the options "
             f"give another. Bands read as red, green, blue, infrared: {list(chosen.bands)}; "
@@ -124,25 +124,25 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     )
 
 
-def _holding(folder: str, names: Sequence[str], chosen: Options) -> Holding:
-    """Find the files of one folder: optical and label pictures have equal names."""
+def _find(folder: str, names: Sequence[str], chosen: Options) -> FoundFiles:
+    """Find the files of one folder; the image and the labels of a sheet have the same file name."""
     loose = {member.name: member for member in chosen.loose() if member.path.parent.name == folder}
     archive = dataset_sources(SOURCES)[f"{folder}.zip"]
     return gather(names, loose, [archive], chosen)
 
 
-def _scene(name: str, split: str, picture: Member, label: Member, chosen: Options) -> Scene:
-    header = check_pair(picture, label, bands=max(chosen.bands) + 1)
+def _scene(name: str, split: str, image: Member, label: Member, chosen: Options) -> Scene:
+    header = check_pair(image, label, bands=max(chosen.bands) + 1)
     if header.dtype not in ("uint8", "uint16"):
-        raise HarnessError(f"{picture}: pixels of type {header.dtype}, expected uint8 or uint16")
+        raise HarnessError(f"{image}: pixels of type {header.dtype}, expected uint8 or uint16")
     scratch = Path(chosen.cache)
-    sheet = _Sheet(Raster(picture, scratch), Raster(label, scratch), header, chosen)
+    sheet = _Sheet(Raster(image, scratch), Raster(label, scratch), header, chosen)
     return Scene(name, split, header.height, header.width, sheet.read, sheet.close)
 
 
 @dataclass
 class _Sheet:
-    """One optical picture with its labels."""
+    """One optical image with its labels."""
 
     pixels: Raster
     labels: Raster
@@ -150,17 +150,21 @@ class _Sheet:
     chosen: Options
 
     @cached_property
-    def coding(self) -> Coding:
+    def encoding(self) -> LabelEncoding:
         codes = tuple((code,) for code in CODES)
-        return Coding(((0,), *codes)) if self.chosen.background else Coding(codes, ((0,),))
+        return (
+            LabelEncoding(((0,), *codes))
+            if self.chosen.background
+            else LabelEncoding(codes, ((0,),))
+        )
 
     @cached_property
     def limits(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Values that become 0 and 255: one pair for the visible bands, one for infrared."""
+        """Values that become 0 and 255: one pair for the visible bands, another for infrared."""
         height, width = self.header.height, self.header.width
         shape = (min(height, SAMPLE), min(width, SAMPLE))
         sample = self.pixels.read(0, 0, height, width, self.chosen.bands, shape)
-        # A common range for the visible bands, or their colours would change.
+        # The visible bands share one range; separate ranges would change their colours.
         low, high = np.transpose(
             [np.percentile(part, self.chosen.percentiles) for part in (sample[:3], sample[3])]
         ).astype(np.float32)
@@ -174,7 +178,7 @@ class _Sheet:
             bands[:4] = self._scaled(self.pixels.read(y, x, height, width, self.chosen.bands))
         codes = self.labels.read(y, x, height, width, (0,))
         place = f"{self.labels.member}, from row {y} and column {x}"
-        self.coding.decode(codes, place, out=bands[4])
+        self.encoding.decode(codes, place, out=bands[4])
         return bands
 
     def _scaled(self, bands: NDArray[Any]) -> NDArray[np.float32]:
