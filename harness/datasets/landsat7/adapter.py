@@ -5,7 +5,6 @@ The pixels are real, the classes are not observed: they are thresholds on band i
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.disk.files import sha256
 from harness.errors import HarnessError
-from harness.scenes.options import parse_options
+from harness.scenes.options import AdapterOptions, parse_options
 from harness.scenes.raster import Member, Raster
 from harness.scenes.scene import Dataset, Scene
 
@@ -34,8 +33,7 @@ CLASSES = ("water (derived)", "vegetation (derived)", "bright ground (derived)",
 PALETTE = ((40, 90, 200), (60, 140, 50), (235, 225, 195), (150, 115, 80))
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(AdapterOptions):
     """There is nothing to choose: picture, split and classes are fixed."""
 
 

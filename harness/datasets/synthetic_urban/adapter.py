@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.datasets.potsdam.classes import CLASSES, PALETTE
 from harness.errors import HarnessError
-from harness.scenes.options import parse_options
+from harness.scenes.options import AdapterOptions, parse_options
 from harness.scenes.scene import SPLITS, Dataset, Scene
 
 LEAST = {"train_scenes": 1, "test_scenes": 1, "size": 41, "seed": 0}
@@ -25,8 +24,7 @@ MARGIN = 12.0
 """Metres beyond the picture that are built as well, for the shadows they throw into it."""
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(AdapterOptions):
     """How many scenes of which side in pixels; another `seed` is another town."""
 
     train_scenes: int = 4
@@ -73,7 +71,7 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
         ),
         classes=CLASSES,
         palette=PALETTE,
-        sources=({"name": "rendered by harness.datasets.synthetic_urban", **asdict(chosen)},),
+        sources=({"name": "rendered by harness.datasets.synthetic_urban", **chosen.model_dump()},),
         notes="Rendered, not photographed: demonstration data with exact labels.",
     )
 
