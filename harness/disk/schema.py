@@ -88,7 +88,7 @@ Text = Annotated[str, Matching(r"(?s:.+)", "a text that is not empty")]
 Sha256 = Annotated[str, Matching("[0-9a-f]{64}", "64 hexadecimal digits in lower case")]
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class SafeLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Safe loader that refuses a key that stands twice in one mapping.
 
     The compiled one takes a tenth of the time, and the workflow reads two files per method.
@@ -115,7 +115,7 @@ def read_yaml(path: Path) -> Any:
         HarnessError: naming the file, if it is missing, broken, or gives a key twice.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=SafeLoader)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise HarnessError(f"{path}: cannot be read as YAML: {error}") from error
 
