@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from harness.cli import add_device, json_object
+from harness.cli import add_device, add_include, json_object
 from harness.machine.isolation import PATIENCE
 
 
@@ -15,6 +15,7 @@ def method_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--options", type=json_object, default={}, help="JSON, over method.yaml's")
     parser.add_argument("--seed", type=int, default=0, help="default 0")
     add_device(parser)
+    add_include(parser)
     return parser
 
 

@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--examples", type=Path, required=True, help="JSON list of tile indices")
     parser.add_argument("--output", type=Path, required=True, help="features.npz to write")
     arguments = parser.parse_args()
-    spec = find_method(arguments.method, arguments.options)
+    spec = find_method(arguments.method, arguments.options, arguments.include)
     store = TileStore(arguments.tiles)
     tiles = _examples(arguments.examples, len(store.names("test")))
     record = Record("features", {"method": spec.name, "tiles": tiles, "seed": arguments.seed})

@@ -35,7 +35,7 @@ def main() -> None:
     arguments = parser.parse_args()
     # A method may change the current folder.
     arguments.output = arguments.output.resolve()
-    spec = find_method(arguments.method, arguments.options)
+    spec = find_method(arguments.method, arguments.options, arguments.include)
     config = {
         "method": spec.name,
         "options": dict(spec.options),

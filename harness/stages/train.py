@@ -25,7 +25,7 @@ def main() -> None:
     arguments = parser.parse_args()
     # A method may change the current folder.
     output = arguments.output = arguments.output.resolve()
-    spec = find_method(arguments.method, arguments.options)
+    spec = find_method(arguments.method, arguments.options, arguments.include)
     config = {
         "method": spec.name,
         "options": dict(spec.options),
@@ -53,7 +53,9 @@ def _train(config: dict[str, Any], arguments: Any) -> dict[str, Any]:
     def work(beat: Beat) -> dict[str, Any]:
         from harness.training.job import Job, train
 
-        return train(Job(config, arguments.tiles.resolve(), arguments.output), beat)
+        # A method may change the current folder.
+        include = tuple(folder.resolve() for folder in arguments.include)
+        return train(Job(config, arguments.tiles.resolve(), arguments.output, include), beat)
 
     try:
         return supervise(work, arguments.timeout)

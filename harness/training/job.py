@@ -38,17 +38,19 @@ class Job:
     """What decides a training's result, and where its files go.
 
     `config` is what its record shows: `method` (name), `options` and `recipe` (complete),
-    `seed`, `device`, and `threads`, which the processes share.
+    `seed`, `device`, and `threads`, which the processes share. `include` lists the outside
+    folders that methods may lie in.
     """
 
     config: Mapping[str, Any]
     tiles: Path
     output: Path
+    include: tuple[Path, ...] = ()
 
     @cached_property
     def spec(self) -> MethodSpec:
         """The method with the job's options."""
-        return find_method(self.config["method"], self.config["options"])
+        return find_method(self.config["method"], self.config["options"], self.include)
 
     @property
     def recipe(self) -> Recipe:
