@@ -66,7 +66,9 @@ class DatasetSection(Model):
 class ReportSection(Model):
     """What the report shows."""
 
-    tiles: int = Field(default=24, ge=1, description="tiles per data set whose images come with the page")
+    tiles: int = Field(
+        default=24, ge=1, description="tiles per data set whose images come with the page"
+    )
 
 
 class OverrideSection(Model):

@@ -276,7 +276,9 @@ def test_no_module_evaluates_text_or_unpickles():
         for path in (ROOT / package).rglob("*.py"):
             # The safe loader, in C where there is one.
             text = path.read_text(encoding="utf-8").replace(".eval()", "")
-            text = text.replace('yaml.load(path.read_text(encoding="utf-8"), Loader=SafeLoader)', "")
+            text = text.replace(
+                'yaml.load(path.read_text(encoding="utf-8"), Loader=SafeLoader)', ""
+            )
             for word in words:
                 assert word not in text.replace("allow_pickle=False", ""), f"{path}: {word}"
 

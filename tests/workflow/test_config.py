@@ -35,14 +35,22 @@ def changed(path, value):
     [
         (("trian",), {}, "unknown key 'trian'; did you mean 'train'"),
         (("train", "step"), 3, "train: unknown key 'step'; did you mean 'steps'"),
-        (("datasets", "town", "adaptor"), "x", "town: unknown key 'adaptor'; did you mean 'adapter'"),
+        (
+            ("datasets", "town", "adaptor"),
+            "x",
+            "town: unknown key 'adaptor'; did you mean 'adapter'",
+        ),
         (
             ("datasets", "town", "adapter"),
             "towns",
             "no data set adapter 'towns'; .*tiles",
         ),
         (("datasets", "town", "options", "sise"), 64, "unknown key 'sise'; did you mean 'size'"),
-        (("datasets", "town", "options", "size"), "big", "size: found 'big', expected a valid integer"),
+        (
+            ("datasets", "town", "options", "size"),
+            "big",
+            "size: found 'big', expected a valid int",
+        ),
         (("datasets", "town", "tiling"), {"size": 40}, "tiling.size: found 40, expected .* 41"),
         (("methods",), ["segfanett"], "no method 'segfanett'; did you mean 'segfanet'"),
         (("stretched",), {"nothing": ["minmax"]}, "stretched: no method 'nothing'"),
