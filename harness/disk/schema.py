@@ -162,8 +162,9 @@ def _problem(kind: Any, error: Any) -> str:
         known = _keys_at(kind, place[:-1])
         return f"{_dotted(place[:-1], 'unknown key')} {place[-1]!r}; {nearest(place[-1], known)}"
     if place and place[-1] == "[key]":
+        name = _dotted(place[:-2], "the name")
         return (
-            f"{_dotted(place[:-2], 'the name')} {place[-2]!r} cannot be used, expected {NAME_RULE}"
+            f"{name} {SHORT.repr(error['input'])} cannot be used, expected {NAME_RULE}"
             " (YAML reads yes, no, on, off and bare digits as something else); choose another name"
         )
     if error["type"] in ("missing", "missing_argument"):

@@ -54,7 +54,7 @@ def changed(path, value):
         (
             ("datasets", "town", "options", "infrared_band"),
             "last",
-            "infrared_band: found 'last', expected a valid integer",
+            "infrared_band: found 'last', expected a valid int",
         ),
         (("datasets", "town", "tiling"), {"size": 40}, "tiling.size: found 40, expected .* 41"),
         (("methods",), ["segfanett"], "no method 'segfanett'; did you mean 'segfanet'"),
