@@ -4,7 +4,7 @@ PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
 
-.PHONY: demo report install test test-fast coverage lint format clean
+.PHONY: demo report install test test-fast coverage schemas lint format clean
 
 demo: .venv/runtime ## run the whole benchmark on the embedded data
 	@$(BIN)/snakemake --cores $(CORES); status=$$?; \
@@ -31,6 +31,9 @@ lint: .venv/dev ## formatting, style, types, workflow
 	$(BIN)/deptry .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+schemas: .venv/runtime ## write JSON schemas and key tables anew from the models
+	$(BIN)/python -m harness.commands.key_tables
 
 format: .venv/dev ## rewrite files in the project's format
 	$(BIN)/ruff check --fix .

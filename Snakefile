@@ -1,6 +1,7 @@
 """SegFANet benchmark: data → train → fuse → measure → report. See README.md."""
 
 import sys
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
@@ -9,6 +10,7 @@ min_version("9.0")
 
 sys.path.insert(0, workflow.basedir)
 from harness.benchmark import Benchmark
+from harness.disk.schema import read_yaml
 from harness.errors import HarnessError
 
 # A file given by --configfile replaces the default; it is not merged into it. The default lies
@@ -19,6 +21,9 @@ if "datasets" not in config:
 
 
 try:
+    for file in workflow.configfiles:
+        # Snakemake keeps the last of two equal keys; this refuses them.
+        read_yaml(Path(file))
     BENCHMARK = Benchmark(config)
 except HarnessError as error:
     raise WorkflowError(str(error))

@@ -55,7 +55,7 @@ def readers(folder):
 
 def _texts(folder):
     known = discover()
-    harness.benchmark.discover = lambda: known
+    harness.benchmark.discover = lambda include=(): known
     configs = [path.read_bytes() for path in sorted((ROOT / "config").glob("*.yaml"))]
     configs = [text for text in configs if b"\ndatasets:" in text]
 

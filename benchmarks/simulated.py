@@ -4,17 +4,14 @@ Every scene is the shipped Landsat-7 image, mirrored to the size of the real sce
 own shift and gain, so that tiles and scenes differ as real ones do.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from harness.datasets.landsat7 import adapter as landsat7
-from harness.scenes.options import parse_options
+from harness.scenes.options import AdapterOptions, parse_options
 from harness.scenes.scene import Dataset, Scene
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(AdapterOptions):
     """Number of test scenes and their size in pixels."""
 
     scenes: int

@@ -3,18 +3,23 @@
 Reads YAML only (no torch), because the workflow builds it at every parse.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.disk.schema import check_schema
+from harness.configuration import Configuration, DatasetSection, OverrideSection
+from harness.disk.schema import check, nearest
 from harness.errors import HarnessError
+from harness.methods.recipe import Recipe
 from harness.methods.spec import MethodSpec, discover
-from harness.scenes.adapters import adapter_file, find_adapter
-from harness.workflow import module_name, source_files
-from metrics.registry import METRICS, PAPER
+from harness.pixels import STRETCHES
+from harness.scenes.adapters import Adapter, adapter_files, find_adapter
+from harness.scenes.scene import SceneSizes
+from harness.tiles.cutting import Tiling, check_examples
+from harness.workflow import code_behind
+from metrics.registry import METRICS
 
 STRETCH_MARK = "+"
 """Joins a method and an output stretch into the name of a row, as in `average+minmax`."""
@@ -55,66 +60,56 @@ class Benchmark:
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        check_schema(config, "config", "the configuration")
-        self.config = dict(config)
-        self.found = discover()
-        self._check_methods()
-        self._check_metrics()
+        self.config: Configuration = check(Configuration, config, "the configuration")
+        self.include = [Path(folder) for folder in self.config.include]
+        self.found = discover(self.include)
+        self._check_names()
         self._check_mirrors()
+        self._check_overrides()
+        for name in self.methods:
+            self._check_method(name)
         for name in self.datasets:
             self._check_dataset(name)
 
     @property
-    def datasets(self) -> dict[str, dict[str, Any]]:
+    def datasets(self) -> dict[str, DatasetSection]:
         """The configured data sets by name."""
-        return dict(self.config["datasets"])
+        return self.config.datasets
 
     @cached_property
     def methods(self) -> dict[str, MethodSpec]:
         """The methods that take part, options of the configuration applied."""
-        chosen = self.config.get("methods")
+        chosen = self.config.methods
         return {
             name: self._configured(spec)
             for name, spec in self.found.items()
             if chosen is None or name in chosen or spec.folder.name in chosen
         }
 
+    def _overrides(self, spec: MethodSpec) -> list[OverrideSection]:
+        """Return the overrides of a method: its folder's, then those of the variant alone."""
+        names = dict.fromkeys((spec.folder.name, spec.name))
+        return [self.config.overrides[name] for name in names if name in self.config.overrides]
+
     def _configured(self, spec: MethodSpec) -> MethodSpec:
-        override = self.config.get("overrides", {}).get(spec.folder.name, {})
-        recipe = None
-        if spec.train is not None:
-            recipe = {**spec.train, **self.config.get("train", {}), **override.get("train", {})}
-        return replace(spec, options={**spec.options, **override.get("options", {})}, train=recipe)
+        overrides = self._overrides(spec)
+        options = _merged(spec.options, *(section.options for section in overrides))
+        if spec.train is None:
+            return replace(spec, options=options)
+        recipes = (section.train for section in overrides)
+        return replace(
+            spec, options=options, train=_merged(spec.train, self.config.train, *recipes)
+        )
 
-    def _check_methods(self) -> None:
-        mentioned = {
-            "methods": self.config.get("methods") or [],
-            "stretched": self.config.get("stretched", {}),
-            "overrides": self.config.get("overrides", {}),
-        }
-        for key, names in mentioned.items():
-            for name in names:
-                if name not in self.found:
-                    known = ", ".join(self.found)
-                    raise HarnessError(f"config: {key}: no method {name!r}; found: {known}")
-
-    def _check_metrics(self) -> None:
-        for name in self.metrics:
-            if name not in METRICS:
-                raise HarnessError(
-                    f"config: metrics: no metric {name!r}; known: {', '.join(METRICS)}"
-                )
-
-    @property
-    def metrics(self) -> list[str]:
-        """Columns of the tables; those of the paper unless configured."""
-        return list(self.config.get("metrics", PAPER))
-
-    @property
-    def mirrors(self) -> list[str]:
-        """Folders searched for archives and weights before any download."""
-        mirror = self.config.get("mirror", [])
-        return [mirror] if isinstance(mirror, str) else list(mirror)
+    def _check_names(self) -> None:
+        config = self.config
+        _check_known("methods", "method", config.methods or (), self.found)
+        _check_known("stretched", "method", config.stretched, self.found)
+        _check_known("overrides", "method", config.overrides, self.found)
+        _check_known("metrics", "metric", config.metrics, METRICS)
+        stretches = [name for name in STRETCHES if name != "none"]
+        for method, chosen in config.stretched.items():
+            _check_known(f"stretched: {method}", "stretch", chosen, stretches)
 
     def _check_mirrors(self) -> None:
         for folder in self.mirrors:
@@ -123,69 +118,126 @@ class Benchmark:
                     f"config: mirror: the folder {folder} does not exist; make it, or leave it out"
                 )
 
+    def _check_overrides(self) -> None:
+        for name, section in self.config.overrides.items():
+            place, spec = f"overrides: {name}", self.found[name]
+            _check_known(f"{place}: options", "option", section.options, spec.options)
+            picked = section.options.get("weights")
+            if picked is not None and spec.weights:
+                _check_known(f"{place}: options: weights", "weights", [picked], spec.weights)
+            weights = section.weights
+            modes = ("official", "train")
+            if weights and weights not in modes and not Path(weights).is_file():
+                raise HarnessError(
+                    f"config: {place}: weights: found {weights!r}, expected official, train or "
+                    f"an existing file; {nearest(weights, modes)}"
+                )
+
+    def _check_method(self, name: str) -> None:
+        spec = self.methods[name]
+        if spec.train is None:
+            return
+        try:
+            Recipe.of(spec.train)
+        except HarnessError as error:
+            raise HarnessError(f"config: {name}: {error}") from error
+
     def _check_dataset(self, name: str) -> None:
         try:
-            adapter = find_adapter(self.datasets[name]["adapter"])
-            adapter.check_options(self.dataset_options(name))
+            adapter, options = self.adapter(name), self.dataset_options(name)
+            adapter.check_options(options)
+            layout = getattr(adapter, "layout", None)
+            if self.datasets[name].examples and layout is not None:
+                self._check_examples(name, layout(options))
         except HarnessError as error:
             raise HarnessError(f"config: datasets: {name}: {error}") from error
 
+    def _check_examples(self, name: str, layout: SceneSizes) -> None:
+        check_examples(layout, Tiling(**self.tiling(name)), self.datasets[name].examples or ())
+
+    @property
+    def metrics(self) -> list[str]:
+        """Columns of the tables."""
+        return list(self.config.metrics)
+
+    @property
+    def mirrors(self) -> list[str]:
+        """Folders searched for archives and weights before any download."""
+        return list(self.config.mirror)
+
+    def adapter_name(self, dataset: str) -> str:
+        """Return the name of a data set's adapter: its own name unless configured."""
+        return self.datasets[dataset].adapter or dataset
+
+    def adapter(self, dataset: str) -> Adapter:
+        """Return the adapter of a data set."""
+        return find_adapter(self.adapter_name(dataset), self.include)
+
     def dataset_options(self, name: str) -> dict[str, Any]:
-        """Options of a data set's adapter, `{tiles_root}` filled in."""
-        options = dict(self.datasets[name].get("options", {}))
+        """Return the options of a data set's adapter, `{tiles_root}` filled in."""
+        options = dict(self.datasets[name].options)
         if isinstance(options.get("root"), str):
-            root = str(self.config.get("tiles_root", ""))
-            options["root"] = options["root"].replace("{tiles_root}", root)
+            options["root"] = options["root"].replace("{tiles_root}", self.config.tiles_root)
         return options
 
     def tiling(self, name: str) -> dict[str, int]:
-        """Tile side and stride of a data set, pixels."""
-        return {"size": 320, "stride": 320, **self.datasets[name].get("tiling", {})}
+        """Return tile side and stride of a data set, pixels."""
+        return self.datasets[name].tiling.model_dump()
 
     def rows(self, dataset: str) -> list[Row]:
-        """Rows of a data set: every method, its stretches, and the ablations where asked."""
+        """Return the rows of a data set: every method, its stretches, ablations where asked."""
         rows = []
         for name, spec in self.methods.items():
-            if spec.kind == "ablation" and not self.datasets[dataset].get("ablations", False):
+            if spec.kind == "ablation" and not self.datasets[dataset].ablations:
                 continue
-            stretches = ["none", *self.config.get("stretched", {}).get(name, [])]
-            rows += [Row(name, stretch) for stretch in stretches]
+            rows += [
+                Row(name, stretch) for stretch in ("none", *self.config.stretched.get(name, ()))
+            ]
         return rows
 
     def is_trained(self, method: str) -> bool:
-        """Whether the method is trained here (else it has official weights or needs none)."""
+        """Return whether the method is trained here (else it has weights or needs none)."""
         spec, mode = self.methods[method], self.weights_mode(method)
         if spec.train is None:
             return False
         return mode == "train" or (mode == "official" and spec.weights is None)
 
     def weights_mode(self, method: str) -> str:
-        """`official`, `train` or a user's weight file."""
-        override = self.config.get("overrides", {}).get(self.methods[method].folder.name, {})
-        return str(override.get("weights", self.config.get("weights", "official")))
+        """Return `official`, `train` or the path of a user's weight file."""
+        overrides = self._overrides(self.methods[method])
+        modes = [section.weights for section in overrides if section.weights]
+        return modes[-1] if modes else self.config.weights
 
     def weights_file(self, method: str) -> str:
-        """What the fuse stage is told to load where there is no checkpoint."""
+        """Return what the fuse stage loads where there is no checkpoint."""
         mode = self.weights_mode(method)
         return "official" if mode == "train" else mode
 
     def seeds(self, method: str) -> list[int]:
-        """Seeds a method runs with; one that is not trained runs once."""
-        seeds: list[int] = self.config.get("seeds", [0])
+        """Return the seeds of a method; one that is not trained runs once."""
+        seeds = list(self.config.seeds)
         return seeds if self.is_trained(method) else seeds[:1]
 
     def runs(self, dataset: str) -> list[tuple[str, int]]:
-        """All (row name, seed) of a data set: the unit of work."""
+        """Return all (row name, seed) of a data set: the unit of work."""
         return [(row.name, seed) for row in self.rows(dataset) for seed in self.seeds(row.method)]
 
     def method_code(self, method: str) -> list[Path]:
-        """Files of the method's folder, and those of ours that they import."""
-        files = self.found[method].code_files()
-        modules = [module_name(path) for path in files if path.suffix == ".py"]
-        return sorted({*files, *source_files(modules)})
+        """Return the files of the method's folder, and those of ours that they import."""
+        return code_behind(self.found[method].code_files())
 
     def adapter_code(self, dataset: str) -> list[Path]:
-        """Files that decide what an adapter's tiles look like."""
-        name = self.datasets[dataset]["adapter"]
-        data_files = getattr(find_adapter(name), "DATA_FILES", ())
-        return sorted({*source_files([module_name(adapter_file(name))]), *data_files})
+        """Return the files that decide what an adapter's tiles look like."""
+        files = adapter_files(self.adapter_name(dataset), self.include)
+        data_files = getattr(self.adapter(dataset), "DATA_FILES", ())
+        return sorted({*code_behind(files), *data_files})
+
+
+def _merged(*sections: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for section in sections for key, value in section.items()}
+
+
+def _check_known(place: str, what: str, names: Iterable[str], known: Collection[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise HarnessError(f"config: {place}: no {what} {name!r}; {nearest(name, known)}")

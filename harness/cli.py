@@ -94,6 +94,18 @@ def add_mirrors(parser: argparse.ArgumentParser, content: str) -> None:
     )
 
 
+def add_include(parser: argparse.ArgumentParser) -> None:
+    """Add `--include`, a list of folders outside the checkout."""
+    parser.add_argument(
+        "--include",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder outside the checkout with methods or adapters; may be repeated",
+    )
+
+
 def positive(text: str) -> int:
     """Parse a whole number from 1.
 

@@ -34,6 +34,13 @@ def source_files(modules: Iterable[str]) -> list[Path]:
     return sorted(found)
 
 
+def code_behind(files: Iterable[Path]) -> list[Path]:
+    """Return `files`, also of folders outside, and everything of ours that they import."""
+    listed = list(files)
+    modules = {name for path in listed if path.suffix == ".py" for name in _imports(path)}
+    return sorted({*listed, *source_files(modules)})
+
+
 @cache
 def module_file(name: str) -> Path | None:
     """Return the file of one of our modules, or None for anything else."""
@@ -81,7 +88,7 @@ def _names(node: ast.AST, path: Path) -> Iterator[str]:
 
 
 def _absolute(node: ast.ImportFrom, path: Path) -> str:
-    if not node.level:
+    if not node.level or not path.is_relative_to(ROOT):
         return node.module or ""
     package = path.relative_to(ROOT).parent.parts
     parents = package[: len(package) - node.level + 1]

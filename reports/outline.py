@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from harness.benchmark import Benchmark, Row
+from harness.configuration import ReportSection
 from harness.errors import HarnessError
 from harness.tiles.store import TileStore
 
-TILES = 24
+TILES = ReportSection().tiles
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,10 @@ def outline_of(benchmark: Benchmark) -> dict[str, Any]:
     """Describe a benchmark as JSON, for `read_outline`."""
     config = benchmark.config
     return {
-        "title": config["title"],
-        "demonstration": config.get("demonstration", False),
+        "title": config.title,
+        "demonstration": config.demonstration,
         "metrics": benchmark.metrics,
-        "tiles": config.get("report", {}).get("tiles", TILES),
+        "tiles": config.report.tiles,
         "methods": [
             {
                 "name": name,
@@ -105,8 +106,8 @@ def outline_of(benchmark: Benchmark) -> dict[str, Any]:
             {
                 "name": name,
                 "rows": [row.name for row in benchmark.rows(name)],
-                "stands_for": benchmark.datasets[name].get("stands_for", ""),
-                "examples": benchmark.datasets[name].get("examples", []),
+                "stands_for": benchmark.datasets[name].stands_for or "",
+                "examples": list(benchmark.datasets[name].examples or ()),
             }
             for name in benchmark.datasets
         ],

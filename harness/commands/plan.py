@@ -62,8 +62,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise HarnessError(f"{arguments.configfile}: not a configuration; see config/README.md")
     config.update(arguments.config)
     benchmark = Benchmark(config)
-    threads = arguments.threads or benchmark.config.get("threads", 1)
-    device = choose_device(arguments.device or benchmark.config.get("device", "auto"))
+    threads = arguments.threads or benchmark.config.threads
+    device = choose_device(arguments.device or benchmark.config.device)
     make_deterministic(0, threads)
     plan = forecast(benchmark, Setting(device, threads, arguments.steps))
     print(json.dumps(plan.as_json(), indent=2) if arguments.json else render(plan))

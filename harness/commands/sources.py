@@ -2,12 +2,43 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from harness.cli import add_mirrors, run
 from harness.errors import HarnessError
-from harness.fetching.registry import Owned, every_file
-from harness.fetching.source import CACHE, access, fetch, locate
+from harness.fetching.registry import read_registry
+from harness.fetching.source import CACHE, ExternalFile, access, fetch, locate
+from harness.methods.spec import discover, weight_source
+
+
+@dataclass(frozen=True)
+class RegisteredFile:
+    """A file, the data set or method that needs it, and its folder below the cache."""
+
+    owner: str
+    source: ExternalFile
+    folder: Path = Path()
+
+
+def every_file() -> list[RegisteredFile]:
+    """List the files of all data sets, then the weight files of all methods.
+
+    Raises:
+        HarnessError: if the registry or a method.yaml has a wrong key or value.
+    """
+    sets = [
+        RegisteredFile(owner, source)
+        for owner, files in read_registry().items()
+        for source in files.values()
+    ]
+    weights = [
+        RegisteredFile(spec.name, weight_source(item, spec.bibtex), Path("weights", spec.name))
+        for spec in discover().values()
+        if spec.kind != "ablation"
+        for item in spec.weight_files.values()
+    ]
+    return sets + weights
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -30,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     COMMANDS[arguments.command](chosen, arguments.cache, arguments.mirror)
 
 
-def _chosen(names: Sequence[str], *, needed_only: bool) -> list[Owned]:
+def _chosen(names: Sequence[str], *, needed_only: bool) -> list[RegisteredFile]:
     every = every_file()
     known = {item.owner for item in every} | {item.source.name for item in every}
     unknown = sorted(set(names) - known)
@@ -49,7 +80,7 @@ def _chosen(names: Sequence[str], *, needed_only: bool) -> list[Owned]:
     ]
 
 
-def show(chosen: Sequence[Owned], cache: Path, mirrors: Sequence[Path]) -> None:
+def show(chosen: Sequence[RegisteredFile], cache: Path, mirrors: Sequence[Path]) -> None:
     """Print what is known about each file."""
     for item in chosen:
         source = item.source
@@ -62,7 +93,7 @@ def show(chosen: Sequence[Owned], cache: Path, mirrors: Sequence[Path]) -> None:
             print(f"  {url}")
 
 
-def where(chosen: Sequence[Owned], cache: Path, mirrors: Sequence[Path]) -> None:
+def where(chosen: Sequence[RegisteredFile], cache: Path, mirrors: Sequence[Path]) -> None:
     """Print where each file lies or would have to lie; its content is not looked at."""
     for item in chosen:
         places = [folder / item.source.name for folder in (cache / item.folder, *mirrors)]
@@ -70,7 +101,7 @@ def where(chosen: Sequence[Owned], cache: Path, mirrors: Sequence[Path]) -> None
         print(f"{item.owner}: {found or f'missing: {places[0]}'}")
 
 
-def get(chosen: Sequence[Owned], cache: Path, mirrors: Sequence[Path]) -> None:
+def get(chosen: Sequence[RegisteredFile], cache: Path, mirrors: Sequence[Path]) -> None:
     """Fetch every file that is not there yet and print where it lies.
 
     Raises:
@@ -79,7 +110,7 @@ def get(chosen: Sequence[Owned], cache: Path, mirrors: Sequence[Path]) -> None:
     _each(chosen, lambda item: fetch(item.source, cache=cache / item.folder, mirrors=mirrors))
 
 
-def verify(chosen: Sequence[Owned], cache: Path, mirrors: Sequence[Path]) -> None:
+def verify(chosen: Sequence[RegisteredFile], cache: Path, mirrors: Sequence[Path]) -> None:
     """Check the hash of every file that is there, without any network.
 
     Raises:
@@ -88,7 +119,7 @@ def verify(chosen: Sequence[Owned], cache: Path, mirrors: Sequence[Path]) -> Non
     _each(chosen, lambda item: locate(item.source, cache=cache / item.folder, mirrors=mirrors))
 
 
-def _each(chosen: Sequence[Owned], find: Callable[[Owned], Path | None]) -> None:
+def _each(chosen: Sequence[RegisteredFile], find: Callable[[RegisteredFile], Path | None]) -> None:
     problems = []
     for item in chosen:
         try:
@@ -99,7 +130,7 @@ def _each(chosen: Sequence[Owned], find: Callable[[Owned], Path | None]) -> None
         raise HarnessError("\n".join(problems))
 
 
-COMMANDS: dict[str, Callable[[Sequence[Owned], Path, Sequence[Path]], None]] = {
+COMMANDS: dict[str, Callable[[Sequence[RegisteredFile], Path, Sequence[Path]], None]] = {
     "list": show,
     "where": where,
     "get": get,

@@ -1,72 +1,90 @@
-"""The registry of external files: `config/sources.yaml`, and the weight files of methods."""
+"""The registry of external files of data sets: `config/sources.yaml`."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-from harness.disk.schema import ROOT, check_schema, read_yaml
+from pydantic import Field
+
+from harness.disk.schema import (
+    ROOT,
+    Items,
+    Matching,
+    Model,
+    Sha256,
+    Text,
+    check,
+    nearest,
+    read_yaml,
+)
 from harness.errors import HarnessError
 from harness.fetching.source import ExternalFile
 
 REGISTRY = ROOT / "config" / "sources.yaml"
 
-
-@dataclass(frozen=True)
-class Owned:
-    """A file, the data set or method that needs it, and its folder below the cache."""
-
-    owner: str
-    source: ExternalFile
-    folder: Path = Path()
+FileName = Annotated[
+    str, Matching("[A-Za-z0-9][A-Za-z0-9._-]*", "a file name of letters, digits, `.`, `_`, `-`")
+]
+Address = Annotated[str, Matching(r"https?://\S+", "an address that begins with http(s)://")]
+Md5 = Annotated[str, Matching("[0-9a-f]{32}", "32 hexadecimal digits in lower case")]
 
 
-def every_file() -> list[Owned]:
-    """List the files of all data sets, then those of all methods.
+class SourceEntry(Model):
+    """One file of a data set."""
 
-    Raises:
-        HarnessError: if the registry or a method.yaml breaks its schema.
-    """
-    sets = [
-        Owned(owner, source)
-        for owner, files in read_registry().items()
-        for source in files.values()
-    ]
-    weights = [
-        Owned(owner, source, Path("weights", owner))
-        for owner, files in weight_sources().items()
-        for source in files.values()
-    ]
-    return sets + weights
+    name: FileName = Field(description="file name in the cache and in mirror folders")
+    urls: Items[Address] = Field(
+        (),
+        description="addresses, tried in this order; without them the file comes from `inside` or "
+        "by hand. A file of a Google Drive folder is the folder's address with `#` and its name",
+    )
+    sha256: Sha256 | None = Field(None, description="hash of the file")
+    md5: Md5 | None = Field(None, description="hash where no sha256 is published")
+    bytes: int | None = Field(None, ge=1, description="size of the file")
+    password: Text | None = Field(None, description="password of a Seafile share")
+    inside: str | None = Field(None, description="name of an archive that holds this file")
+    optional: bool = Field(False, description="fetched only when asked for by name")
+    notes: str = Field("", description="what a reader of the registry has to know")
+
+
+class SourceGroup(Model):
+    """The files of one data set."""
+
+    title: Text
+    licence: Text = Field(description="terms of use as far as they are stated")
+    citation: Text = Field(description="what to cite")
+    page: Text = Field(description="where a person finds the files")
+    files: Items[SourceEntry] = Field(min_length=1)
+
+
+SourcesFile = dict[str, SourceGroup]
+"""The registry: data set → its files."""
 
 
 def read_registry(path: Path = REGISTRY) -> dict[str, dict[str, ExternalFile]]:
     """Return the files of every data set: data set → file name → source.
 
     Raises:
-        HarnessError: if the registry breaks its schema, names a file twice, or an archive
-            that holds another file is not listed before it.
+        HarnessError: if the registry has a wrong key or value, names a file twice, or does not
+            list an archive before the files that it holds.
     """
-    raw = read_yaml(path)
-    check_schema(raw, "sources", str(path))
-    return {name: _group(entry, f"{path}: {name}") for name, entry in raw.items()}
+    groups = check(SourcesFile, read_yaml(path), str(path))
+    return {name: _sources(group, f"{path}: {name}") for name, group in groups.items()}
 
 
-def _group(entry: Mapping[str, Any], place: str) -> dict[str, ExternalFile]:
+def _sources(group: SourceGroup, place: str) -> dict[str, ExternalFile]:
     found: dict[str, ExternalFile] = {}
-    for item in entry["files"]:
-        values = {key: value for key, value in item.items() if key not in ("inside", "notes")}
-        outer = item.get("inside")
-        if outer is not None and outer not in found:
-            raise HarnessError(f"{place}: {item['name']}: list the archive {outer!r} before it")
-        if item["name"] in found:
-            raise HarnessError(f"{place}: {item['name']} is listed twice")
-        found[item["name"]] = ExternalFile(
-            **{**values, "urls": tuple(values.get("urls", ()))},
-            licence=entry["licence"],
-            citation=entry["citation"],
-            page=entry["page"],
-            inside=found.get(outer),
+    for item in group.files:
+        if item.inside is not None and item.inside not in found:
+            raise HarnessError(f"{place}: {item.name}: list the archive {item.inside!r} before it")
+        if item.name in found:
+            raise HarnessError(f"{place}: {item.name} is listed twice")
+        values = item.model_dump(exclude_none=True, exclude={"inside", "notes"})
+        found[item.name] = ExternalFile(
+            **values,
+            licence=group.licence,
+            citation=group.citation,
+            page=group.page,
+            inside=found[item.inside] if item.inside else None,
         )
     return found
 
@@ -79,34 +97,5 @@ def dataset_sources(dataset: str) -> dict[str, ExternalFile]:
     """
     registry = read_registry()
     if dataset not in registry:
-        raise HarnessError(
-            f"{REGISTRY}: has no entry {dataset!r}; there are: {', '.join(registry)}"
-        )
+        raise HarnessError(f"{REGISTRY}: no entry {dataset!r}; {nearest(dataset, registry)}")
     return registry[dataset]
-
-
-def weight_sources() -> dict[str, dict[str, ExternalFile]]:
-    """Return the weight files that methods name: method → file name → source."""
-    from harness.methods.spec import discover
-
-    found: dict[str, dict[str, ExternalFile]] = {}
-    for spec in discover().values():
-        if spec.weights is None or spec.kind == "ablation":
-            continue
-        found[spec.name] = {
-            item["file"]: weight_source(item, spec.bibtex) for item in spec.weight_files.values()
-        }
-    return found
-
-
-def weight_source(item: Mapping[str, Any], citation: str = "") -> ExternalFile:
-    """Return the source that an entry `weights` of a method.yaml describes."""
-    return ExternalFile(
-        name=item["file"],
-        urls=(item["url"],) if item.get("url") else (),
-        sha256=item["sha256"],
-        bytes=item.get("bytes", 0),
-        licence=item["licence"],
-        citation=citation,
-        page=item.get("page") or item.get("url") or "",
-    )

@@ -1,46 +1,142 @@
 """Discovery of fusion methods by folder, and what `method.yaml` says about each.
 
-A method is `segfanet/` or a folder of `baselines/`; nothing else lists them. This module
-reads YAML only, so that the workflow parses without loading torch.
+A method is `segfanet/`, a folder of `baselines/`, or a child of an outside folder; nothing else
+lists them. This module reads YAML only, so that the workflow parses without loading torch.
 """
 
 import importlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from harness.disk.schema import ROOT, check_schema, read_yaml
+from pydantic import BeforeValidator, Field
+from pydantic.dataclasses import dataclass
+
+from harness.disk.plugins import children, load_package
+from harness.disk.schema import (
+    ROOT,
+    STRICT,
+    Items,
+    Matching,
+    Model,
+    Name,
+    Section,
+    Sha256,
+    Text,
+    check,
+    nearest,
+    read_yaml,
+)
 from harness.errors import HarnessError, as_method_failure
+from harness.fetching.source import ExternalFile
+from harness.methods.recipe import MethodRecipe
+
+FileName = Annotated[
+    str,
+    Matching("[A-Za-z0-9_][A-Za-z0-9 ._+()-]*", "a file name without folders"),
+]
+Entry = Annotated[
+    str, Matching("([A-Za-z_][A-Za-z0-9_]*:[A-Za-z_][A-Za-z0-9_]*)?", "`module:Class`")
+]
 
 
-@dataclass(frozen=True)
-class MethodSpec:
-    """A method as its folder declares it; `docs/add-a-baseline.md` explains the fields."""
+class WeightFile(Model):
+    """One file of the authors' weights."""
 
-    name: str
-    title: str
+    file: FileName = Field(description="file name that the authors gave it")
+    url: str | None = Field(None, description="address, pinned to a commit where possible")
+    page: str | None = Field(None, description="where a person finds the file")
+    sha256: Sha256 = Field(description="hash; a file with another one is refused")
+    bytes: int | None = Field(None, ge=1, description="size of the file")
+    licence: str = Field(description="licence of the file, or `none stated`")
+
+
+WeightEntry = Annotated[dict[str, Any], Section(WeightFile)]
+
+
+def _by_name(value: Any) -> Any:
+    return {"official": value} if isinstance(value, Mapping) and "file" in value else value
+
+
+class Variant(Model):
+    """A named setting of a method."""
+
+    title: Text = Field(description="the name as tables print it")
+    options: dict[str, Any] = Field(description="options that differ from the method's")
+
+
+VariantsFile = dict[Name, Variant]
+"""Named settings of one method. The entry with the method's own name is the method."""
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class MethodFile:
+    """What a `method.yaml` may say. The folder's name is the method's name."""
+
+    name: Name = Field(description="the folder's name; it becomes part of paths")
+    title: Text = Field(description="the name as tables print it")
+    kind: Literal["baseline", "control", "proposed", "ablation"] = Field(
+        "baseline",
+        description="`baseline`, `control` (below a rule in every table) or `proposed`",
+        json_schema_extra={"enum": ["baseline", "control", "proposed"]},
+    )
+    year: int | None = Field(None, description="year of publication")
+    doi: str = Field("", description="DOI of the publication")
+    bibtex: str = Field("", description="BibTeX entry of the publication")
+    licence: str = Field("", description="licence of the authors' code")
+    notes: str = Field("", description="footnote of the tables: what a reader has to know")
+    entry: Entry = Field(
+        "", description="`module:Class` inside the folder; the class has fuse(infrared, visible)"
+    )
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="every keyword argument of the class with its default, but `classes`; "
+        "`weights` picks one of several weight files instead",
+    )
+    clamp: bool = Field(
+        False, description="clamp the output to [0, 1], for methods whose output can leave it"
+    )
+    batch: int = Field(8, ge=1, description="tiles per call of fuse")
+    device: Literal["any", "cpu"] = Field(
+        "any", description="`cpu` if an accelerator is of no use to the method"
+    )
+    variants: FileName | None = Field(
+        None, description="YAML file in the folder: name → `title` and `options` that differ"
+    )
+    weights: Annotated[
+        dict[Name, WeightEntry] | None,
+        BeforeValidator(
+            _by_name, json_schema_input_type=WeightEntry | dict[Name, WeightEntry] | None
+        ),
+    ] = Field(
+        None,
+        description="the authors' weights, used untouched: one file, or several by name, of which "
+        "the option `weights` picks one (without that option the first)",
+    )
+    train: Annotated[dict[str, Any], Section(MethodRecipe)] | None = Field(
+        None, description="recipe of a training here; the class has training_loss(batch)"
+    )
+    command: Items[str] = Field(
+        (),
+        description="program and arguments of a method in another language, run in its folder; "
+        "{infrared}, {visible}, {output} (folders of PNG files) and {device} are replaced",
+    )
+    conda: str = Field("", description="conda environment that the command runs in")
+
+
+@dataclass(frozen=True, kw_only=True, config=STRICT)
+class MethodSpec(MethodFile):
+    """A method as its folder declares it, or a variant of it (`kind` is `ablation`)."""
+
     folder: Path
-    kind: str = "baseline"
-    entry: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    clamp: bool = False
-    batch: int = 8
-    device: str = "any"
-    train: Mapping[str, Any] | None = None
-    weights: Mapping[str, Any] | None = None
-    command: tuple[str, ...] = ()
-    conda: str = ""
-    year: int | None = None
-    doi: str = ""
-    bibtex: str = ""
-    licence: str = ""
-    notes: str = ""
 
     @property
     def package(self) -> str:
-        """Dotted name of the folder, as `import` wants it."""
-        return ".".join(self.folder.relative_to(ROOT).parts)
+        """Dotted name of the folder, as `import` takes it."""
+        if self.folder in (ROOT / "segfanet", ROOT / "baselines" / self.folder.name):
+            return ".".join(self.folder.relative_to(ROOT).parts)
+        return load_package(self.folder)
 
     @property
     def needs_labels(self) -> bool:
@@ -48,11 +144,9 @@ class MethodSpec:
         return bool(self.train and self.train.get("labels"))
 
     @property
-    def weight_files(self) -> dict[str, Mapping[str, Any]]:
+    def weight_files(self) -> dict[str, dict[str, Any]]:
         """The authors' files by name; a single one has the name `official`."""
-        if not self.weights:
-            return {}
-        return {"official": self.weights} if "file" in self.weights else dict(self.weights)
+        return dict(self.weights or {})
 
     def device_for(self, wanted: str) -> str:
         """The device to use where `wanted` is configured: `cpu` if no other is of use."""
@@ -71,18 +165,31 @@ class MethodSpec:
         module_name, class_name = self.entry.split(":")
         module = importlib.import_module(f"{self.package}.{module_name}")
         options = {**self.options, **overrides}
-        # It names one of several weight files and is no business of the class.
+        # It names one of several weight files, which the class need not know.
         options.pop("weights", None)
         return getattr(module, class_name)(**options)
 
     def load_for(self, classes: int) -> Any:
-        """Construct the method for a data set of so many classes.
+        """Construct the method for a data set of `classes` classes.
 
         Raises:
             MethodFailure: if the folder's code raises.
         """
         with as_method_failure("cannot be loaded"):
             return self.load(**({"classes": classes} if self.needs_labels else {}))
+
+
+def weight_source(item: Mapping[str, Any], citation: str = "") -> ExternalFile:
+    """Return the source that an entry `weights` of a method.yaml describes."""
+    return ExternalFile(
+        name=item["file"],
+        urls=(item["url"],) if item.get("url") else (),
+        sha256=item["sha256"],
+        bytes=item.get("bytes", 0),
+        licence=item["licence"],
+        citation=citation,
+        page=item.get("page") or item.get("url") or "",
+    )
 
 
 def method_folders(root: Path = ROOT) -> list[Path]:
@@ -92,14 +199,18 @@ def method_folders(root: Path = ROOT) -> list[Path]:
     ]
 
 
-def discover() -> dict[str, MethodSpec]:
+def discover(include: Sequence[Path] = ()) -> dict[str, MethodSpec]:
     """Read every method folder; variants of a method follow it under their own names.
 
+    Args:
+        include: folders outside the checkout whose children may be methods.
+
     Raises:
-        HarnessError: for a `method.yaml` that breaks its schema or a name used twice.
+        HarnessError: for a `method.yaml` with a wrong key or value, a name used twice, or an
+            outside folder that does not exist or holds nothing.
     """
     found: dict[str, MethodSpec] = {}
-    for folder in method_folders():
+    for folder in [*method_folders(), *children(include, "method.yaml")]:
         for spec in read_method(folder):
             if spec.name in found:
                 other = found[spec.name].folder
@@ -108,15 +219,15 @@ def discover() -> dict[str, MethodSpec]:
     return found
 
 
-def find_method(name: str, options: dict[str, Any]) -> MethodSpec:
+def find_method(name: str, options: Mapping[str, Any], include: Sequence[Path] = ()) -> MethodSpec:
     """Return the method called `name` with `options` over its own.
 
     Raises:
-        HarnessError: listing the known names, if there is no such method.
+        HarnessError: giving the nearest known name, if there is no such method.
     """
-    methods = discover()
+    methods = discover(include)
     if name not in methods:
-        raise HarnessError(f"no method {name!r}; found: {', '.join(methods)}")
+        raise HarnessError(f"no method {name!r}; {nearest(name, methods)}")
     spec = methods[name]
     return replace(spec, options={**spec.options, **options})
 
@@ -125,28 +236,28 @@ def read_method(folder: Path) -> Iterator[MethodSpec]:
     """Read one folder: the method itself, then its variants as further specs.
 
     Raises:
-        HarnessError: if the schema is broken or the name is not the folder's.
+        HarnessError: if a key or value is wrong or the name is not the folder's.
     """
     path = folder / "method.yaml"
-    raw = read_yaml(path)
-    check_schema(raw, "method", str(path))
-    if raw["name"] != folder.name:
-        raise HarnessError(f"{path}: name is {raw['name']!r}, but the folder is {folder.name!r}")
-    variants_file = raw.pop("variants", None)
-    spec = MethodSpec(folder=folder, **{**raw, "command": tuple(raw.get("command", ()))})
-    variants = read_variants(folder / variants_file) if variants_file else {}
-    yield _with_options(spec, variants.pop(spec.name, {}))
+    file: MethodFile = check(MethodFile, read_yaml(path), str(path))
+    if bool(file.entry) == bool(file.command):
+        raise HarnessError(f"{path}: give either `entry` (a class) or `command` (a program)")
+    if file.kind == "ablation":
+        raise HarnessError(f"{path}: kind: found 'ablation'; list settings in a `variants` file")
+    if file.name != folder.name:
+        raise HarnessError(f"{path}: name is {file.name!r}, but the folder is {folder.name!r}")
+    spec = MethodSpec(folder=folder, **{key.name: getattr(file, key.name) for key in fields(file)})
+    variants = read_variants(folder / spec.variants) if spec.variants else {}
+    own = variants.pop(spec.name, None)
+    yield _with_options(spec, own) if own else spec
     for name, variant in variants.items():
         yield replace(_with_options(spec, variant), name=name, kind="ablation")
 
 
-def read_variants(path: Path) -> dict[str, dict[str, Any]]:
-    """Read a variants file: name → {title, options}."""
-    variants = read_yaml(path)
-    check_schema(variants, "variants", str(path))
-    return dict(variants)
+def read_variants(path: Path) -> dict[str, Variant]:
+    """Read a variants file: name → title and options."""
+    return dict(check(VariantsFile, read_yaml(path), str(path)))
 
 
-def _with_options(spec: MethodSpec, variant: Mapping[str, Any]) -> MethodSpec:
-    options = {**spec.options, **variant.get("options", {})}
-    return replace(spec, title=variant.get("title", spec.title), options=options)
+def _with_options(spec: MethodSpec, variant: Variant) -> MethodSpec:
+    return replace(spec, title=variant.title, options={**spec.options, **variant.options})

@@ -12,10 +12,9 @@ from harness.blocks.renaming import unwrapped
 from harness.disk.files import sha256
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError, MethodFailure, as_method_failure
-from harness.fetching.registry import weight_source
 from harness.fetching.source import CACHE, fetch
 from harness.methods.checkpoints import load_checkpoint
-from harness.methods.spec import MethodSpec
+from harness.methods.spec import MethodSpec, weight_source
 
 AUXILIARY = "auxiliary."
 """Prefix of submodules that only training needs, such as discriminators. The authors' weight

@@ -116,7 +116,7 @@ def forecast(benchmark: Benchmark, setting: Setting) -> Plan:
         cost = costs[_kind(job, tiles[job.dataset])]
         disk = _disk(job, tiles[job.dataset], cost, len(benchmark.metrics))
         forecasts.append(Forecast(job, cost, disk))
-    return Plan(benchmark.config["title"], setting, tiles, forecasts)
+    return Plan(benchmark.config.title, setting, tiles, forecasts)
 
 
 def _kind(job: Job, tiles: Tiles) -> str:

@@ -62,8 +62,7 @@ def tiles_of(benchmark: Benchmark, dataset: str) -> Tiles:
     Raises:
         HarnessError: naming the wrong option or file.
     """
-    adapter = benchmark.datasets[dataset]["adapter"]
-    layout = layout_of(adapter, benchmark.dataset_options(dataset))
+    layout = layout_of(benchmark.adapter(dataset), benchmark.dataset_options(dataset))
     tiling = Tiling(**benchmark.tiling(dataset))
     rows = plan(layout, tiling)
     train, test = (len(rows[split]) for split in SPLITS)

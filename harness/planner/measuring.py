@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,8 @@ def training_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> UnitCost:
 
 def _alone(recipe: Recipe) -> Recipe:
     """Return the share of one process; the exchange of gradients is not included."""
-    return replace(recipe, batch=recipe.batch // recipe.processes, processes=1)
+    share = recipe.batch // recipe.processes
+    return recipe.model_copy(update={"batch": share, "processes": 1})
 
 
 def _checkpoint_size(training: Training) -> int:

@@ -1,15 +1,17 @@
-"""Data set adapters: one folder each, found by its name.
+"""Data set adapters: one folder each, found by its name, here or in outside folders.
 
-An adapter module has `check_options(options)`, which is quick and opens no picture, and
+An adapter module has `check_options(options)`, which is quick and opens no image, and
 `open_dataset(options) -> Dataset`. One whose data have to be fetched also has
 `layout(options) -> SceneSizes`, for plans made before that.
 """
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from harness.disk.plugins import children, load_package
+from harness.disk.schema import nearest
 from harness.errors import HarnessError
 from harness.scenes.scene import Dataset, SceneSizes
 
@@ -28,31 +30,49 @@ class Adapter(Protocol):
         ...
 
 
-def adapter_file(name: str) -> Path:
-    """Return the source file of an adapter.
+def adapter_folder(name: str, include: Sequence[Path] = ()) -> Path:
+    """Return the folder of an adapter.
+
+    Args:
+        name: of the adapter.
+        include: folders outside the checkout whose children may be adapters.
 
     Raises:
-        HarnessError: listing the adapters, if there is none of that name.
+        HarnessError: giving the nearest name, if there is none of that name, or if an outside
+            folder has a name that is taken.
     """
-    adapters = {path.parent.name: path for path in sorted(FOLDER.glob("*/adapter.py"))}
-    if name not in adapters:
-        raise HarnessError(f"no data set adapter {name!r}; there are: {', '.join(adapters)}")
-    return adapters[name]
+    folders: dict[str, Path] = {}
+    ours = [path.parent for path in sorted(FOLDER.glob("*/adapter.py"))]
+    for folder in [*ours, *children(include, "adapter.py")]:
+        if folder.name in folders:
+            taken = folders[folder.name]
+            raise HarnessError(f"{folder}: the name {folder.name!r} is taken by {taken}; rename")
+        folders[folder.name] = folder
+    if name not in folders:
+        raise HarnessError(f"no data set adapter {name!r}; {nearest(name, folders)}")
+    return folders[name]
 
 
-def find_adapter(name: str) -> Adapter:
-    """Import the adapter module called `name`."""
-    adapter_file(name)
-    return cast(Adapter, importlib.import_module(f"harness.datasets.{name}.adapter"))
+def adapter_files(name: str, include: Sequence[Path] = ()) -> list[Path]:
+    """Return the Python files of an adapter: its module, or all those of an outside folder."""
+    folder = adapter_folder(name, include)
+    return [folder / "adapter.py"] if folder.parent == FOLDER else sorted(folder.rglob("*.py"))
 
 
-def layout_of(name: str, options: Mapping[str, Any]) -> SceneSizes:
-    """Sizes and classes of a data set, by the adapter's own knowledge or from its files.
+def find_adapter(name: str, include: Sequence[Path] = ()) -> Adapter:
+    """Import the adapter called `name`."""
+    folder = adapter_folder(name, include)
+    ours = folder.parent == FOLDER
+    package = f"harness.datasets.{name}" if ours else load_package(folder)
+    return cast(Adapter, importlib.import_module(f"{package}.adapter"))
+
+
+def layout_of(adapter: Adapter, options: Mapping[str, Any]) -> SceneSizes:
+    """Return sizes and classes of a data set, by the adapter's own knowledge or from its files.
 
     Raises:
         HarnessError: for an option that cannot work, or a file that cannot be read.
     """
-    adapter = find_adapter(name)
     if hasattr(adapter, "layout"):
         return cast(SceneSizes, adapter.layout(options))
     dataset = adapter.open_dataset(options)

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.disk.schema import Items
 from harness.errors import HarnessError
-from harness.fetching.source import ExternalFile, fetch, locate, record_of
+from harness.fetching.source import CACHE, ExternalFile, fetch, locate, record_of
+from harness.scenes.options import AdapterOptions, Word
 from harness.scenes.raster import Header, Member, files_below, members_of, read_header
 from harness.scenes.splits import choose_split
 
@@ -14,8 +16,7 @@ SHOWN = 5
 """Number of file names that a message lists."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class FetchedOptions:
+class FetchedOptions(AdapterOptions):
     """Options that every fetched data set has.
 
     `root` holds unpacked pictures or archives; `cache` is for downloads and scratch files;
@@ -23,11 +24,11 @@ class FetchedOptions:
     the place of the data set's own split.
     """
 
-    root: str | None = None
-    cache: str = "resources"
-    mirrors: tuple[str, ...] = ()
-    train: tuple[str, ...] | None = None
-    test: tuple[str, ...] | None = None
+    root: Word | None = None
+    cache: Word = str(CACHE)
+    mirrors: Items[Word] = ()
+    train: Items[Word] | None = None
+    test: Items[Word] | None = None
 
     def check(self, dataset: str) -> None:
         """Refuse a root that is not a folder, and scenes that are not a split.

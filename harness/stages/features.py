@@ -22,7 +22,7 @@ from harness.tiles.store import TileStore
 def main() -> None:
     """Write the inner features of a trained network on a few tiles, and their record."""
     arguments = _parser().parse_args()
-    spec = find_method(arguments.method, arguments.options)
+    spec = find_method(arguments.method, arguments.options, arguments.include)
     store = TileStore(arguments.tiles)
     tiles = _examples(arguments.examples, len(store.names("test")))
     record = Record("features", {"method": spec.name, "tiles": tiles, "seed": arguments.seed})

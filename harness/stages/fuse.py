@@ -28,7 +28,7 @@ OFFICIAL = "official"
 def main() -> None:
     """Fuse the test tiles of one data set with one method; write the stack and its record."""
     arguments = _parser().parse_args()
-    spec = find_method(arguments.method, arguments.options)
+    spec = find_method(arguments.method, arguments.options, arguments.include)
     config = {
         "method": spec.name,
         "options": dict(spec.options),

@@ -4,12 +4,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from harness.cli import add_mirrors, json_object, positive, run
+from harness.cli import add_include, add_mirrors, json_object, positive, run
 from harness.disk.records import Record
 from harness.fetching.source import CACHE
 from harness.scenes.adapters import find_adapter
 from harness.tiles.contact_sheet import write_contact_sheet
-from harness.tiles.cutting import Tiling, write_store
+from harness.tiles.cutting import Tiling, check_examples, write_store
 from harness.tiles.store import RECORD
 
 
@@ -21,13 +21,14 @@ def main() -> None:
     record = Record("prepare", config)
     # Delete the old record first: it describes files that we are about to overwrite.
     (arguments.output / RECORD).unlink(missing_ok=True)
-    adapter = find_adapter(arguments.adapter)
+    adapter = find_adapter(arguments.adapter, arguments.include)
     places: dict[str, Any] = {}
     if hasattr(adapter, "SOURCES"):
         # Only adapters of downloaded data have these options: where the archives may be.
         mirrors = [str(folder) for folder in arguments.mirror]
         places = {"cache": str(arguments.cache), "mirrors": mirrors}
     dataset = adapter.open_dataset({**places, **arguments.options})
+    check_examples(dataset, Tiling(**tiling), arguments.examples)
     artefacts = write_store(dataset, Tiling(**tiling), arguments.output, jobs=arguments.jobs)
     sheet = write_contact_sheet(arguments.output)
     record.write(arguments.output / RECORD, [*artefacts, sheet])
@@ -53,6 +54,10 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="number of scenes that are read at the same time; default 1",
     )
+    parser.add_argument(
+        "--examples", nargs="*", default=[], help="names of test tiles that must exist"
+    )
+    add_include(parser)
     return parser
 
 

@@ -25,7 +25,7 @@ def main() -> None:
     add_timeout(parser)
     parser.add_argument("--output", type=Path, required=True, help="path of checkpoint.pt to write")
     arguments = parser.parse_args()
-    spec = find_method(arguments.method, arguments.options)
+    spec = find_method(arguments.method, arguments.options, arguments.include)
     config = {
         "method": spec.name,
         "options": dict(spec.options),
@@ -39,7 +39,8 @@ def main() -> None:
     tiles, output = arguments.tiles.resolve(), arguments.output.resolve()
     log: list[dict[str, float]] = []
     try:
-        record.details = _train(config, tiles, output, arguments.timeout)
+        include = tuple(folder.resolve() for folder in arguments.include)
+        record.details = _train((config, tiles, output, include), arguments.timeout)
         log = record.details.pop("log")
         output.with_name("partial.pt").unlink(missing_ok=True)
     except MethodFailure as failure:
@@ -51,11 +52,15 @@ def main() -> None:
     record.write(output.with_name("training.json"), [output])
 
 
-def _train(config: dict[str, Any], tiles: Path, output: Path, timeout: float) -> dict[str, Any]:
+def _train(
+    parts: tuple[dict[str, Any], Path, Path, tuple[Path, ...]], timeout: float
+) -> dict[str, Any]:
+    output = parts[2]
+
     def work(heartbeat: Heartbeat) -> dict[str, Any]:
         from harness.training.job import TrainingJob, train
 
-        return train(TrainingJob(config, tiles, output), heartbeat)
+        return train(TrainingJob(*parts), heartbeat)
 
     try:
         return supervise(work, timeout)

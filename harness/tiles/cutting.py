@@ -1,6 +1,8 @@
 """Cutting scenes into tiles in row-major order; the last row and column are shifted back."""
 
+import difflib
 from collections import Counter
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -94,6 +96,24 @@ def plan(dataset: Dataset | SceneSizes, tiling: Tiling) -> dict[str, list[TileRo
                 name = f"{scene.name}_r{row:02d}c{col:02d}"
                 split.append(TileRow(scene.split, len(split), name, scene.name, row, col, y, x))
     return rows
+
+
+def check_examples(
+    dataset: Dataset | SceneSizes, tiling: Tiling, examples: Collection[str]
+) -> None:
+    """Refuse names that are not test tiles.
+
+    Raises:
+        HarnessError: naming the tile and the most similar one.
+    """
+    known = [row.tile for row in plan(dataset, tiling)["test"]] if examples else []
+    for name in examples:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1, 0) or known[:1]
+            raise HarnessError(
+                f"examples: no test tile {name!r}; did you mean {', '.join(near)!r}? "
+                f"There are {len(known)}, named as SCENE_rROWcCOLUMN"
+            )
 
 
 @dataclass(frozen=True)

@@ -39,17 +39,19 @@ class TrainingJob:
 
     config: the configuration in its record: `method` (name), `options` and `recipe` (complete),
     `seed`, `device`, and `threads`, which the processes share. tiles: the folder of the tile
-    store. output: the path of the checkpoint.
+    store. output: the path of the checkpoint. include: the outside folders that may hold the
+    method.
     """
 
     config: Mapping[str, Any]
     tiles: Path
     output: Path
+    include: tuple[Path, ...] = ()
 
     @cached_property
     def spec(self) -> MethodSpec:
         """The method with the job's options."""
-        return find_method(self.config["method"], self.config["options"])
+        return find_method(self.config["method"], self.config["options"], self.include)
 
     @property
     def recipe(self) -> Recipe:

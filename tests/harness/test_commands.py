@@ -248,7 +248,13 @@ def test_a_new_baseline_needs_a_new_and_plain_name(name, message):
 
 
 def shell_method(command, **other):
-    return MethodSpec("shell", "Shell", ROOT / "baselines", command=("sh", "-c", command), **other)
+    return MethodSpec(
+        name="shell",
+        title="Shell",
+        folder=ROOT / "baselines",
+        command=("sh", "-c", command),
+        **other,
+    )
 
 
 def test_a_shell_command_is_a_method():

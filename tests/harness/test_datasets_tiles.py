@@ -13,7 +13,7 @@ from PIL import Image
 from harness.datasets.tiles import adapter as tiles
 from harness.errors import HarnessError
 from harness.pixels import IGNORE
-from harness.scenes.adapters import adapter_file, find_adapter
+from harness.scenes.adapters import adapter_folder, find_adapter
 from harness.scenes.labels import LabelEncoding
 from harness.tiles.cutting import Tiling, write_store
 from harness.tiles.store import TileStore
@@ -311,4 +311,4 @@ def test_wide_images_are_decoded_in_pieces():
 def test_adapters_are_found_by_name_and_others_are_listed():
     assert find_adapter("tiles") is tiles
     with pytest.raises(HarnessError, match=r"landsat7, potsdam, .*tiles, whu_opt_sar"):
-        adapter_file("splits")
+        adapter_folder("splits")

@@ -60,7 +60,7 @@ def test_list_and_where_name_every_file(capsys, cache):
     listed = capsys.readouterr().out
     sources_cli.main(["where", "--cache", str(cache)])
     places = capsys.readouterr().out
-    for item in registry.every_file():
+    for item in sources_cli.every_file():
         assert item.source.name in listed
         assert str(cache / item.folder / item.source.name) in places
 

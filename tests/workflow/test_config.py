@@ -4,12 +4,14 @@ import copy
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.benchmark import Benchmark, Row
+from harness.configuration import Configuration
+from harness.disk.schema import check, read_yaml
 from harness.errors import HarnessError
+from harness.fetching.registry import SourcesFile
 from harness.pixels import STRETCHES
 from tests.helpers.town import small_town
 
@@ -32,28 +34,36 @@ def changed(path, value):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("trian",), {}, "'trian' was unexpected"),
-        (("train", "step"), 3, r"\$\.train: .*'step' was unexpected"),
-        (("datasets", "town", "adaptor"), "x", "'adaptor' was unexpected"),
+        (("trian",), {}, "unknown key 'trian'; did you mean 'train'"),
+        (("train", "step"), 3, "train: unknown key 'step'; did you mean 'steps'"),
+        (
+            ("datasets", "town", "adaptor"),
+            "x",
+            "town: unknown key 'adaptor'; did you mean 'adapter'",
+        ),
         (
             ("datasets", "town", "adapter"),
             "towns",
             "no data set adapter 'towns'; .*tiles",
         ),
-        (("datasets", "town", "options", "titel"), "x", "unknown option 'titel'; known: .*title"),
+        (
+            ("datasets", "town", "options", "titel"),
+            "x",
+            "unknown key 'titel'; did you mean 'title'",
+        ),
         (
             ("datasets", "town", "options", "infrared_band"),
             "last",
-            "infrared_band is 'last', expected int",
+            "infrared_band: found 'last', expected a valid int",
         ),
-        (("datasets", "town", "tiling"), {"size": 40}, "40 is less than the minimum of 41"),
-        (("methods",), ["segfanett"], "no method 'segfanett'; found: .*segfanet"),
+        (("datasets", "town", "tiling"), {"size": 40}, "tiling.size: found 40, expected .* 41"),
+        (("methods",), ["segfanett"], "no method 'segfanett'; did you mean 'segfanet'"),
         (("stretched",), {"nothing": ["minmax"]}, "stretched: no method 'nothing'"),
         (("overrides",), {"nothing": {}}, "overrides: no method 'nothing'"),
-        (("metrics",), ["viff2"], "no metric 'viff2'; known: .*vif"),
-        (("seeds",), [], "non-empty"),
-        (("seeds",), [-1], "less than the minimum"),
-        (("device",), "gpu", "does not match"),
+        (("metrics",), ["viff2"], "no metric 'viff2'; did you mean 'viff'"),
+        (("seeds",), [], r"seeds: found .*, expected at least 1 item"),
+        (("seeds",), [-1], r"seeds\[0\]: found -1, expected .* 0"),
+        (("device",), "gpu", "device: found 'gpu', expected `auto`, `cpu`"),
         (("mirror",), "no/such/folder", "no/such/folder does not exist"),
     ],
 )
@@ -70,10 +80,7 @@ def test_missing_folder_of_tiles_is_named(tmp_path):
 
 @pytest.mark.parametrize("path", sorted(CONFIG.glob("*.yaml")), ids=lambda path: path.name)
 def test_shipped_configurations_follow_the_schema(path):
-    from harness.disk.schema import check_schema
-
-    config = yaml.safe_load(path.read_text())
-    check_schema(config, "sources" if path.stem == "sources" else "config", path.name)
+    check(SourcesFile if path.stem == "sources" else Configuration, read_yaml(path), path.name)
 
 
 def test_every_folder_found_takes_part_unless_methods_are_named():
@@ -104,14 +111,16 @@ def test_only_trained_methods_repeat_with_every_seed():
     assert {seed for row, seed in runs if row == "average"} == {3}
 
 
-def test_official_weights_make_training_unnecessary():
+def test_official_weights_make_training_unnecessary(tmp_path):
     official = Benchmark(changed(("weights",), "official"))
     assert not official.is_trained("ydtr")
     assert official.is_trained("umfusion"), "no official file can be fetched"
     assert Benchmark(changed(("weights",), "train")).is_trained("ydtr")
-    own = Benchmark(changed(("overrides",), {"umfusion": {"weights": "mine.pth"}}))
+    mine = tmp_path / "mine.pth"
+    mine.touch()
+    own = Benchmark(changed(("overrides",), {"umfusion": {"weights": str(mine)}}))
     assert not own.is_trained("umfusion")
-    assert own.weights_file("umfusion") == "mine.pth"
+    assert own.weights_file("umfusion") == str(mine)
 
 
 def test_overrides_reach_options_and_recipe_of_every_variant():

@@ -12,7 +12,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from harness.disk.schema import ROOT, check_schema
+from harness.disk.schema import ROOT, check
+from harness.methods.spec import MethodFile
 from tests.helpers.project import add_method_files, copy_project
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("config/*.md")])
@@ -110,7 +111,7 @@ def test_metrics_of_own_pictures_as_the_page_prints_it(tmp_path):
 def test_readme_method_is_complete(tmp_path):
     description = next(b for b in blocks(ROOT / "README.md", "yaml") if "entry:" in b)
     code = next(b for b in blocks(ROOT / "README.md", "python") if "def fuse" in b)
-    check_schema(yaml.safe_load(description), "method", "README.md")
+    check(MethodFile, yaml.safe_load(description), "README.md")
     project = copy_project(tmp_path)
     add_method_files(project, "maximum", description, {"fusion.py": code})
     Image.fromarray(np.full((48, 48), 9, np.uint8)).save(tmp_path / "a.png")

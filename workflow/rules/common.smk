@@ -2,6 +2,7 @@ import shlex
 from functools import cache
 
 from harness.benchmark import Row
+from harness.methods.recipe import Recipe
 from harness.workflow import (
     as_json,
     code_of,
@@ -14,12 +15,15 @@ from reports.outline import outline_of
 
 export_environment()
 
+CONFIGURATION = BENCHMARK.config
+
 # Resources and no parameters: where a file was found, and how long anything may take,
-# changes no result.
+# changes no result. The files of included folders are inputs by themselves.
 MIRRORS = " ".join(f"--mirror {shlex.quote(folder)}" for folder in BENCHMARK.mirrors)
-TIMEOUT = f"--timeout {config['timeout']}" if "timeout" in config else ""
-THREADS = config.get("threads", 1)
-DEVICE = config.get("device", "auto")
+INCLUDE = " ".join(f"--include {shlex.quote(str(folder))}" for folder in BENCHMARK.include)
+TIMEOUT = f"--timeout {CONFIGURATION.timeout}"
+THREADS = CONFIGURATION.threads
+DEVICE = CONFIGURATION.device
 
 
 wildcard_constraints:
@@ -44,6 +48,12 @@ def method_code(wildcards):
     return code_of_method(spec_of(wildcards).name)
 
 
+def examples_of(dataset):
+    """Test tiles that must exist, as an argument; choosing others changes no tile."""
+    names = BENCHMARK.datasets[dataset].examples or ()
+    return f"--examples {shlex.join(names)}" if names else ""
+
+
 def growing(amount):
     """A resource of which every further attempt asks for `amount` more."""
     return lambda wildcards, attempt: amount * attempt
@@ -58,7 +68,7 @@ def gpu_of(wildcards):
 
 def gpus_of_training(wildcards):
     """One for every process that a method is trained in."""
-    return gpu_of(wildcards) * spec_of(wildcards).train.get("processes", 1)
+    return gpu_of(wildcards) * Recipe.of(spec_of(wildcards).train).processes
 
 
 def group_of(wildcards):

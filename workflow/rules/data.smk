@@ -19,10 +19,12 @@ rule prepare:
     threads: THREADS
     resources:
         mirrors=MIRRORS,
+        include=INCLUDE,
+        examples=lambda wildcards: examples_of(wildcards.dataset),
         mem_mb=growing(4000),
         runtime=growing(240),
     params:
-        adapter=lambda wildcards: BENCHMARK.datasets[wildcards.dataset]["adapter"],
+        adapter=lambda wildcards: BENCHMARK.adapter_name(wildcards.dataset),
         options=lambda wildcards: as_json(BENCHMARK.dataset_options(wildcards.dataset)),
         tiling=lambda wildcards: BENCHMARK.tiling(wildcards.dataset),
         folder=subpath(output.record, parent=True),
@@ -30,7 +32,7 @@ rule prepare:
         "python -m harness.stages.prepare --adapter {params.adapter}"
         " --options {params.options:q}"
         " --size {params.tiling[size]} --stride {params.tiling[stride]}"
-        " {resources.mirrors} --jobs {threads} --output {params.folder} > {log} 2>&1"
+        " {resources.mirrors} {resources.include} {resources.examples} --jobs {threads} --output {params.folder} > {log} 2>&1"
 
 
 localrules:

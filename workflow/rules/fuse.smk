@@ -23,6 +23,7 @@ rule fuse:
         gpu=gpu_of,
         mirrors=MIRRORS,
         timeout=TIMEOUT,
+        include=INCLUDE,
         mem_mb=growing(8000),
         runtime=growing(240),
     params:
@@ -38,6 +39,6 @@ rule fuse:
     shell:
         "python -m harness.stages.fuse --tiles {params.folder} --method {params.method}"
         " --options {params.options:q} --stretch {params.stretch} {params.trained}"
-        " --weights {params.weights:q} {resources.mirrors} {resources.timeout}"
+        " --weights {params.weights:q} {resources.mirrors} {resources.timeout} {resources.include}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads}"
         " --output {output.fused} > {log} 2>&1"

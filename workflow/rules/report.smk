@@ -70,6 +70,7 @@ rule features:
     threads: THREADS
     resources:
         gpu=gpu_of,
+        include=INCLUDE,
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
@@ -78,7 +79,7 @@ rule features:
         device=DEVICE,
     shell:
         "python -m harness.stages.features --tiles {params.folder} --method {wildcards.row}"
-        " --options {params.options:q} --checkpoint {input.weights}"
+        " --options {params.options:q} {resources.include} --checkpoint {input.weights}"
         " --examples {input.examples} --seed {wildcards.seed} --device {params.device}"
         " --threads {threads} --output {output.features} > {log} 2>&1"
 

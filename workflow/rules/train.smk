@@ -19,6 +19,7 @@ rule train:
     resources:
         gpu=gpus_of_training,
         timeout=TIMEOUT,
+        include=INCLUDE,
         mem_mb=growing(8000),
         runtime=growing(1440),
     params:
@@ -29,5 +30,5 @@ rule train:
     shell:
         "python -m harness.stages.train --tiles {params.folder} --method {wildcards.row}"
         " --options {params.options:q} --recipe {params.recipe:q} --seed {wildcards.seed}"
-        " --device {params.device} --threads {threads} {resources.timeout}"
+        " --device {params.device} --threads {threads} {resources.timeout} {resources.include}"
         " --output {output.weights} > {log} 2>&1"

@@ -5,14 +5,13 @@ The pixels are real. The classes were not observed: they are thresholds on band 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.scenes.options import parse_options
+from harness.scenes.options import AdapterOptions, parse_options
 from harness.scenes.raster import Member, Raster
 from harness.scenes.scene import Dataset, Scene
 from harness.scenes.shipped import check_shipped
@@ -33,8 +32,7 @@ CLASSES = ("water (derived)", "vegetation (derived)", "bright ground (derived)",
 PALETTE = ((40, 90, 200), (60, 140, 50), (235, 225, 195), (150, 115, 80))
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(AdapterOptions):
     """There is nothing to choose: picture, split and classes are fixed."""
 
 

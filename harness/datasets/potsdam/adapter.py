@@ -6,12 +6,12 @@ labels of 4_12 and 6_7.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from harness.datasets.potsdam.classes import CLASSES, PALETTE
 from harness.errors import HarnessError
@@ -41,7 +41,6 @@ LABELS_WITHOUT_BORDERS = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(FetchedOptions):
     """What can be chosen.
 
@@ -51,7 +50,7 @@ class Options(FetchedOptions):
     """
 
     no_boundary: bool = False
-    tolerance: int = 3
+    tolerance: int = Field(3, ge=0, le=100)
 
 
 def check_options(options: Mapping[str, Any]) -> Options:
@@ -62,8 +61,6 @@ def check_options(options: Mapping[str, Any]) -> Options:
     """
     chosen = parse_options(Options, options, "potsdam")
     chosen.check("potsdam")
-    if not 0 <= chosen.tolerance <= 100:
-        raise HarnessError(f"potsdam: tolerance is {chosen.tolerance}, expected 0 to 100")
     return chosen
 
 

@@ -4,13 +4,13 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from harness.datasets.potsdam.classes import CLASSES, PALETTE
 from harness.datasets.tiles import adapter as tiles
-from harness.scenes.options import parse_options
+from harness.scenes.options import AdapterOptions, parse_options
 from harness.scenes.scene import Dataset
 from harness.scenes.shipped import check_shipped
 
@@ -31,8 +31,7 @@ TILES_OPTIONS = {
 """Options of the adapter `tiles` that describe the shipped images."""
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(AdapterOptions):
     """There is nothing to choose: images, split and classes are fixed."""
 
 

@@ -14,18 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.disk.images import files_by_name, open_image
+from harness.disk.schema import Items
 from harness.errors import HarnessError
 from harness.pixels import IGNORE
 from harness.scenes.labels import LabelEncoding
-from harness.scenes.options import parse_options
+from harness.scenes.options import AdapterOptions, Word, parse_options
 from harness.scenes.scene import Dataset, Scene
 from harness.scenes.splits import check_split
 
 Bytes = NDArray[np.uint8]
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(AdapterOptions):
     """Options of the adapter, as `config/README.md` lists them.
 
     `test` names the test pictures (file names without extension); `None` tests on all and
@@ -34,17 +34,17 @@ class Options:
     `ignore` lists further values of the same kind that mean "no class".
     """
 
-    root: str
-    title: str = ""
-    test: tuple[str, ...] | None = None
-    train: tuple[str, ...] | None = None
-    rgb_bands: tuple[int, ...] = (0, 1, 2)
+    root: Word
+    title: Word = ""
+    test: Items[Word] | None = None
+    train: Items[Word] | None = None
+    rgb_bands: Items[int] = (0, 1, 2)
     infrared_band: int = 0
-    classes: tuple[str, ...] = ()
-    colours: tuple[tuple[int, ...], ...] = ()
-    palette: tuple[tuple[int, ...], ...] = ()
-    codes: tuple[int, ...] = ()
-    ignore: tuple[Any, ...] = ()
+    classes: Items[Word] = ()
+    colours: Items[Items[int]] = ()
+    palette: Items[Items[int]] = ()
+    codes: Items[int] = ()
+    ignore: Items[int | Items[int]] = ()
 
 
 def check_options(options: Mapping[str, Any]) -> Options:

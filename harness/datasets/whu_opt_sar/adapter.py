@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.disk.schema import Items
 from harness.errors import HarnessError
 from harness.fetching.registry import dataset_sources
 from harness.scenes.archived import FetchedOptions, FoundFiles, check_pair, gather
@@ -45,7 +46,6 @@ SAMPLE = 512
 """Percentiles are taken from at most this number of rows and of columns."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Options(FetchedOptions):
     """What can be chosen.
 
@@ -55,10 +55,10 @@ class Options(FetchedOptions):
     bits are scaled from, sheet by sheet.
     """
 
-    rgb_bands: tuple[int, ...] = (0, 1, 2)
+    rgb_bands: Items[int] = (0, 1, 2)
     infrared_band: int = 3
     background: bool = False
-    percentiles: tuple[float, ...] = (2.0, 98.0)
+    percentiles: Items[float] = (2.0, 98.0)
 
     @property
     def classes(self) -> tuple[str, ...]:

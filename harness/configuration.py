@@ -1,0 +1,154 @@
+"""The keys of a configuration file: their types, defaults and descriptions."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from harness.disk.schema import Items, Matching, Model, Name, Section, Text, expected
+from harness.machine.isolation import SILENCE_SECONDS
+from harness.methods.recipe import RecipeKeys
+from harness.tiles.cutting import MIN_SIDE, Tiling
+from metrics.registry import PAPER
+
+Seed = Annotated[int, Field(ge=0)]
+Device = Annotated[str, Matching("auto|cpu|cuda(:[0-9]+)?", "`auto`, `cpu`, `cuda` or `cuda:N`")]
+
+
+def _different(values: Any) -> Any:
+    if isinstance(values, list | tuple) and any(values.count(value) > 1 for value in values):
+        raise expected("every item once")
+    return values
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _section(value: Any) -> Any:
+    return {} if value is None else value
+
+
+Different = BeforeValidator(_different)
+"""Annotation of a list in which nothing stands twice."""
+
+
+class TilingSection(Model):
+    """How scenes are cut into tiles."""
+
+    size: int = Field(default=Tiling.size, ge=MIN_SIDE, description="largest tile side, pixels")
+    stride: int = Field(default=Tiling.stride, ge=1, description="pixels from one tile to the next")
+
+
+class DatasetSection(Model):
+    """One data set; its key is its name."""
+
+    adapter: Text | None = Field(
+        None, description="folder of `harness/datasets/` or of `include`; without it the key"
+    )
+    stands_for: Literal["whu", "potsdam"] | None = Field(
+        None,
+        description="`whu` or `potsdam`: whose printed values stand beside ours; data of your own "
+        "get a table without them",
+    )
+    ablations: bool = Field(False, description="also run the settings of Tables 3-5")
+    tiling: TilingSection = Field(TilingSection(), description="`size` and `stride` of the tiles")
+    examples: Annotated[Items[str], Different] | None = Field(
+        None,
+        min_length=1,
+        description="test tiles that the figures show; without it those on which methods differ "
+        "most",
+    )
+    options: dict[str, Any] = Field(
+        {}, description="options of the adapter: [docs/datasets.md](../docs/datasets.md)"
+    )
+
+
+class ReportSection(Model):
+    """What the report shows."""
+
+    tiles: int = Field(
+        default=24, ge=1, description="tiles per data set whose images come with the page"
+    )
+
+
+class OverrideSection(Model):
+    """What differs from the method.yaml of a method, or for one of its variants alone."""
+
+    options: dict[str, Any] = Field({}, description="keyword arguments of the entry class")
+    train: Annotated[dict[str, Any], Section(RecipeKeys)] = Field(
+        {}, description="keys of the recipe"
+    )
+    weights: Text | None = Field(
+        None, description="`official`, `train`, or the path of a weight file of your own"
+    )
+
+
+class Configuration(Model):
+    """A configuration of the benchmark."""
+
+    title: Text = Field(description="heading of the report")
+    demonstration: bool = Field(
+        False, description="the data stand in for the paper's; the report's first line says so"
+    )
+    tiles_root: str = Field(
+        "", description="replaces `{tiles_root}` in the option `root` of data sets"
+    )
+    include: Annotated[
+        Items[Text], BeforeValidator(_listed, json_schema_input_type=Text | list[Text])
+    ] = Field(
+        (),
+        description="folder, or list of folders, outside the checkout, whose children with a "
+        "`method.yaml` or an `adapter.py` take part; relative to the run's folder",
+    )
+    mirror: Annotated[
+        Items[Text], BeforeValidator(_listed, json_schema_input_type=Text | list[Text])
+    ] = Field(
+        (),
+        description="folder, or list of folders, searched for archives and weight files before a "
+        "download",
+    )
+    device: Device = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:N`")
+    threads: int = Field(
+        1, ge=1, description="threads of one job; jobs run side by side up to `--cores`"
+    )
+    timeout: float = Field(
+        SILENCE_SECONDS,
+        gt=0,
+        description="seconds without a training step or a fused tile after which a method counts "
+        "as hanging and becomes a failed cell",
+    )
+    seeds: Annotated[Items[Seed], Different] = Field(
+        (0,),
+        min_length=1,
+        description="seeds: each trained method is trained once per seed, others run once",
+    )
+    weights: Literal["official", "train"] = Field(
+        "official", description="`official` or `train`, for methods that have both"
+    )
+    metrics: Annotated[Items[str], Different] = Field(
+        tuple(PAPER),
+        min_length=1,
+        description="columns of the tables, names of `python -m metrics list`",
+    )
+    methods: Annotated[Items[str], Different] | None = Field(
+        None,
+        min_length=1,
+        description="methods that take part, with their variants; without it every folder found",
+    )
+    stretched: dict[str, Annotated[Items[str], Different]] = Field(
+        {}, description="method → output stretches that become rows of their own"
+    )
+    report: ReportSection = Field(
+        ReportSection(), description="`tiles`: tiles per data set whose images come with the page"
+    )
+    train: Annotated[dict[str, Any], Section(RecipeKeys)] = Field(
+        {}, description="keys that override the recipe of every method (below)"
+    )
+    overrides: dict[str, OverrideSection] = Field(
+        {},
+        description="method or variant → `options`, `train`, `weights` that differ from its "
+        "`method.yaml` (below); a variant's go over its method's",
+    )
+    datasets: dict[Name, Annotated[DatasetSection, BeforeValidator(_section)]] = Field(
+        min_length=1, description="name → data set (below)"
+    )
