@@ -132,11 +132,11 @@ def _schedule(plan: Plan) -> list[str]:
 def _notes(plan: Plan) -> Iterable[str]:
     yield "Hours hold for the measured machine. `s each` and `GFLOP each` are per training step,"
     yield "fused pair or tile; operations are those of convolutions and matrix products."
-    yield "prepare: only cutting and writing; downloading and decoding the archives take extra time."
-    yield "disk: what remains; a training also needs a second checkpoint until it ends. Not counted:"
+    yield "prepare: only cutting and writing; downloading and decoding archives take extra time."
+    yield "disk: what remains; a running training needs a second checkpoint. Not counted:"
     yield "downloads, the report, validation during training, the start of each job (seconds)."
     if plan.setting.device.type != "cuda":
-        yield "memory: an estimate for training (parameters, gradients, Adam's moments, tensors that"
+        yield "memory: estimated for training (parameters, gradients, Adam's moments, tensors that"
         yield "autograd saves; no workspaces). On a GPU it is measured, for fusing as well."
     failures = {
         f"{item.job.stage} {item.job.row or item.job.dataset}: {item.cost.failure}": None

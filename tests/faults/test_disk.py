@@ -28,9 +28,7 @@ from tests.helpers.faults import (
     stage,
 )
 
-needs_root = pytest.mark.skipif(
-    os.getuid() != 0, reason="needs root to change the user or to mount"
-)
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root to change user or mount")
 
 
 # Stage, file size in bytes at which the disk is full, file that is being written then.
