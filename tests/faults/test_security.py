@@ -127,7 +127,7 @@ def test_hostile_values_stay_single_arguments_of_the_jobs(tmp_path):
     assert json.loads((folder / "results/mine/tiles/dataset.json").read_text())["title"] == evil
     record = json.loads((folder / "results/mine/words/seed0/fused.json").read_text())
     assert record["config"]["options"] == {"words": evil}
-    assert record["status"] == "complete", record
+    assert record["status"] == "ok", record
 
 
 def test_arguments_of_commands_never_pass_a_shell(tmp_path, monkeypatch):

@@ -20,7 +20,9 @@ CONFIGURATION = BENCHMARK.config
 # Resources and no parameters: where a file was found, and how long anything may take,
 # changes no result. The files of included folders are inputs by themselves.
 MIRRORS = " ".join(f"--mirror {shlex.quote(folder)}" for folder in BENCHMARK.mirrors)
-INCLUDE = " ".join(f"--include {shlex.quote(str(folder))}" for folder in BENCHMARK.include)
+INCLUDE = " ".join(
+    f"--include {shlex.quote(str(folder))}" for folder in BENCHMARK.include
+)
 TIMEOUT = f"--timeout {CONFIGURATION.timeout}"
 THREADS = CONFIGURATION.threads
 DEVICE = CONFIGURATION.device
