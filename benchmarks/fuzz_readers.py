@@ -30,7 +30,7 @@ from harness.scenes.raster import Member, Raster, read_header
 from harness.tiles.store import TileStore, read_fused
 from metrics.images import read_grey
 from reports.audit import read_audit
-from reports.outline import outline_of, read_outline
+from reports.plan import plan_of, read_plan
 from reports.scores import read_runs
 
 
@@ -61,12 +61,12 @@ def _texts(folder):
 
     def config(path):
         benchmark = Benchmark(read_yaml(path))
-        json.dumps(outline_of(benchmark))
+        json.dumps(plan_of(benchmark))
         for name in benchmark.datasets:
             benchmark.tiling(name), benchmark.runs(name)
 
-    def outline(path):
-        read_outline(path.read_text("utf-8", "replace"), folder)
+    def plan(path):
+        read_plan(path.read_text("utf-8", "replace"), folder)
 
     yield "config", Reader("config.yaml", configs, config, True)
     methods = [path.read_bytes() for path in sorted((ROOT / "baselines").glob("*/method.yaml"))]
@@ -79,8 +79,8 @@ def _texts(folder):
     yield "variants.yaml", Reader("variants.yaml", variants, read_variants, True)
     sources = [(ROOT / "config/sources.yaml").read_bytes()]
     yield "sources.yaml", Reader("sources.yaml", sources, read_registry, True)
-    value = outline_of(Benchmark(yaml.safe_load(configs[0])))
-    yield "outline", Reader("outline.json", [json.dumps(value).encode()], outline, True)
+    value = plan_of(Benchmark(yaml.safe_load(configs[0])))
+    yield "plan", Reader("plan.json", [json.dumps(value).encode()], plan, True)
     ledger = json.dumps({"a.zip": "0" * 64, "b.zip": "f" * 64}).encode()
     yield (
         "sources.lock.json",
@@ -133,12 +133,11 @@ def _stores(folder):
 
 
 def _tables(folder):
-    outline = read_outline(
+    plan = read_plan(
         json.dumps(
             {
                 "title": "t", "demonstration": False, "metrics": ["sf", "ag"],
-                "methods": [{"name": "a", "title": "A", "kind": "baseline", "seeds": [0],
-                             "trained": False}],
+                "methods": [{"name": "a", "title": "A", "kind": "baseline", "seeds": [0]}],
                 "datasets": [{"name": "d", "rows": ["a"], "stands_for": "", "examples": []}],
             }
         ),
@@ -151,7 +150,7 @@ def _tables(folder):
 
     def scores(path):
         Record("measure", {}).write(path.with_name("scores.json"), [path])
-        for item in read_runs(outline, outline.datasets[0]):
+        for item in read_runs(plan, plan.datasets[0]):
             item.scores.drop(columns=["tile"]).mean()
 
     table = b"dataset,method,seed,tile,sf,ag\nd,a,0,s0,1.5,2.5\nd,a,0,s1,,3.5\n"

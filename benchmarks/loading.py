@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from PIL import Image
 
-from benchmarks import pictures
+from benchmarks import made_up_images
 from harness.scenes.scene import Dataset, Scene
 from harness.tiles.cutting import Tiling, write_store
 from harness.tiles.store import TileStore
@@ -27,8 +27,8 @@ CLASSES = 6
 def make(folder):
     """Write a store of 256 tiles, and the same tiles as PNG files."""
     rng = np.random.default_rng(0)
-    labels = pictures.code_labels(rng, (SIDE, SIDE)) // 10 % CLASSES
-    bands = np.concatenate([pictures.picture(rng, 4, (SIDE, SIDE)), labels])
+    labels = made_up_images.code_labels(rng, (SIDE, SIDE)) // 10 % CLASSES
+    bands = np.concatenate([made_up_images.picture(rng, 4, (SIDE, SIDE)), labels])
 
     def read(y, x, height, width):
         return bands[:, y : y + height, x : x + width]

@@ -20,8 +20,8 @@ from harness.disk.files import write_json
 from harness.disk.records import Record
 from harness.tiles.store import TileRow, write_manifest
 from reports.formats import to_csv, to_latex, to_markdown
-from reports.outline import read_outline
 from reports.page import render
+from reports.plan import read_plan
 from reports.run import read_report
 
 METRICS = ["sf", "ag", "scd", "vif"]
@@ -74,11 +74,11 @@ def make_run(folder, row, seed, tiles):
     write_json(folder / "fused.json", {**record, "artefacts": {"fused.npy": f"{row}{seed}"}})
 
 
-def outline(folder, seeds):
-    """Outline of the made-up run."""
+def plan(folder, seeds):
+    """ReportPlan of the made-up run."""
     kinds = dict.fromkeys(METHODS, "baseline") | dict.fromkeys(CONTROLS, "control")
     methods = [
-        {"name": n, "title": n, "kind": k, "seeds": seeds, "trained": True}
+        {"name": n, "title": n, "kind": k, "seeds": seeds}
         for n, k in (kinds | {"segfanet": "proposed"}).items()
     ]
     datasets = [{"name": "d", "rows": list(kinds), "stands_for": "whu"}]
@@ -89,7 +89,7 @@ def outline(folder, seeds):
         "methods": methods,
         "datasets": datasets,
     }
-    return read_outline(json.dumps(value), folder)
+    return read_plan(json.dumps(value), folder)
 
 
 def main():
@@ -106,7 +106,7 @@ def main():
             for seed in seeds:
                 make_run(folder / "d" / row / f"seed{seed}", row, seed, arguments.tiles)
         start = time.perf_counter()
-        report = read_report(outline(folder, seeds))
+        report = read_report(plan(folder, seeds))
         statistics = time.perf_counter() - start
         for table in report.tables:
             for write in (to_csv, to_latex, to_markdown):

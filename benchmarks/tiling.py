@@ -20,7 +20,7 @@ import numpy as np
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
-from benchmarks import pictures
+from benchmarks import made_up_images
 from harness.scenes.adapters import find_adapter
 from harness.scenes.splits import choose_split
 from harness.tiles.cutting import Tiling, write_store
@@ -41,20 +41,20 @@ def make(adapter, folder, layout):
     rng = np.random.default_rng(0)
     for name in NAMES[adapter]:
         if adapter == "potsdam":
-            bands = pictures.picture(rng, 4, pictures.POTSDAM)
-            labels = pictures.colour_labels(rng, pictures.POTSDAM)
+            bands = made_up_images.picture(rng, 4, made_up_images.POTSDAM)
+            labels = made_up_images.colour_labels(rng, made_up_images.POTSDAM)
             files = {
                 f"top_potsdam_{name}_RGBIR.tif": bands,
                 f"top_potsdam_{name}_label.tif": labels,
             }
         else:
-            bands = pictures.picture(rng, 4, pictures.WHU)
-            labels = pictures.code_labels(rng, pictures.WHU)
+            bands = made_up_images.picture(rng, 4, made_up_images.WHU)
+            labels = made_up_images.code_labels(rng, made_up_images.WHU)
             files = {f"optical/{name}.tif": bands, f"lbl/{name}.tif": labels}
         for file, content in files.items():
             path = folder / file
             path.parent.mkdir(exist_ok=True)
-            pictures.write(path, content, **LAYOUTS[layout])
+            made_up_images.write(path, content, **LAYOUTS[layout])
 
 
 def read(folder, _store, _adapter, _jobs):

@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.errors import HarnessError
 from metrics import METRICS
-from reports.outline import DatasetOutline, Outline
+from reports.plan import PlannedDataset, ReportPlan
 from reports.scores import Run
 from reports.statistics import (
     UNKNOWN,
@@ -123,13 +123,13 @@ def _mean_of_defined(values: Values) -> Values:
         return np.asarray(np.nansum(values, axis=1) / counts)
 
 
-def analyse(outline: Outline, dataset: DatasetOutline, runs: list[Run]) -> Analysis:
+def analyse(plan: ReportPlan, dataset: PlannedDataset, runs: list[Run]) -> Analysis:
     """Line up all runs of a data set with its tiles.
 
     Raises:
         HarnessError: naming the run whose table is of other tiles.
     """
-    manifest = outline.store(dataset).rows("test")
+    manifest = plan.store(dataset).rows("test")
     tiles = [row.tile for row in manifest]
     tables: dict[str, list[pd.DataFrame]] = {}
     for run in runs:
@@ -137,18 +137,18 @@ def analyse(outline: Outline, dataset: DatasetOutline, runs: list[Run]) -> Analy
             continue
         if list(run.scores["tile"]) != tiles:
             raise HarnessError(
-                f"{outline.folder(dataset, run.row, run.seed) / 'scores.csv'}: its tiles are not "
+                f"{plan.folder(dataset, run.row, run.seed) / 'scores.csv'}: its tiles are not "
                 "those of the tile store; delete it and rerun"
             )
         tables.setdefault(run.row, []).append(run.scores)
     failed = {run.row for run in runs if run.failure}
-    columns = list(outline.metrics)
+    columns = list(plan.metrics)
     values = {
         row: np.stack([table[columns].to_numpy(np.float64) for table in seeds])
         for row, seeds in tables.items()
         if row not in failed
     }
-    return Analysis(tiles, [row.scene for row in manifest], outline.metrics, values)
+    return Analysis(tiles, [row.scene for row in manifest], plan.metrics, values)
 
 
 @dataclass(frozen=True)

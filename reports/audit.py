@@ -18,10 +18,10 @@ from harness.pixels import STRETCHES, luma
 from harness.scenes.scene import INFRARED
 from metrics import METRICS
 from reports.analysis import Analysis
-from reports.drawings import slope_picture
+from reports.diagrams import slope_diagram
 from reports.examples import evenly
 from reports.gallery import fused_stacks
-from reports.outline import DatasetOutline, Outline
+from reports.plan import PlannedDataset, ReportPlan
 
 TILES = 32
 """Test tiles a data set that are measured once more for every choice."""
@@ -57,25 +57,23 @@ def choices(names: tuple[str, ...]) -> list[Choice]:
     return [choice for choice in every if set(choice.measures) & set(names)]
 
 
-def measure_choices(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> pd.DataFrame:
+def measure_choices(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> pd.DataFrame:
     """Measure the raw rows of methods and controls under every choice, on the same tiles.
 
     Returns:
         One line a row, choice and metric: the mean over the tiles on which the metric is
         defined, and how many these are (`COLUMNS`).
     """
-    store = outline.store(dataset)
+    store = plan.store(dataset)
     index = evenly(len(analysis.tiles), TILES)
     rows = [
-        row
-        for row in analysis.values
-        if Row.parse(row).raw and outline.method(row).kind != "ablation"
+        row for row in analysis.values if Row.parse(row).raw and plan.method(row).kind != "ablation"
     ]
-    stacks = fused_stacks(outline, dataset, rows)
+    stacks = fused_stacks(plan, dataset, rows)
     pixels = np.asarray(store.test.tiles[index])
     rgb, infrared = pixels[:, :3], pixels[:, INFRARED]
     lines = []
-    for choice in choices(outline.metrics):
+    for choice in choices(plan.metrics):
         fused = {row: _stretched(stack[index], rgb, choice) for row, stack in stacks.items()}
         names = list(dict.fromkeys(choice.measures.values()))
         found = metrics.score_methods(fused, infrared, luma(rgb), names, resize=choice.resize)
@@ -111,20 +109,20 @@ def read_audit(path: Path) -> pd.DataFrame | None:
         raise HarnessError(f"{path}: not an audit: {error}") from error
 
 
-def describe_audit(outline: Outline, dataset: str, table: pd.DataFrame) -> dict[str, Any]:
+def describe_audit(plan: ReportPlan, dataset: str, table: pd.DataFrame) -> dict[str, Any]:
     """What the page shows of one data set's audit."""
     indexed = table.set_index(["row", "choice", "metric"])
     values, defined = indexed["value"], indexed["tiles"]
     tiles = int(defined.max()) if len(table) else 0
-    found = choices(outline.metrics)
-    methods = [row for row in dict.fromkeys(table["row"]) if outline.method(row).compared]
+    found = choices(plan.metrics)
+    methods = [row for row in dict.fromkeys(table["row"]) if plan.method(row).compared]
     return {
         "dataset": dataset,
         "tiles": tiles,
-        "choices": [_effect(outline, choice, methods, values) for choice in found[1:]],
+        "choices": [_effect(plan, choice, methods, values) for choice in found[1:]],
         "lines": [
             {
-                "title": outline.method(row).title,
+                "title": plan.method(row).title,
                 "metric": metric,
                 "cells": [
                     {
@@ -135,15 +133,15 @@ def describe_audit(outline: Outline, dataset: str, table: pd.DataFrame) -> dict[
                 ],
             }
             for row in dict.fromkeys(table["row"])
-            for metric in outline.metrics
+            for metric in plan.metrics
         ],
     }
 
 
 def _effect(
-    outline: Outline, choice: Choice, methods: list[str], values: "pd.Series[float]"
+    plan: ReportPlan, choice: Choice, methods: list[str], values: "pd.Series[float]"
 ) -> dict[str, Any]:
-    concerned = [metric for metric in outline.metrics if metric in choice.measures]
+    concerned = [metric for metric in plan.metrics if metric in choice.measures]
     before = _ranks([_mean_rank(methods, "ours", concerned, values, m) for m in methods])
     after = _ranks([_mean_rank(methods, choice.name, concerned, values, m) for m in methods])
     changes = {
@@ -156,7 +154,7 @@ def _effect(
     return {
         "title": choice.title,
         "summary": _words(before, after, changes),
-        "picture": slope_picture([outline.method(m).title for m in methods], before, after)
+        "picture": slope_diagram([plan.method(m).title for m in methods], before, after)
         if methods
         else Markup(""),
     }

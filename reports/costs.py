@@ -5,7 +5,7 @@ from typing import Any
 
 from harness.benchmark import Row
 from harness.disk.records import read_record
-from reports.outline import Outline
+from reports.plan import ReportPlan
 from reports.scores import Run
 
 
@@ -27,15 +27,15 @@ class Cost:
     hardware: str
 
 
-def costs(outline: Outline, runs: dict[str, list[Run]]) -> list[Cost]:
+def costs(plan: ReportPlan, runs: dict[str, list[Run]]) -> list[Cost]:
     """Costs of every method's raw row, in table order; failed runs have none."""
     found = []
-    for dataset in outline.datasets:
+    for dataset in plan.datasets:
         for run in runs[dataset.name]:
-            method = outline.method(run.row)
+            method = plan.method(run.row)
             if not Row.parse(run.row).raw or run.seed != method.seeds[0] or run.failure:
                 continue
-            training = outline.folder(dataset, run.row, run.seed) / "training.json"
+            training = plan.folder(dataset, run.row, run.seed) / "training.json"
             trained = read_record(training) if training.is_file() else {}
             found.append(_cost(dataset.name, run.row, method.title, run.fusing, trained))
     return found

@@ -6,7 +6,7 @@ from scipy.ndimage import uniform_filter
 
 from harness.errors import HarnessError
 from reports.analysis import Analysis
-from reports.outline import DatasetOutline, Outline
+from reports.plan import PlannedDataset, ReportPlan
 from reports.statistics import Values
 
 EXAMPLES = 3
@@ -18,7 +18,7 @@ RULE = (
 """In words, for the page."""
 
 
-def choose_examples(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> list[int]:
+def choose_examples(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> list[int]:
     """Indices of the example tiles: those named in the configuration, else by `RULE`.
 
     Raises:
@@ -26,10 +26,10 @@ def choose_examples(outline: Outline, dataset: DatasetOutline, analysis: Analysi
     """
     if dataset.examples:
         return [_find(analysis, dataset, name) for name in dataset.examples]
-    return most_different(analysis, _rows(outline, dataset, analysis), EXAMPLES)
+    return most_different(analysis, _rows(plan, dataset, analysis), EXAMPLES)
 
 
-def _find(analysis: Analysis, dataset: DatasetOutline, name: str) -> int:
+def _find(analysis: Analysis, dataset: PlannedDataset, name: str) -> int:
     if name not in analysis.tiles:
         known = ", ".join(analysis.tiles[:5])
         raise HarnessError(
@@ -39,8 +39,8 @@ def _find(analysis: Analysis, dataset: DatasetOutline, name: str) -> int:
     return analysis.tiles.index(name)
 
 
-def _rows(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> list[str]:
-    shown = [row for row in dataset.rows if row in analysis.values and outline.method(row).compared]
+def _rows(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> list[str]:
+    shown = [row for row in dataset.rows if row in analysis.values and plan.method(row).compared]
     return shown if len(shown) > 1 else list(analysis.values)
 
 

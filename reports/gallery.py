@@ -13,14 +13,14 @@ from PIL import Image
 from harness.disk.files import atomic_path
 from harness.disk.records import read_record
 from harness.tiles.store import TileStore, read_fused
-from reports.outline import DatasetOutline, Outline
+from reports.plan import PlannedDataset, ReportPlan
 
 EMBEDDED_BYTES = 3_000_000
 """Of all pictures inside the page; what does not fit goes beside it."""
 Picture = NDArray[np.uint8]
 
 
-def fused_stacks(outline: Outline, dataset: DatasetOutline, rows: list[str]) -> dict[str, Picture]:
+def fused_stacks(plan: ReportPlan, dataset: PlannedDataset, rows: list[str]) -> dict[str, Picture]:
     """Memory-map the fused stack (N, H, W) of every row's first seed.
 
     Raises:
@@ -28,7 +28,7 @@ def fused_stacks(outline: Outline, dataset: DatasetOutline, rows: list[str]) -> 
     """
     stacks = {}
     for row in rows:
-        folder = outline.folder(dataset, row, outline.method(row).seeds[0])
+        folder = plan.folder(dataset, row, plan.method(row).seeds[0])
         stacks[row] = read_fused(folder / "fused.npy", read_record(folder / "fused.json"))
     return stacks
 

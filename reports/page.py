@@ -12,12 +12,12 @@ from metrics import METRICS
 from reports.analysis import mean_ranks
 from reports.audit import change, change_text, describe_audit, read_audit
 from reports.costs import costs
-from reports.drawings import rank_picture
+from reports.diagrams import rank_diagram
 from reports.examples import RULE
 from reports.explorer import explorer_data
 from reports.figures import draw, drawings, page_url, write_files
 from reports.formats import status_mark
-from reports.outline import Outline
+from reports.plan import ReportPlan
 from reports.printed import DATASETS
 from reports.quality import quality_checks
 from reports.run import Report
@@ -45,13 +45,13 @@ def render(report: Report, folder: Path | None = None) -> str:
         figures=figures,
         hero=next((figure for figure in figures if figure["name"] == "figure2"), None),
         example_rule=RULE,
-        explorer=explorer_data(report.outline, report.analyses, folder),
+        explorer=explorer_data(report.plan, report.analyses, folder),
     )
 
 
 def _figures(report: Report, folder: Path | None) -> list[dict[str, str]]:
     found = []
-    for drawing in drawings(report.outline, report.analyses):
+    for drawing in drawings(report.plan, report.analyses):
         figure = draw(drawing)
         if folder is not None:
             write_files(figure, folder / "figures", drawing.name)
@@ -67,10 +67,10 @@ def _figures(report: Report, folder: Path | None) -> list[dict[str, str]]:
 
 def _audits(report: Report) -> list[dict[str, Any]]:
     found = []
-    for dataset in report.outline.datasets:
-        table = read_audit(report.outline.results / dataset.name / "audit.csv")
+    for dataset in report.plan.datasets:
+        table = read_audit(report.plan.results / dataset.name / "audit.csv")
         if table is not None:
-            found.append(describe_audit(report.outline, dataset.name, table))
+            found.append(describe_audit(report.plan, dataset.name, table))
     return found
 
 
@@ -94,25 +94,25 @@ def _environment() -> Environment:
 
 
 def _results(report: Report) -> dict[str, Any]:
-    outline, tables = report.outline, report.tables
+    plan, tables = report.plan, report.tables
     claims = [(table, claim) for table in tables for claim in table.claims]
     cells = Counter(cell.verdict for table in tables for row in table.rows for cell in row.cells)
     judged = Counter(claim.verdict for _, claim in claims)
-    ranking = mean_ranks(list(report.analyses.values()), _ranked_rows(outline))
-    checks = quality_checks(outline, report.runs, report.analyses, tables)
+    ranking = mean_ranks(list(report.analyses.values()), _ranked_rows(plan))
+    checks = quality_checks(plan, report.runs, report.analyses, tables)
     return {
-        "outline": outline,
+        "plan": plan,
         "tables": tables,
         "analyses": report.analyses,
         "failures": report.failures(),
         "counts": _counts(report),
-        "methods": list(outline.methods.values()),
+        "methods": list(plan.methods.values()),
         "verdicts": {verdict: cells[verdict] for verdict in VERDICTS if cells[verdict]},
         "claims": claims,
         "claim_counts": {verdict: judged[verdict] for verdict in CLAIMS if judged[verdict]},
         "ranking": ranking,
-        "rank_picture": ranking
-        and rank_picture(ranking, [outline.method(row).title for row in ranking.rows]),
+        "rank_diagram": ranking
+        and rank_diagram(ranking, [plan.method(row).title for row in ranking.rows]),
         "checks": checks,
         "beaten": next(check.findings for check in checks if check.title.startswith("Controls")),
         "rewards": stretch_rewards(report),
@@ -123,8 +123,8 @@ def _background(report: Report) -> dict[str, Any]:
     provenance = report.provenance()
     first = provenance[0] if provenance else {}
     return {
-        "stores": {dataset.name: store for dataset, store in report.stores()},
-        "costs": costs(report.outline, report.runs),
+        "stores": {dataset.name: report.plan.store(dataset) for dataset in report.plan.datasets},
+        "costs": costs(report.plan, report.runs),
         "provenance": provenance,
         "machine": first.get("machine", {}),
         "packages": first.get("packages", {}),
@@ -133,22 +133,22 @@ def _background(report: Report) -> dict[str, Any]:
 
 
 def _counts(report: Report) -> dict[str, int]:
-    kinds = Counter(method.kind for method in report.outline.methods.values())
+    kinds = Counter(method.kind for method in report.plan.methods.values())
     return {
         "methods": kinds["baseline"] + kinds["proposed"],
         "controls": kinds["control"],
         "ablations": kinds["ablation"],
         "runs": sum(len(runs) for runs in report.runs.values()),
-        "seeds": max((len(m.seeds) for m in report.outline.methods.values()), default=0),
+        "seeds": max((len(m.seeds) for m in report.plan.methods.values()), default=0),
     }
 
 
-def _ranked_rows(outline: Outline) -> list[str]:
+def _ranked_rows(plan: ReportPlan) -> list[str]:
     """Methods without stretches that every data set ran: those that a mean rank is fair to."""
-    shared = [set(dataset.rows) for dataset in outline.datasets]
+    shared = [set(dataset.rows) for dataset in plan.datasets]
     return [
         name
-        for name, method in outline.methods.items()
+        for name, method in plan.methods.items()
         if method.compared and all(name in rows for rows in shared)
     ]
 
@@ -156,7 +156,7 @@ def _ranked_rows(outline: Outline) -> list[str]:
 def stretch_rewards(report: Report) -> list[dict[str, Any]]:
     """By how much each metric's mean changes when an output is merely stretched."""
     found = []
-    for dataset in report.outline.datasets:
+    for dataset in report.plan.datasets:
         analysis = report.analyses[dataset.name]
         for name in analysis.values:
             row = Row.parse(name)
@@ -169,7 +169,7 @@ def stretch_rewards(report: Report) -> list[dict[str, Any]]:
             found.append(
                 {
                     "dataset": dataset.name,
-                    "title": report.outline.method(name).title,
+                    "title": report.plan.method(name).title,
                     "stretch": row.stretch,
                     "changes": changes,
                 }

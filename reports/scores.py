@@ -8,7 +8,7 @@ import pandas as pd
 
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
-from reports.outline import DatasetOutline, Outline
+from reports.plan import PlannedDataset, ReportPlan
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,13 @@ class Run:
     fusing: dict[str, Any] = field(default_factory=dict)
 
 
-def read_runs(outline: Outline, dataset: DatasetOutline) -> list[Run]:
+def read_runs(plan: ReportPlan, dataset: PlannedDataset) -> list[Run]:
     """Read all runs of a data set.
 
     Raises:
         HarnessError: naming the file, if a table is missing, damaged or of another tile set.
     """
-    return [_read_run(row, seed, folder) for row, seed, folder in outline.runs(dataset)]
+    return [_read_run(row, seed, folder) for row, seed, folder in plan.runs(dataset)]
 
 
 def _read_run(row: str, seed: int, folder: Path) -> Run:

@@ -9,7 +9,7 @@ from harness.benchmark import Row
 from metrics import METRICS
 from reports.analysis import REFERENCE, Analysis
 from reports.claims import Claim, build_claims
-from reports.outline import DatasetOutline, Outline
+from reports.plan import PlannedDataset, ReportPlan
 from reports.printed import TITLES, printed_table, table_definitions
 from reports.scores import Run
 from reports.statistics import UNKNOWN, Comparison, Interval, kendall_tau
@@ -107,27 +107,27 @@ class Table:
 
 
 def build_tables(
-    outline: Outline, runs: dict[str, list[Run]], analyses: dict[str, Analysis]
+    plan: ReportPlan, runs: dict[str, list[Run]], analyses: dict[str, Analysis]
 ) -> list[Table]:
     """Build the paper's tables in its order, then one for every data set that it does not have."""
     wanted = [
         (dataset, definition)
         for definition in table_definitions()
-        for dataset in outline.datasets
+        for dataset in plan.datasets
         if applies(definition, dataset)
     ]
     wanted += [
-        (dataset, {"number": 0, "caption": f"Comparison on {outline.store(dataset).meta['title']}"})
-        for dataset in outline.datasets
+        (dataset, {"number": 0, "caption": f"Comparison on {plan.store(dataset).meta['title']}"})
+        for dataset in plan.datasets
         if not dataset.stands_for
     ]
     return [
-        _build(outline, dataset, definition, runs[dataset.name], analyses[dataset.name])
+        _build(plan, dataset, definition, runs[dataset.name], analyses[dataset.name])
         for dataset, definition in wanted
     ]
 
 
-def applies(definition: dict[str, Any], dataset: DatasetOutline) -> bool:
+def applies(definition: dict[str, Any], dataset: PlannedDataset) -> bool:
     """Comparisons need the data set they are about; ablations any set that ran one."""
     if "rows" not in definition:
         return bool(dataset.stands_for == definition["stands_for"])
@@ -136,15 +136,15 @@ def applies(definition: dict[str, Any], dataset: DatasetOutline) -> bool:
 
 
 def _build(
-    outline: Outline,
-    dataset: DatasetOutline,
+    plan: ReportPlan,
+    dataset: PlannedDataset,
     definition: dict[str, Any],
     runs: list[Run],
     analysis: Analysis,
 ) -> Table:
     number, paper = definition["number"], dataset.stands_for == definition.get("stands_for")
     printed = printed_table(number) if paper else {}
-    builder = _Rows(outline, runs, printed, analysis)
+    builder = _Rows(plan, runs, printed, analysis)
     if "rows" in definition:
         rows = builder.listed(definition["rows"])
     else:
@@ -154,10 +154,10 @@ def _build(
         number,
         definition["caption"],
         dataset.name,
-        outline.metrics,
-        mark_best(rows, outline.metrics),
+        plan.metrics,
+        mark_best(rows, plan.metrics),
         paper,
-        _agreement(rows, outline.metrics),
+        _agreement(rows, plan.metrics),
         build_claims(definition.get("claims", []), analysis, printed),
     )
 
@@ -167,12 +167,12 @@ class _Rows:
 
     def __init__(
         self,
-        outline: Outline,
+        plan: ReportPlan,
         runs: list[Run],
         printed: dict[tuple[str, str], str],
         analysis: Analysis,
     ) -> None:
-        self.outline, self.printed, self.analysis = outline, printed, analysis
+        self.plan, self.printed, self.analysis = plan, printed, analysis
         self.runs: dict[str, list[Run]] = {}
         for run in runs:
             self.runs.setdefault(run.row, []).append(run)
@@ -181,12 +181,12 @@ class _Rows:
         """Rows of Tables 3-5, under their printed labels."""
         return [self.row(method, title=label) for label, method in rows]
 
-    def comparison(self, dataset: DatasetOutline) -> list[TableRow]:
+    def comparison(self, dataset: PlannedDataset) -> list[TableRow]:
         """Rows of a comparison: baselines in the paper's order, others, ours, controls last."""
         printed = list(dict.fromkeys(method for method, _ in self.printed))
         absent = [method for method in printed if method not in dataset.rows]
         rows = [
-            self.row(name) for name in dataset.rows if self.outline.method(name).kind != "ablation"
+            self.row(name) for name in dataset.rows if self.plan.method(name).kind != "ablation"
         ]
         rows += [self.row(method) for method in absent]
         kinds = {"baseline": 0, "proposed": 1, "control": 2}
@@ -199,28 +199,28 @@ class _Rows:
         return sorted(rows, key=order)
 
     def _kind(self, name: str) -> str:
-        known = Row.parse(name).method in self.outline.methods
-        return self.outline.method(name).kind if known else "baseline"
+        known = Row.parse(name).method in self.plan.methods
+        return self.plan.method(name).kind if known else "baseline"
 
     def row(self, name: str, title: str = "") -> TableRow:
         """One row; a method that was not run keeps its printed values and says so."""
         method, runs = Row.parse(name), self.runs.get(name, [])
-        cells = tuple(self._cell(name, metric) for metric in self.outline.metrics)
+        cells = tuple(self._cell(name, metric) for metric in self.plan.metrics)
         if not runs:
             title = title or TITLES.get(name, name)
             note = (f"{title} was not run: only the paper's values stand here.",)
             return TableRow(name, title, "none", False, cells, missing=True, footnotes=note)
-        outline = self.outline.method(name)
+        plan = self.plan.method(name)
         failures = [run.failure for run in runs if run.failure]
         return TableRow(
             name,
-            title or outline.title,
+            title or plan.title,
             method.stretch,
-            outline.kind == "control",
+            plan.kind == "control",
             cells,
             failure=failures[0] if failures else "",
             seeds=len(runs),
-            footnotes=tuple(self._notes(title or outline.title, runs, cells, outline.notes)),
+            footnotes=tuple(self._notes(title or plan.title, runs, cells, plan.notes)),
         )
 
     def _notes(
@@ -234,7 +234,7 @@ class _Rows:
         weights = runs[0].fusing.get("details", {}).get("weights") or {}
         if origin := ORIGINS.get(weights.get("origin", "")):
             yield f"{title}: {origin}."
-        for metric, cell in zip(self.outline.metrics, cells, strict=True):
+        for metric, cell in zip(self.plan.metrics, cells, strict=True):
             if cell.undefined:
                 reason = METRICS[metric].undefined or "pixels are not finite"
                 yield (
@@ -249,7 +249,7 @@ class _Rows:
             return Cell(math.nan, printed)
         ours, interval = analysis.mean(row, metric), analysis.interval(row, metric)
         value = float(printed) if printed else math.nan
-        demonstration = self.outline.demonstration
+        demonstration = self.plan.demonstration
         return Cell(
             ours,
             printed,
@@ -268,7 +268,7 @@ class _Rows:
                 row,
                 cells=tuple(
                     replace(cell, test=tests.get((row.name, metric)))
-                    for metric, cell in zip(self.outline.metrics, row.cells, strict=True)
+                    for metric, cell in zip(self.plan.metrics, row.cells, strict=True)
                 ),
             )
             for row in rows

@@ -11,10 +11,10 @@ from reports.stages.common import report_arguments
 def main() -> None:
     """Write `<dataset>/audit.csv` and its record for every data set."""
     record = Record("audit", {})
-    outline, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
-    report = read_report(outline)
-    for dataset in outline.datasets:
-        table = measure_choices(outline, dataset, report.analyses[dataset.name])
+    plan, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
+    report = read_report(plan)
+    for dataset in plan.datasets:
+        table = measure_choices(plan, dataset, report.analyses[dataset.name])
         text = table.to_csv(index=False, lineterminator="\n")
         path = output / dataset.name / "audit.csv"
         write_text(path, text)

@@ -10,8 +10,8 @@ from reports.stages.common import report_arguments
 
 def main() -> None:
     """Write the count of runs if all of them have values."""
-    outline, output = report_arguments(main.__doc__ or "", "file to write if nothing failed")
-    report = read_report(outline)
+    plan, output = report_arguments(main.__doc__ or "", "file to write if nothing failed")
+    report = read_report(plan)
     failures = report.failures()
     if failures:
         _forget(report)
@@ -30,11 +30,11 @@ def _forget(report: Report) -> None:
 
     The records with the reasons stay.
     """
-    for dataset in report.outline.datasets:
+    for dataset in report.plan.datasets:
         for one in report.runs[dataset.name]:
             if not one.failure:
                 continue
-            folder = report.outline.folder(dataset, one.row, one.seed)
+            folder = report.plan.folder(dataset, one.row, one.seed)
             (folder / "scores.csv").unlink()
             (folder / "fused.npy").unlink()
             training = folder / "training.json"

@@ -9,10 +9,10 @@ from reports.stages.common import report_arguments
 
 def main() -> None:
     """Write `<dataset>/examples.json`, a list of indices, for each."""
-    outline, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
-    report = read_report(outline)
-    for dataset in outline.datasets:
-        chosen = choose_examples(outline, dataset, report.analyses[dataset.name])
+    plan, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
+    report = read_report(plan)
+    for dataset in plan.datasets:
+        chosen = choose_examples(plan, dataset, report.analyses[dataset.name])
         write_text(output / dataset.name / "examples.json", f"{chosen}\n")
 
 

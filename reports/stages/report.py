@@ -9,11 +9,11 @@ from reports.stages.common import report_arguments
 
 def main() -> None:
     """Write the page."""
-    outline, output = report_arguments(main.__doc__ or "", "index.html to write")
+    plan, output = report_arguments(main.__doc__ or "", "index.html to write")
     for name in ("figures", "tiles"):
         # Declared outputs of the rule, also when a run has nothing to put there.
         (output.parent / name).mkdir(parents=True, exist_ok=True)
-    write_text(output, render(read_report(outline), output.parent))
+    write_text(output, render(read_report(plan), output.parent))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import pytest
 
 from reports.page import render
 from reports.run import read_report
-from tests.helpers.made_up_runs import make_run, make_store, method, outline
+from tests.helpers.made_up_runs import make_run, make_store, method, plan
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -47,7 +47,7 @@ def page_file(tmp_path_factory):
         {"name": "d", "rows": names, "stands_for": "whu"},
         {"name": "e", "rows": names, "stands_for": "potsdam"},
     ]
-    report = read_report(outline(results, methods, names, datasets=datasets))
+    report = read_report(plan(results, methods, names, datasets=datasets))
     path = results / "report" / "index.html"
     path.parent.mkdir()
     path.write_text(render(report, path.parent), encoding="utf-8")

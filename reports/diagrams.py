@@ -29,7 +29,7 @@ def _svg(width: float, height: float, label: str, parts: Sequence[Markup]) -> Ma
     )
 
 
-def rank_picture(ranks: MeanRanks, titles: Sequence[str]) -> Markup:
+def rank_diagram(ranks: MeanRanks, titles: Sequence[str]) -> Markup:
     """Critical-difference picture: methods on an axis of mean ranks, bars over cliques."""
     means, critical = ranks.ranking.mean_ranks, ranks.ranking.critical_difference
     count = len(means)
@@ -68,7 +68,7 @@ def cliques(means: Sequence[float], critical: float) -> list[tuple[int, int]]:
     return found
 
 
-def slope_picture(titles: Sequence[str], before: Sequence[int], after: Sequence[int]) -> Markup:
+def slope_diagram(titles: Sequence[str], before: Sequence[int], after: Sequence[int]) -> Markup:
     """Ranks of methods before (left) and after (right) a change of protocol, 1 on top."""
     width, left, right = 330, 120, 210
     parts = []
