@@ -1,4 +1,4 @@
-"""Every reader of data, with valid contents that broken ones are made from."""
+"""Every reader of data, with the valid contents that broken ones are made from."""
 
 import io
 import json
@@ -32,13 +32,14 @@ from metrics.images import read_grey
 from reports.audit import read_audit
 from reports.plan import plan_of, read_plan
 from reports.scores import read_runs
+from tests.helpers.made_up_runs import method, plan
 
 
 @dataclass(frozen=True)
 class Reader:
-    """One reader: a file name, valid contents, and what reads the file.
+    """One reader: the name of its file, valid contents, and the function that reads the file.
 
-    `structured` files are JSON or YAML, whose parsed value is changed as well.
+    Files that are `structured` are JSON or YAML: their parsed value is changed as well.
     """
 
     name: str
@@ -48,8 +49,8 @@ class Reader:
 
 
 def readers(folder):
-    """All readers by name; `folder` is theirs to write to."""
-    kinds = (_texts, _stores, _tables, _pictures, _binaries)
+    """Return all readers by name; they may write into `folder`."""
+    kinds = (_texts, _stores, _tables, _images, _binaries)
     return dict(reader for kind in kinds for reader in kind(folder))
 
 
@@ -65,7 +66,7 @@ def _texts(folder):
         for name in benchmark.datasets:
             benchmark.tiling(name), benchmark.runs(name)
 
-    def plan(path):
+    def report_plan(path):
         read_plan(path.read_text("utf-8", "replace"), folder)
 
     yield "config", Reader("config.yaml", configs, config, True)
@@ -80,7 +81,7 @@ def _texts(folder):
     sources = [(ROOT / "config/sources.yaml").read_bytes()]
     yield "sources.yaml", Reader("sources.yaml", sources, read_registry, True)
     value = plan_of(Benchmark(yaml.safe_load(configs[0])))
-    yield "plan", Reader("plan.json", [json.dumps(value).encode()], plan, True)
+    yield "plan", Reader("plan.json", [json.dumps(value).encode()], report_plan, True)
     ledger = json.dumps({"a.zip": "0" * 64, "b.zip": "f" * 64}).encode()
     yield (
         "sources.lock.json",
@@ -120,7 +121,7 @@ def _stores(folder):
     record = (folder / "fused.json").read_bytes()
 
     def sealed(path):
-        # With a valid seal, so that the reader looks further.
+        # The seal is made valid, so that the reader looks at the contents too.
         try:
             value = json.loads(path.read_bytes())
             content = {key: item for key, item in value.items() if key != SEAL}
@@ -133,16 +134,7 @@ def _stores(folder):
 
 
 def _tables(folder):
-    plan = read_plan(
-        json.dumps(
-            {
-                "title": "t", "demonstration": False, "metrics": ["sf", "ag"],
-                "methods": [{"name": "a", "title": "A", "kind": "baseline", "seeds": [0]}],
-                "datasets": [{"name": "d", "rows": ["a"], "stands_for": "", "examples": []}],
-            }
-        ),
-        folder / "results",
-    )  # fmt: skip
+    report_plan = plan(folder / "results", [method("a")], ["a"], metrics=["sf", "ag"])
     run = folder / "results/d/a/seed0"
     run.mkdir(parents=True)
     (run / "fused.npy").write_bytes(b"x")
@@ -150,7 +142,7 @@ def _tables(folder):
 
     def scores(path):
         Record("measure", {}).write(path.with_name("scores.json"), [path])
-        for item in read_runs(plan, plan.datasets[0]):
+        for item in read_runs(report_plan, report_plan.datasets[0]):
             item.scores.drop(columns=["tile"]).mean()
 
     table = b"dataset,method,seed,tile,sf,ag\nd,a,0,s0,1.5,2.5\nd,a,0,s1,,3.5\n"
@@ -171,7 +163,7 @@ def _encoded(pixels, kind, **options):
     return stream.getvalue()
 
 
-def _pictures(folder):
+def _images(folder):
     rng = np.random.default_rng(0)
     colour = rng.integers(0, 256, (48, 48, 3), dtype=np.uint8)
     gray, deep = colour[..., 0], rng.integers(0, 65536, (48, 48), dtype=np.uint16)
@@ -188,8 +180,8 @@ def _pictures(folder):
     ]
     good = folder / "good.png"
     good.write_bytes(_encoded(gray, "png"))
-    yield "metrics picture", Reader("grey.png", seeds, read_grey)
-    yield "picture of a pair", Reader("pair.png", seeds, lambda path: read_pair(path, good))
+    yield "metrics image", Reader("grey.png", seeds, read_grey)
+    yield "image of a pair", Reader("pair.png", seeds, lambda path: read_pair(path, good))
     for kind in ("rgb", "ir", "seg"):
         root = folder / f"set-{kind}"
         for other in ("rgb", "ir", "seg"):
@@ -224,9 +216,14 @@ def _pictures(folder):
 def _binaries(folder):
     rng = np.random.default_rng(0)
     archives = []
-    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+    for compression in (
+        zipfile.ZIP_STORED,
+        zipfile.ZIP_DEFLATED,
+        zipfile.ZIP_BZIP2,
+        zipfile.ZIP_LZMA,
+    ):
         stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w", method) as archive:
+        with zipfile.ZipFile(stream, "w", compression) as archive:
             archive.writestr("deep/data.tif", rng.bytes(200) + b"x" * 500)
             archive.writestr("readme.txt", "text")
         archives.append(stream.getvalue())

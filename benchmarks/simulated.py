@@ -1,7 +1,7 @@
-"""Adapter of made-up data sets of full size; `benchmarks/scale.py` puts it into a copy.
+"""Adapter of made-up data sets of full size; `benchmarks/scale.py` copies it into its project.
 
-Every scene is the embedded Landsat-7 picture, mirrored to the size of the real scenes, shifted
-and with a gain of its own, so that tiles and scenes differ as real ones do.
+Each scene is the embedded Landsat-7 image, mirrored to the size of the real scenes. Each has a
+shift and a gain of its own, so that tiles and scenes differ as real ones do.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from harness.scenes.scene import Dataset, Scene
 
 @dataclass(frozen=True)
 class Options:
-    """How many test scenes of which size, pixels."""
+    """The number of test scenes, and their size in pixels."""
 
     scenes: int
     height: int
@@ -32,12 +32,12 @@ def open_dataset(options):
     wanted = check_options(options)
     source = landsat7.open_dataset({})
     parts = [part.read(0, 0, part.height, part.width) for part in source.scenes]
-    picture = np.concatenate(parts, axis=1)
-    scenes = tuple(_scene(picture, wanted, index) for index in range(wanted.scenes))
+    image = np.concatenate(parts, axis=1)
+    scenes = tuple(_scene(image, wanted, index) for index in range(wanted.scenes))
     return Dataset("simulated", scenes, source.classes, source.palette)
 
 
-def _scene(picture, wanted, index):
+def _scene(image, wanted, index):
     rng = np.random.default_rng(index)
     gain = rng.uniform(0.6, 1.4, 4)
     shift = rng.integers(0, 10_000, 2)
@@ -46,10 +46,10 @@ def _scene(picture, wanted, index):
         rows, columns = (
             _mirrored(np.arange(start, start + length) + move, size)
             for start, length, move, size in zip(
-                (y, x), (height, width), shift, picture.shape[1:], strict=True
+                (y, x), (height, width), shift, image.shape[1:], strict=True
             )
         )
-        window = picture[:, rows][:, :, columns]
+        window = image[:, rows][:, :, columns]
         bands = np.clip(window[:4] * gain[:, None, None], 0, 255).astype(np.uint8)
         return np.concatenate([bands, window[4:]])
 
@@ -57,5 +57,5 @@ def _scene(picture, wanted, index):
 
 
 def _mirrored(places, size):
-    """Fold places beyond the border back into it."""
+    """Mirror positions beyond the border back inside."""
     return size - 1 - np.abs(places % (2 * size) - (size - 0.5)).astype(int)
