@@ -1,4 +1,4 @@
-"""What methods cost, from the records of training and fusing."""
+"""The costs of methods, read from the records of training and fusing."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +10,11 @@ from reports.scores import Run
 
 
 @dataclass(frozen=True)
-class Cost:
-    """One method on one data set. None where nothing was recorded; times of the first seed.
+class MethodCost:
+    """What one method costs on one data set with its first seed; None where nothing is recorded.
 
-    milliseconds: an image, median after warm-up. memory: MiB, peak. hours: of one training.
+    milliseconds: time per image, median after warm-up. memory: peak in MiB.
+    hours: time of one training.
     """
 
     dataset: str
@@ -27,8 +28,8 @@ class Cost:
     hardware: str
 
 
-def costs(plan: ReportPlan, runs: dict[str, list[Run]]) -> list[Cost]:
-    """Costs of every method's raw row, in table order; failed runs have none."""
+def costs(plan: ReportPlan, runs: dict[str, list[Run]]) -> list[MethodCost]:
+    """List the costs of every method's raw row, in table order; failed runs have none."""
     found = []
     for dataset in plan.datasets:
         for run in runs[dataset.name]:
@@ -43,12 +44,12 @@ def costs(plan: ReportPlan, runs: dict[str, list[Run]]) -> list[Cost]:
 
 def _cost(
     dataset: str, row: str, title: str, fusing: dict[str, Any], training: dict[str, Any]
-) -> Cost:
+) -> MethodCost:
     details = fusing["details"]
     seconds = training.get("wall_seconds")
     machine = fusing["machine"]
     processor = f"{machine.get('cpu', 'unknown processor')}, {machine.get('cores', '?')} cores"
-    return Cost(
+    return MethodCost(
         dataset,
         row,
         title,

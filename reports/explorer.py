@@ -1,4 +1,4 @@
-"""What the page's script reads: per-tile values, distributions and pictures of tiles."""
+"""The data of the page's script: values per tile, distributions and images of tiles."""
 
 import math
 from pathlib import Path
@@ -10,23 +10,23 @@ from harness.benchmark import Row
 from metrics import METRICS
 from reports.analysis import Analysis
 from reports.examples import choose_examples, evenly
-from reports.gallery import EMBEDDED_BYTES, Gallery, fused_stacks, tile_pictures
+from reports.gallery import EMBEDDED_BYTES, Gallery, fused_stacks, tile_images
 from reports.plan import PlannedDataset, ReportPlan
 
 POINTS = 400
-"""Tiles a data set whose values stand in the page; distributions are of all tiles."""
+"""Number of tiles per data set whose values stand in the page; distributions use all tiles."""
 QUANTILES = np.linspace(0, 1, 51)
 
 
 def explorer_data(
     plan: ReportPlan, analyses: dict[str, Analysis], folder: Path | None
 ) -> dict[str, Any]:
-    """Everything the script needs, as JSON.
+    """Return everything that the script needs, as JSON.
 
     Args:
-        plan: of the run.
-        analyses: of its data sets.
-        folder: of the page, for the pictures that do not fit inside.
+        plan: plan of the report.
+        analyses: analysis of each data set.
+        folder: folder of the page, for the images that do not fit inside.
     """
     share = EMBEDDED_BYTES // max(len(plan.datasets), 1)
     return {
@@ -53,7 +53,7 @@ def _dataset(
     shown = _shown(plan, dataset, analysis)
     stacks = fused_stacks(plan, dataset, rows)
     pictures = {
-        index: gallery.place(dataset.name, index, tile_pictures(store, stacks, index))
+        index: gallery.place(dataset.name, index, tile_images(store, stacks, index))
         for index in shown
     }
     points = [*shown, *(i for i in evenly(len(analysis.tiles), POINTS) if i not in pictures)]
@@ -101,5 +101,5 @@ def _quantiles(analysis: Analysis, row: str) -> list[list[float | None]]:
 
 
 def _short(value: float) -> float | None:
-    """Five significant digits are more than a screen shows; JSON knows no NaN."""
+    """Round to five digits, more than a screen shows; NaN becomes None, as JSON has no NaN."""
     return float(f"{value:.5g}") if math.isfinite(value) else None

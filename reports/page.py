@@ -1,4 +1,4 @@
-"""Rendering the HTML page."""
+"""The HTML page of the report."""
 
 import math
 from collections import Counter
@@ -29,14 +29,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(report: Report, folder: Path | None = None) -> str:
-    """Render the whole page; every text from outside is escaped.
+    """Render the whole page; all text from outside is escaped.
 
     Args:
         report: what the page shows.
-        folder: where the page will stand; pictures that do not fit inside it are written
-            there, and left out if there is none.
+        folder: where the page will stand. Images that do not fit inside the page are written
+            there; without a folder they are left out.
     """
-    # Everything that can be refused is read before the figures, which take the time.
+    # Figures take most of the time, so everything that can be refused is read before them.
     texts = {**_results(report), **_background(report), "audits": _audits(report)}
     figures = _figures(report, folder)
     template = _environment().get_template("page.html")
@@ -55,12 +55,7 @@ def _figures(report: Report, folder: Path | None) -> list[dict[str, str]]:
         figure = draw(drawing)
         if folder is not None:
             write_files(figure, folder / "figures", drawing.name)
-        words = {
-            "name": drawing.name,
-            "title": drawing.title,
-            "caption": drawing.caption,
-            "alt": drawing.alt,
-        }
+        words = {key: getattr(drawing, key) for key in ("name", "title", "caption", "alt")}
         found.append({**words, "url": page_url(figure)})
     return found
 
@@ -144,7 +139,7 @@ def _counts(report: Report) -> dict[str, int]:
 
 
 def _ranked_rows(plan: ReportPlan) -> list[str]:
-    """Methods without stretches that every data set ran: those that a mean rank is fair to."""
+    """Return the raw rows that every data set has: a mean rank compares only those fairly."""
     shared = [set(dataset.rows) for dataset in plan.datasets]
     return [
         name
@@ -154,7 +149,7 @@ def _ranked_rows(plan: ReportPlan) -> list[str]:
 
 
 def stretch_rewards(report: Report) -> list[dict[str, Any]]:
-    """By how much each metric's mean changes when an output is merely stretched."""
+    """List how much each metric's mean changes when an output is only stretched."""
     found = []
     for dataset in report.plan.datasets:
         analysis = report.analyses[dataset.name]
@@ -183,5 +178,5 @@ def better(test: Comparison, metric: str) -> bool:
 
 
 def span(interval: Interval) -> str:
-    """An interval in words."""
+    """Put an interval into words."""
     return f"{interval.low:+.4f} … {interval.high:+.4f}" if interval.known else "unknown"
