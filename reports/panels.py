@@ -29,7 +29,8 @@ def fused(store: TileStore, luma: Bytes, index: int) -> Bytes:
     """Give a fused luma (H, W) the colours of the visible image: (H, W, 3)."""
     rgb = store.test.rgb(slice(index, index + 1))
     colour = recompose(luma[None].astype(np.float32) / np.float32(255), rgb)[0]
-    return (np.moveaxis(colour, 0, 2) * 255).astype(np.uint8)
+    image: Bytes = (np.moveaxis(colour, 0, 2) * 255).astype(np.uint8)
+    return image
 
 
 def marked(panel: Bytes, window: tuple[int, int, int]) -> Bytes:

@@ -1,4 +1,4 @@
-"""Quality checks: what in a run looks wrong or needs a second look."""
+"""Quality checks: they report what looks wrong in a run or needs a second look."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from reports.plan import PlannedDataset, ReportPlan
 from reports.scores import Run
 from reports.tables import Table
 
-# A metric's own rounding may pass a bound by this much.
 TOLERANCE = 1e-6
+"""How far the rounding of a metric may exceed a bound."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check: what it looks for, and what it found (nothing is good).
+    """One check: what it looks for, and what it found. No finding is good.
 
-    `alarming` tells a defect from something that a reader only should know.
+    alarming: True if a finding is a defect, False if a reader only needs to know it.
     """
 
     title: str
@@ -105,7 +105,7 @@ def _duplicates(dataset: PlannedDataset, runs: list[Run]) -> Iterator[str]:
         if not run.failure:
             groups.setdefault(run.fusing["artefacts"]["fused.npy"], []).append(run)
     for group in groups.values():
-        # A stretch that finds nothing to stretch rightly repeats the raw output.
+        # Stretched rows of one method may equal its raw row: there was nothing to stretch.
         if (
             len({Row.parse(run.row).method for run in group}) > 1
             or len({run.seed for run in group}) > 1

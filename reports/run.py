@@ -1,4 +1,4 @@
-"""Everything a report shows, read once from the results of a run."""
+"""Everything that a report shows, read once from the results of a run."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from reports.tables import Table, build_tables
 
 @dataclass(frozen=True)
 class Failure:
-    """A run without values, and why."""
+    """A run without values, and the reason."""
 
     dataset: str
     row: str
@@ -30,7 +30,7 @@ class Report:
     tables: list[Table]
 
     def failures(self) -> list[Failure]:
-        """All runs that failed, in table order."""
+        """List all runs that failed, in table order."""
         return [
             Failure(dataset, run.row, run.seed, run.failure)
             for dataset, runs in self.runs.items()
@@ -39,7 +39,7 @@ class Report:
         ]
 
     def provenance(self) -> list[dict[str, Any]]:
-        """The record of every fusing and training job, flattened for a table."""
+        """List the records of all training and fusing jobs, with the run that each belongs to."""
         lines = []
         for dataset in self.plan.datasets:
             for row, seed, folder in self.plan.runs(dataset):

@@ -1,4 +1,4 @@
-"""Building the tables: our means and intervals beside the paper's printed values."""
+"""The tables: our means and intervals beside the paper's printed values."""
 
 import math
 from collections.abc import Iterable
@@ -19,17 +19,20 @@ ORIGINS = {
     "retrained": "weights trained here",
     "user": "weights given by the user, not known to be its authors'",
 }
-"""What is said of weights that are not the authors' file."""
+"""What footnotes say about weights that are not the authors' file."""
 
 
 @dataclass(frozen=True)
 class Cell:
     """One method under one metric.
 
-    ours: mean over tiles, then over seeds; NaN if there is none. printed: the paper's value
-    as printed, "" if the paper has none. undefined: tiles on which the metric has no value.
-    rank: 1 best, 2 second best, 0 neither. spread: standard deviation over seeds, NaN with one.
-    difference: (ours − printed) / printed. test: against SegFANet, None where there is none.
+    ours: mean over tiles, then over seeds; NaN if there is none.
+    printed: the paper's value as it is printed; "" if the paper has none.
+    undefined: number of tiles on which the metric has no value.
+    rank: 1 for the best, 2 for the second best, 0 for others.
+    spread: standard deviation over seeds; NaN with one seed.
+    difference: (ours − printed) / |printed|.
+    test: comparison with SegFANet; None if there is none.
     """
 
     ours: float
@@ -45,7 +48,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One line: a method's cells in the order of the metrics."""
+    """One row of a table: the cells of one method in the order of the metrics."""
 
     name: str
     title: str
@@ -59,7 +62,7 @@ class TableRow:
 
     @property
     def output(self) -> str:
-        """What was done to the output before measuring, in words; "" if it was not run."""
+        """What was done to the output before it was measured; "" if the method was not run."""
         return "" if self.missing else {"none": "raw"}.get(self.stretch, self.stretch)
 
 
@@ -67,9 +70,9 @@ class TableRow:
 class Table:
     """One comparison of methods on one data set.
 
-    number: the paper's, 0 for a data set of one's own, which the paper does not have.
-    paper: whether printed values belong beside ours.
-    agreement: metric → Kendall's τ between our order of the methods and the printed one.
+    number: number in the paper; 0 for a data set that the paper does not have.
+    paper: whether printed values stand beside ours.
+    agreement: metric → Kendall's τ between our order of the methods and the printed order.
     """
 
     number: int
@@ -88,7 +91,7 @@ class Table:
 
     @property
     def label(self) -> str:
-        """What a sentence calls the table."""
+        """Name of the table in a sentence."""
         return f"Table {self.number}" if self.number else "Comparison"
 
     @property
@@ -98,18 +101,18 @@ class Table:
 
     @property
     def footnotes(self) -> list[str]:
-        """Every row's footnotes once, numbered from 1 by their place."""
+        """All footnotes without repetition; their position gives their number, from 1."""
         return list(dict.fromkeys(note for row in self.rows for note in row.footnotes))
 
     def marks(self, row: TableRow) -> list[int]:
-        """Numbers of a row's footnotes."""
+        """Return the numbers of a row's footnotes."""
         return [self.footnotes.index(note) + 1 for note in row.footnotes]
 
 
 def build_tables(
     plan: ReportPlan, runs: dict[str, list[Run]], analyses: dict[str, Analysis]
 ) -> list[Table]:
-    """Build the paper's tables in its order, then one for every data set that it does not have."""
+    """Build the paper's tables in its order, then one for each data set that it does not have."""
     wanted = [
         (dataset, definition)
         for definition in table_definitions()
@@ -128,7 +131,7 @@ def build_tables(
 
 
 def applies(definition: dict[str, Any], dataset: PlannedDataset) -> bool:
-    """Comparisons need the data set they are about; ablations any set that ran one."""
+    """Say whether a table applies: a comparison to its data set, an ablation where one ran."""
     if "rows" not in definition:
         return bool(dataset.stands_for == definition["stands_for"])
     ablations = {method for _, method in definition["rows"]} - {REFERENCE}
@@ -178,11 +181,11 @@ class _Rows:
             self.runs.setdefault(run.row, []).append(run)
 
     def listed(self, rows: list[list[str]]) -> list[TableRow]:
-        """Rows of Tables 3-5, under their printed labels."""
+        """Return the rows of Tables 3-5 under their printed labels."""
         return [self.row(method, title=label) for label, method in rows]
 
     def comparison(self, dataset: PlannedDataset) -> list[TableRow]:
-        """Rows of a comparison: baselines in the paper's order, others, ours, controls last."""
+        """List the rows of a comparison: baselines in the paper's order, others, ours, controls."""
         printed = list(dict.fromkeys(method for method, _ in self.printed))
         absent = [method for method in printed if method not in dataset.rows]
         rows = [
@@ -203,7 +206,7 @@ class _Rows:
         return self.plan.method(name).kind if known else "baseline"
 
     def row(self, name: str, title: str = "") -> TableRow:
-        """One row; a method that was not run keeps its printed values and says so."""
+        """Build one row; a method that was not run keeps its printed values and says so."""
         method, runs = Row.parse(name), self.runs.get(name, [])
         cells = tuple(self._cell(name, metric) for metric in self.plan.metrics)
         if not runs:
@@ -261,7 +264,7 @@ class _Rows:
         )
 
     def tested(self, rows: list[TableRow]) -> list[TableRow]:
-        """Add the tests against SegFANet, corrected over the whole table."""
+        """Add the tests against SegFANet, with Holm's correction over the whole table."""
         tests = self.analysis.against([row.name for row in rows], REFERENCE)
         return [
             replace(
@@ -286,7 +289,7 @@ def _agreement(rows: list[TableRow], metrics: tuple[str, ...]) -> dict[str, floa
 
 
 def mark_best(rows: Iterable[TableRow], metrics: tuple[str, ...]) -> tuple[TableRow, ...]:
-    """Mark best and second best of every metric among the rows that are no controls."""
+    """Mark the best and second best of each metric; controls are not ranked."""
     rows = list(rows)
     columns = [_ranks(rows, column, metric) for column, metric in enumerate(metrics)]
     return tuple(
@@ -311,5 +314,5 @@ def _ranks(rows: list[TableRow], column: int, metric: str) -> list[int]:
 
 
 def heading(metric: str) -> str:
-    """Column heading with the arrow of the metric's better direction."""
+    """Return a column heading, with an arrow in the direction in which the metric is better."""
     return f"{metric.upper()} {METRICS[metric].arrow}"

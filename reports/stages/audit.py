@@ -1,4 +1,4 @@
-"""Measure under other protocols: `python -m reports.stages.audit --help`."""
+"""Measures again under other protocols: `python -m reports.stages.audit --help`."""
 
 from harness.cli import run
 from harness.disk.files import write_text
@@ -9,7 +9,7 @@ from reports.stages.common import report_arguments
 
 
 def main() -> None:
-    """Write `<dataset>/audit.csv` and its record for every data set."""
+    """Write `<dataset>/audit.csv` and its record for each data set."""
     record = Record("audit", {})
     plan, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
     report = read_report(plan)

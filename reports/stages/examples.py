@@ -1,4 +1,4 @@
-"""Choose the tiles of the figures: `python -m reports.stages.examples --help`."""
+"""Chooses the tiles of the figures: `python -m reports.stages.examples --help`."""
 
 from harness.cli import run
 from harness.disk.files import write_text
@@ -8,7 +8,7 @@ from reports.stages.common import report_arguments
 
 
 def main() -> None:
-    """Write `<dataset>/examples.json`, a list of indices, for each."""
+    """Write `<dataset>/examples.json`, a list of tile indices, for each data set."""
     plan, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
     report = read_report(plan)
     for dataset in plan.datasets:

@@ -1,4 +1,4 @@
-"""Write the tables as CSV, LaTeX and Markdown: `python -m reports.stages.tables --help`."""
+"""Writes the tables as CSV, LaTeX and Markdown: `python -m reports.stages.tables --help`."""
 
 from harness.cli import run
 from harness.disk.files import write_text
