@@ -17,7 +17,7 @@ SIDE = 48
 
 
 def method(name, kind="baseline", title=None, seeds=(0,), notes=""):
-    """One method as `reports.plan.plan_of` lists it."""
+    """Return one method as `reports.plan.plan_of` lists it."""
     return {
         "name": name,
         "title": title or name.upper(),
@@ -28,7 +28,7 @@ def method(name, kind="baseline", title=None, seeds=(0,), notes=""):
 
 
 def make_store(folder, name="whu_like", scenes=TILES, classes=("a", "b"), prefix="s"):
-    """Write a tile store of one-tile scenes with noise for pictures."""
+    """Write a tile store of one-tile scenes with noise as images."""
 
     def read(y, x, height, width):
         pixels = np.random.default_rng(y).integers(0, 2, (5, height, width), dtype=np.uint8)
@@ -42,7 +42,7 @@ def make_store(folder, name="whu_like", scenes=TILES, classes=("a", "b"), prefix
 
 
 def make_run(folder, row, values=None, failure="", seed=0, details=None):
-    """Write what fuse and measure leave behind; `values` are (tiles, metrics)."""
+    """Write what the stages fuse and measure leave behind; `values` are (tiles, metrics)."""
     names = [] if failure else TileStore(folder / "tiles").names("test")
     folder = folder / row / f"seed{seed}"
     folder.mkdir(parents=True)

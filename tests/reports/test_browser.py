@@ -1,4 +1,4 @@
-"""The page in a real browser, opened from a file as a reader opens it."""
+"""The page in a real browser, opened from a file as readers open it."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
-    """A page of two data sets with hostile names, written once."""
+    """Write a page of two data sets with hostile names once."""
     results = tmp_path_factory.mktemp("results")
     rng = np.random.default_rng(0)
     names = ["segfanet", "ydtr", "itfuse", "broken", "average"]
@@ -83,7 +83,7 @@ def page(browser, page_file):
 
 
 def keep(page, name):
-    """Store a screenshot where CI asks for them."""
+    """Store a screenshot in the folder `SCREENSHOTS`, if it is set."""
     folder = os.environ.get("SCREENSHOTS")
     if folder:
         page.screenshot(path=Path(folder) / f"{name}.png")

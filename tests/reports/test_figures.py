@@ -1,4 +1,4 @@
-"""Figures, feature maps, the protocol audit, and results that lack something."""
+"""Figures, feature maps, the protocol audit, and results in which something is missing."""
 
 import json
 import math
@@ -57,7 +57,7 @@ def test_figures_are_the_paper_s(run):
     titles = [title for title, _ in made["figure6"].rows[0]]
     assert titles[:2] == ["Visible", "Infrared"]
     assert titles[2:] == ["UMFusion", "LiMFusion", "ITFUSE", "TarDAL", "YDTR", "SEGFANET"]
-    assert made["figure6"].rows[0][2][1] is None, "a method that was not run has no picture"
+    assert made["figure6"].rows[0][2][1] is None, "a method that was not run has no image"
     assert len(made["figure8"].rows[0]) == 5
     assert len(made["figure9"].rows[0]) == 3
 
@@ -70,13 +70,13 @@ def test_page_holds_figures_and_files_stand_beside_it(run, tmp_path):
 
 
 def test_enlargement_stands_in_the_lower_left():
-    picture = np.zeros((60, 60, 3), np.uint8)
-    picture[10:20, 40:50] = 77
-    result = panels.marked(picture, (10, 40, 10))
+    image = np.zeros((60, 60, 3), np.uint8)
+    image[10:20, 40:50] = 77
+    result = panels.marked(image, (10, 40, 10))
     assert (result[10, 40:50] == panels.YELLOW).all()
     assert (result[42:58, 2:18] == 77).all()
     assert (result[40, :20] == panels.YELLOW).all()
-    assert not picture[42:58, 2:18].any(), "the source is left alone"
+    assert not image[42:58, 2:18].any(), "the source must not change"
 
 
 def test_maps_of_one_figure_share_one_scale():
@@ -95,7 +95,7 @@ def test_heat_is_where_the_weights_are():
 
 
 class Network:
-    """Gives features whose means are known."""
+    """Returns features whose means are known."""
 
     def __call__(self, infrared, visible):
         maps = torch.stack([infrared[:, 0], -infrared[:, 0]], dim=1)

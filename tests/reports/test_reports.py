@@ -209,7 +209,7 @@ def test_latex_escapes_names():
 
 
 class Tags(HTMLParser):
-    """Collects tags; a script from a name would appear among them."""
+    """Collects tags; a script that comes from a name would be among them."""
 
     def __init__(self):
         super().__init__()
@@ -232,7 +232,7 @@ def test_names_from_outside_are_text(tmp_path):
     page = render(read_report(plan(tmp_path, methods, ["ydtr", "itfuse"], title="<i>t</i>")))
     parser = Tags()
     parser.feed(page)
-    # The page's own: its data and its code.
+    # Only the page's own scripts exist: its data and its code.
     assert parser.tags.count("script") == 2
     assert not {"b", "i"} & set(parser.tags)
     assert "onerror" not in parser.attributes
@@ -247,9 +247,7 @@ def test_data_of_the_script_keep_the_order_of_metrics(run):
     assert embedded == data
 
 
-def test_pictures_inside_the_page_are_bounded_and_the_rest_lie_beside_it(
-    run, tmp_path, monkeypatch
-):
+def test_images_inside_the_page_are_bounded_and_the_rest_lie_beside_it(run, tmp_path, monkeypatch):
     monkeypatch.setattr("reports.explorer.EMBEDDED_BYTES", 30_000)
     data = explorer_data(run, read_report(run).analyses, tmp_path / "page")
     places = [tile["pictures"]["ydtr"][:5] for tile in data["datasets"][0]["tiles"]]
@@ -301,7 +299,7 @@ def test_examples_differ_most_and_come_from_different_scenes():
     assert most_different(analysis, ["a", "b"], 3) == [1, 0, 2]
 
 
-def test_window_is_where_pictures_differ():
+def test_window_is_where_images_differ():
     first = np.zeros((50, 50), np.uint8)
     second = first.copy()
     second[20:30, 35:45] = 200
