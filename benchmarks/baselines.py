@@ -1,29 +1,24 @@
-"""Cost of the five baselines against the authors' code: `python benchmarks/baselines.py`.
+"""Cost of the five baselines against the authors' code: `python -m benchmarks.baselines`.
 
-Processor seconds for one 320×320 pair on one thread, the best of several rounds, and peak
-memory. Every method runs in a process of its own. The authors' figures were taken from their
-unmodified networks on a machine of the same kind, weights do not change the time, so random
-ones do. On a machine whose cores share execution units with other work, run it more than once.
+Prints processor seconds for one 320×320 pair on one thread, the best of several rounds, and
+peak memory. Each method runs in a process of its own. The authors' figures were measured with
+their unmodified networks on a machine of the same kind. Weights are random, because they do
+not change the time. Run it more than once if other work shares the processor.
 """
 
 import argparse
 import json
-import os
 import resource
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
-# In the place of this script's folder, where `baselines` would be this very file.
-sys.path[0] = str(ROOT)
+from benchmarks.child import in_child
+
 SIDE = 320
 
 
 class Authors(NamedTuple):
-    """Processor seconds an image and peak memory of the authors' code, and our aim."""
+    """Processor seconds per image and peak memory of the authors' code, and our aim."""
 
     seconds: float
     memory_mib: float
@@ -40,7 +35,7 @@ AUTHORS = {
 
 
 def main() -> None:
-    """Print the table, or measure one method (in a child process)."""
+    """Print the table; a child process measures one method instead."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("methods", nargs="*", default=list(AUTHORS))
     parser.add_argument("--rounds", type=int, default=7)
@@ -52,7 +47,8 @@ def main() -> None:
     print(f"{'method':<10} {'CPU s':>6} {'authors':>8} {'faster':>7} {'aim':>5}", end="")
     print(f" {'MiB':>6} {'authors':>8} {'GFLOPs':>7}")
     for name in arguments.methods:
-        ours, theirs = _in_child(name, arguments.rounds), AUTHORS[name]
+        options = ("--measure", name, "--rounds", arguments.rounds)
+        ours, theirs = in_child("benchmarks.baselines", *options, threads=1), AUTHORS[name]
         ratio = theirs.seconds / ours["seconds"]
         print(f"{name:<10} {ours['seconds']:>6.2f} {theirs.seconds:>8.2f} {ratio:>6.1f}x", end="")
         print(f" {theirs.aim:>4.1f}x {ours['memory_mib']:>6.0f} {theirs.memory_mib:>8.0f}", end="")
@@ -60,15 +56,8 @@ def main() -> None:
     print_information_map()
 
 
-def _in_child(name: str, rounds: int) -> dict[str, float]:
-    command = [sys.executable, __file__, "--measure", name, "--rounds", str(rounds)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    run = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    return json.loads(run.stdout)
-
-
 def measure(name: str, rounds: int) -> dict[str, float]:
-    """Seconds, peak memory and GFLOPs of one method."""
+    """Measure seconds, peak memory and GFLOPs of one method."""
     import torch
 
     from harness.fusing.cost import gflops
@@ -94,7 +83,7 @@ def measure(name: str, rounds: int) -> dict[str, float]:
 
 
 def print_information_map() -> None:
-    """Compare LiMFusion's information map with scikit-image's picture, summed over cells."""
+    """Compare the times of LiMFusion's information map and of scikit-image's HOG image."""
     import numpy as np
     import torch
     from skimage.feature import hog

@@ -1,9 +1,9 @@
-"""Throws broken input at every reader: `python -m benchmarks.fuzz [--seconds N] [READER ...]`.
+"""Gives broken input to every reader: `python -m benchmarks.fuzz [--seconds N] [READER ...]`.
 
-Valid files are changed by bytes, and parsed values by parts. Only the errors meant for users may
-come out; anything else, a reader that takes longer than `PATIENCE`, or one that needs more than
-`MEMORY`, is an escape: it is printed with the smallest input found, and the status is 1. Each
-reader runs in a process of its own.
+Bytes of valid files and parts of parsed values are changed. A reader may only raise the errors
+that are meant for users. Any other error is an escape, and so is a reader that takes longer than
+`INPUT_SECONDS` or needs more memory than `MEMORY`. An escape is printed with the smallest input
+that causes it, and the exit status is 1. Each reader runs in a process of its own.
 """
 
 import argparse
@@ -25,19 +25,20 @@ from benchmarks.fuzz_readers import readers
 from harness.errors import HarnessError
 from metrics.errors import MetricError
 
-PATIENCE = 10
-"""Seconds for one input."""
+INPUT_SECONDS = 10
+"""Seconds that one input may take."""
 MEMORY = 8 << 30
+"""Bytes of address space."""
 ROUND = 200
-"""Inputs between two looks at the clock."""
+"""Number of inputs between two looks at the clock."""
 
 
 class TooSlow(Exception):
-    """An input took longer than it may."""
+    """Raised when one input takes longer than `INPUT_SECONDS`."""
 
 
 def fuzz(label, reader, folder, seconds, start):
-    """Fuzz one reader for some seconds; give the number of inputs tried and the escape."""
+    """Fuzz one reader for some seconds; return the number of inputs tried and the escape."""
     path = folder / reader.name
     path.parent.mkdir(parents=True, exist_ok=True)
     inputs = changed_bytes(reader.seeds)
@@ -46,7 +47,7 @@ def fuzz(label, reader, folder, seconds, start):
     tried = 0
 
     def alarm(*_):
-        raise TooSlow(f"more than {PATIENCE} s")
+        raise TooSlow(f"more than {INPUT_SECONDS} s")
 
     signal.signal(signal.SIGALRM, alarm)
 
@@ -54,7 +55,7 @@ def fuzz(label, reader, folder, seconds, start):
         nonlocal tried
         tried += 1
         path.write_bytes(data)
-        signal.alarm(PATIENCE)
+        signal.alarm(INPUT_SECONDS)
         try:
             reader.read(path)
         except (HarnessError, MetricError):
@@ -83,11 +84,11 @@ def fuzz(label, reader, folder, seconds, start):
 
 
 def main():
-    """Fuzz all readers, or those named, one after the other."""
+    """Fuzz the readers that are named, by default all, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("readers", nargs="*", metavar="READER")
     parser.add_argument("--seconds", type=float, default=600, help="for all readers together")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="seed of the inputs; default 0")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -1,4 +1,4 @@
-"""Broken input: valid files changed by bytes, parsed values by parts."""
+"""Broken input: valid files with changed bytes, and parsed values with changed parts."""
 
 import json
 
@@ -13,7 +13,7 @@ TOKENS = [
 
 
 def changed_bytes(seeds):
-    """Strategy: a seed after one to six changes."""
+    """Return the strategy of a seed with one to six changes."""
     place = st.floats(0, 1)
     piece = st.sampled_from(TOKENS) | st.binary(max_size=8)
     change = st.one_of(
@@ -68,14 +68,14 @@ VALUES = st.recursive(
 
 
 def changed_value(seeds):
-    """Strategy: a parsed seed with one to four parts replaced, removed or added."""
+    """Return the strategy of a parsed seed with one to four parts replaced, removed or added."""
     step = st.tuples(st.lists(st.integers(0, 30), max_size=6), st.sampled_from("rda"), VALUES)
     steps = st.lists(step, min_size=1, max_size=4)
     return st.builds(change_value, st.sampled_from([yaml.safe_load(s) for s in seeds]), steps)
 
 
 def change_value(value, steps):
-    """Apply changes to a copy of a value; JSON is YAML, so one text serves both."""
+    """Apply changes to a copy of a value; the JSON serves as YAML too, because JSON is YAML."""
     value = json.loads(json.dumps(value))
     for path, kind, new in steps:
         value = _change(value, path, kind, new)

@@ -1,4 +1,4 @@
-"""Every reader of data, with valid contents that broken ones are made from."""
+"""Every reader of data, with the valid contents that broken ones are made from."""
 
 import io
 import json
@@ -30,15 +30,16 @@ from harness.scenes.raster import Member, Raster, read_header
 from harness.tiles.store import TileStore, read_fused
 from metrics.images import read_grey
 from reports.audit import read_audit
-from reports.outline import outline_of, read_outline
+from reports.plan import plan_of, read_plan
 from reports.scores import read_runs
+from tests.helpers.made_up_runs import method, plan
 
 
 @dataclass(frozen=True)
 class Reader:
-    """One reader: a file name, valid contents, and what reads the file.
+    """One reader: the name of its file, valid contents, and the function that reads the file.
 
-    `structured` files are JSON or YAML, whose parsed value is changed as well.
+    Files that are `structured` are JSON or YAML: their parsed value is changed as well.
     """
 
     name: str
@@ -48,8 +49,8 @@ class Reader:
 
 
 def readers(folder):
-    """All readers by name; `folder` is theirs to write to."""
-    kinds = (_texts, _stores, _tables, _pictures, _binaries)
+    """Return all readers by name; they may write into `folder`."""
+    kinds = (_texts, _stores, _tables, _images, _binaries)
     return dict(reader for kind in kinds for reader in kind(folder))
 
 
@@ -61,12 +62,12 @@ def _texts(folder):
 
     def config(path):
         benchmark = Benchmark(read_yaml(path))
-        json.dumps(outline_of(benchmark))
+        json.dumps(plan_of(benchmark))
         for name in benchmark.datasets:
             benchmark.tiling(name), benchmark.runs(name)
 
-    def outline(path):
-        read_outline(path.read_text("utf-8", "replace"), folder)
+    def report_plan(path):
+        read_plan(path.read_text("utf-8", "replace"), folder)
 
     yield "config", Reader("config.yaml", configs, config, True)
     methods = [path.read_bytes() for path in sorted((ROOT / "baselines").glob("*/method.yaml"))]
@@ -79,8 +80,8 @@ def _texts(folder):
     yield "variants.yaml", Reader("variants.yaml", variants, read_variants, True)
     sources = [(ROOT / "config/sources.yaml").read_bytes()]
     yield "sources.yaml", Reader("sources.yaml", sources, read_registry, True)
-    value = outline_of(Benchmark(yaml.safe_load(configs[0])))
-    yield "outline", Reader("outline.json", [json.dumps(value).encode()], outline, True)
+    value = plan_of(Benchmark(yaml.safe_load(configs[0])))
+    yield "plan", Reader("plan.json", [json.dumps(value).encode()], report_plan, True)
     hashes = json.dumps({"a.zip": "0" * 64, "b.zip": "f" * 64}).encode()
     yield (
         "sources.lock.json",
@@ -120,7 +121,7 @@ def _stores(folder):
     record = (folder / "fused.json").read_bytes()
 
     def sealed(path):
-        # With a valid seal, so that the reader looks further.
+        # The seal is made valid, so that the reader looks at the contents too.
         try:
             value = json.loads(path.read_bytes())
             content = {key: item for key, item in value.items() if key != SEAL}
@@ -133,17 +134,7 @@ def _stores(folder):
 
 
 def _tables(folder):
-    outline = read_outline(
-        json.dumps(
-            {
-                "title": "t", "demonstration": False, "metrics": ["sf", "ag"],
-                "methods": [{"name": "a", "title": "A", "kind": "baseline", "seeds": [0],
-                             "trained": False}],
-                "datasets": [{"name": "d", "rows": ["a"], "stands_for": "", "examples": []}],
-            }
-        ),
-        folder / "results",
-    )  # fmt: skip
+    report_plan = plan(folder / "results", [method("a")], ["a"], metrics=["sf", "ag"])
     run = folder / "results/d/a/seed0"
     run.mkdir(parents=True)
     (run / "fused.npy").write_bytes(b"x")
@@ -151,7 +142,7 @@ def _tables(folder):
 
     def scores(path):
         Record("measure", {}).write(path.with_name("scores.json"), [path])
-        for item in read_runs(outline, outline.datasets[0]):
+        for item in read_runs(report_plan, report_plan.datasets[0]):
             item.scores.drop(columns=["tile"]).mean()
 
     table = b"dataset,method,seed,tile,sf,ag\nd,a,0,s0,1.5,2.5\nd,a,0,s1,,3.5\n"
@@ -172,7 +163,7 @@ def _encoded(pixels, kind, **options):
     return stream.getvalue()
 
 
-def _pictures(folder):
+def _images(folder):
     rng = np.random.default_rng(0)
     colour = rng.integers(0, 256, (48, 48, 3), dtype=np.uint8)
     gray, deep = colour[..., 0], rng.integers(0, 65536, (48, 48), dtype=np.uint16)
@@ -189,8 +180,8 @@ def _pictures(folder):
     ]
     good = folder / "good.png"
     good.write_bytes(_encoded(gray, "png"))
-    yield "metrics picture", Reader("grey.png", seeds, read_grey)
-    yield "picture of a pair", Reader("pair.png", seeds, lambda path: read_pair(path, good))
+    yield "metrics image", Reader("grey.png", seeds, read_grey)
+    yield "image of a pair", Reader("pair.png", seeds, lambda path: read_pair(path, good))
     for kind in ("rgb", "ir", "seg"):
         root = folder / f"set-{kind}"
         for other in ("rgb", "ir", "seg"):
@@ -225,9 +216,14 @@ def _pictures(folder):
 def _binaries(folder):
     rng = np.random.default_rng(0)
     archives = []
-    for method in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+    for compression in (
+        zipfile.ZIP_STORED,
+        zipfile.ZIP_DEFLATED,
+        zipfile.ZIP_BZIP2,
+        zipfile.ZIP_LZMA,
+    ):
         stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w", method) as archive:
+        with zipfile.ZipFile(stream, "w", compression) as archive:
             archive.writestr("deep/data.tif", rng.bytes(200) + b"x" * 500)
             archive.writestr("readme.txt", "text")
         archives.append(stream.getvalue())

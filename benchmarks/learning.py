@@ -1,56 +1,51 @@
-"""Does SegFANet learn? `python benchmarks/learning.py --tiles FOLDER [--figures docs/learning]`.
+"""Does SegFANet learn? `python -m benchmarks.learning --tiles FOLDER [--figures docs/learning]`.
 
-Trains width 16 on eight real tiles of each data set of `config/tiles.yaml` and prints five
-figures beside what is asked of them:
+Trains width 16 on eight real tiles of each data set of `config/tiles.yaml` and prints these
+figures beside the values that they should reach:
 
 - the fall of L_f (Eq. 15) from its first value, on the training batches;
-- mean IoU of the segmentation branch on the training tiles;
-- correlation of the IRMs' images with the sources' mean, which both terms of Eq. 16 pull to,
-  and with each source (a limit is what the sources' mean itself reaches);
-- L_f on the two held-back tiles over its optimum there, found pixel by pixel without a
-  network (the control `loss_optimum`), with that of the plain average beside it.
+- the mean IoU of the segmentation branch on the training tiles;
+- the correlation of the IRMs' images with the mean of the sources, which both terms of Eq. 16
+  pull them to, and with each source. The correlations of that mean itself are the limit;
+- L_f on the two held-back tiles over its optimum there, which the control `loss_optimum` finds
+  pixel by pixel without a network; L_f of the plain average stands beside it.
 
-FOLDER holds whu/ and potsdam/ with rgb/, ir/ and seg/, tiles 1 to 10.
+FOLDER holds whu/ and potsdam/, each with tiles 1 to 10 in rgb/, ir/ and seg/.
 """
 
 import argparse
 import csv
 import resource
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
-# In the place of this script's folder, whose files have the names of packages.
-sys.path[0] = str(ROOT)
-
-from baselines.loss_optimum.control import LossOptimum  # noqa: E402
-from harness.benchmark import Benchmark  # noqa: E402
-from harness.machine.device import make_deterministic  # noqa: E402
-from harness.methods.recipe import Recipe  # noqa: E402
-from harness.pixels import IGNORE  # noqa: E402
-from harness.scenes.adapters import find_adapter  # noqa: E402
-from harness.tiles.cutting import Tiling, write_store  # noqa: E402
-from harness.tiles.store import TileStore  # noqa: E402
-from harness.training.batches import to_batch  # noqa: E402
-from harness.training.engine import Training  # noqa: E402
-from segfanet.losses import Sources, similarity_loss  # noqa: E402
-from segfanet.method import SegFANetMethod  # noqa: E402
+from baselines.loss_optimum.control import LossOptimum
+from harness.benchmark import Benchmark
+from harness.disk.schema import ROOT, read_yaml
+from harness.machine.device import make_deterministic
+from harness.methods.recipe import Recipe
+from harness.pixels import IGNORE
+from harness.scenes.adapters import find_adapter
+from harness.tiles.cutting import Tiling, write_store
+from harness.tiles.store import TileStore
+from harness.training.batches import to_batch
+from harness.training.engine import Training
+from segfanet.losses import Sources, similarity_loss
+from segfanet.method import SegFANetMethod
 
 CPU = torch.device("cpu")
 
 
 def main():
-    """Train on every data set, print the figures, and draw them if asked to."""
+    """Train on every data set, print the figures, and draw them where `--figures` says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tiles", type=Path, required=True, help="folder of whu/ and potsdam/")
     parser.add_argument("--datasets", nargs="+", default=["potsdam", "whu"])
-    parser.add_argument("--figures", type=Path, help="folder for the curves and pictures")
+    parser.add_argument("--figures", type=Path, help="folder for the curves and images")
     parser.add_argument("--width", type=int, default=16)
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--batch", type=int, default=1)
@@ -64,7 +59,7 @@ def main():
 
 
 def _store(name, tiles_root, folder):
-    config = yaml.safe_load((ROOT / "config" / "tiles.yaml").read_text(encoding="utf-8"))
+    config = read_yaml(ROOT / "config" / "tiles.yaml")
     benchmark = Benchmark({**config, "tiles_root": str(tiles_root)})
     dataset = find_adapter("tiles").open_dataset(benchmark.dataset_options(name))
     write_store(dataset, Tiling(320, 320), folder)
@@ -99,7 +94,7 @@ def study(name, store, arguments):
     if arguments.figures:
         arguments.figures.mkdir(parents=True, exist_ok=True)
         draw_curves(run.log, arguments.figures / f"{name}_curves.png")
-        draw_pictures(method, test, store, arguments.figures / f"{name}_pictures.png")
+        draw_images(method, test, store, arguments.figures / f"{name}_pictures.png")
 
 
 def _processor_minutes():
@@ -137,12 +132,12 @@ def _print_figures(run, method, train, test):
 
 
 def loss_of(fused, batch):
-    """Eq. 15, mean over the images."""
+    """Return Eq. 15, its mean over the images."""
     return similarity_loss(fused, Sources(batch.infrared, batch.visible)).item()
 
 
 def iou(predicted, label, classes):
-    """Intersection over union of every class that occurs, unlabelled pixels left out."""
+    """Return the IoU of every class that occurs; pixels without a label do not count."""
     known = label != IGNORE
     scores = []
     for index in range(classes):
@@ -163,7 +158,7 @@ def _correlations(image, batch):
 
 
 def draw_curves(log, path):
-    """Draw the three loss terms by step."""
+    """Draw the three loss terms over the steps, and write them as CSV beside the figure."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3), layout="constrained")
@@ -180,7 +175,7 @@ def draw_curves(log, path):
         writer.writerows({k: round(v, 5) for k, v in row.items()} for row in log)
 
 
-def draw_pictures(method, batch, store, path):
+def draw_images(method, batch, store, path):
     """Draw sources, reconstructions, fused image and classes of the held-back tiles."""
     from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure

@@ -1,21 +1,18 @@
-"""Random tile reads from the store against decoding PNG files: `python benchmarks/loading.py`.
+"""Random tile reads from the store against PNG files: `python -m benchmarks.loading`.
 
-The same tiles lie in a store and as PNG files (visible, infrared, label, as most published
-code keeps them); both are read in one random order, after a first pass that brings them into
-the page cache.
+The same tiles lie in a store and in PNG files (visible, infrared and label, as most published
+code keeps them). Both are read in the same random order, after a first pass that brings them
+into the page cache.
 """
 
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import numpy as np
 from PIL import Image
 
-from benchmarks import pictures
+from benchmarks import made_up_images
 from harness.scenes.scene import Dataset, Scene
 from harness.tiles.cutting import Tiling, write_store
 from harness.tiles.store import TileStore
@@ -27,8 +24,8 @@ CLASSES = 6
 def make(folder):
     """Write a store of 256 tiles, and the same tiles as PNG files."""
     rng = np.random.default_rng(0)
-    labels = pictures.code_labels(rng, (SIDE, SIDE)) // 10 % CLASSES
-    bands = np.concatenate([pictures.picture(rng, 4, (SIDE, SIDE)), labels])
+    labels = made_up_images.code_labels(rng, (SIDE, SIDE)) // 10 % CLASSES
+    bands = np.concatenate([made_up_images.aerial_image(rng, 4, (SIDE, SIDE)), labels])
 
     def read(y, x, height, width):
         return bands[:, y : y + height, x : x + width]
@@ -54,13 +51,13 @@ def from_png(_tiles, folder, index):
     parts = []
     for kind in ("rgb", "ir", "seg"):
         with Image.open(folder / f"{index}_{kind}.png") as file:
-            picture = np.asarray(file)
-        parts.append(picture[None] if picture.ndim == 2 else np.moveaxis(picture, 2, 0))
+            image = np.asarray(file)
+        parts.append(image[None] if image.ndim == 2 else np.moveaxis(image, 2, 0))
     return np.concatenate(parts)
 
 
 def milliseconds(read, tiles, folder):
-    """Return the time a tile, the least of three passes in random order."""
+    """Return the time per tile: the least of three passes in random order."""
     order = np.random.default_rng(1).permutation(len(tiles))
     passes = []
     for _ in range(4):
@@ -72,7 +69,7 @@ def milliseconds(read, tiles, folder):
 
 
 def main():
-    """Check that both give the same pixels, and print the times."""
+    """Check that both return the same pixels, and print the times."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tiles = make(folder)

@@ -1,13 +1,11 @@
 """How long the report takes for a large run: `python -m benchmarks.report`.
 
-Started as a module, because `benchmarks/metrics.py` would hide the package `metrics`.
-
-Makes up per-image tables and fused stacks (sparse files, so that they cost no disk), then times
-what `make report` does without Snakemake: reading all tables, statistics, figures and the page.
+Makes up per-image tables and fused stacks, as sparse files that cost no disk space. Then times
+what `make report` does without Snakemake: it reads all tables and makes statistics, figures and
+the page.
 """
 
 import argparse
-import json
 import resource
 import tempfile
 import time
@@ -20,11 +18,10 @@ from harness.disk.files import write_json
 from harness.disk.records import Record
 from harness.tiles.store import TileRow, write_manifest
 from reports.formats import to_csv, to_latex, to_markdown
-from reports.outline import read_outline
 from reports.page import render
 from reports.run import read_report
+from tests.helpers.made_up_runs import METRICS, method, plan
 
-METRICS = ["sf", "ag", "scd", "vif"]
 METHODS = ["segfanet", "ydtr", "tardal", "umfusion", "itfuse", "limfusion"]
 CONTROLS = ["average", "visible", "infrared", "laplacian_pyramid", "loss_optimum", "maximum"]
 SIDE, SCENES = 320, 20
@@ -32,12 +29,12 @@ LIMIT = 30
 
 
 def sparse(path, shape):
-    """Make a zeroed .npy file without writing its pixels."""
+    """Create a .npy file of zeros without writing its pixels."""
     np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
 
 
 def make_store(folder, tiles):
-    """Write a tile store whose pictures are noise in the first tiles and black elsewhere."""
+    """Write a tile store whose images are noise in about 30 tiles and black elsewhere."""
     folder.mkdir(parents=True)
     sparse(folder / "test.npy", (tiles, 5, SIDE, SIDE))
     pixels = np.load(folder / "test.npy", mmap_mode="r+")
@@ -58,7 +55,7 @@ def make_store(folder, tiles):
 
 
 def make_run(folder, row, seed, tiles):
-    """Write what fuse and measure leave behind."""
+    """Write what the stages fuse and measure leave behind."""
     folder.mkdir(parents=True)
     sparse(folder / "fused.npy", (tiles, SIDE, SIDE))
     values = np.random.default_rng([seed, *row.encode()]).normal(5, 1, (tiles, len(METRICS)))
@@ -69,31 +66,19 @@ def make_run(folder, row, seed, tiles):
         table.insert(place, key, value)
     table.to_csv(folder / "scores.csv", index=False)
     Record("measure", {}).write(folder / "scores.json", [folder / "scores.csv"])
-    Record("fuse", {}).write(folder / "fused.json", [])
-    record = json.loads((folder / "fused.json").read_text())
-    write_json(folder / "fused.json", {**record, "artefacts": {"fused.npy": f"{row}{seed}"}})
+    Record("fuse", {}).write(folder / "fused.json", [folder / "fused.npy"])
 
 
-def outline(folder, seeds):
-    """Outline of the made-up run."""
-    kinds = dict.fromkeys(METHODS, "baseline") | dict.fromkeys(CONTROLS, "control")
-    methods = [
-        {"name": n, "title": n, "kind": k, "seeds": seeds, "trained": True}
-        for n, k in (kinds | {"segfanet": "proposed"}).items()
-    ]
-    datasets = [{"name": "d", "rows": list(kinds), "stands_for": "whu"}]
-    value = {
-        "title": "benchmark",
-        "demonstration": False,
-        "metrics": METRICS,
-        "methods": methods,
-        "datasets": datasets,
-    }
-    return read_outline(json.dumps(value), folder)
+def made_up_plan(folder, seeds):
+    """Return the plan of the made-up run."""
+    methods = [method(name, seeds=seeds) for name in METHODS if name != "segfanet"]
+    methods += [method(name, "control", seeds=seeds) for name in CONTROLS]
+    methods.append(method("segfanet", "proposed", seeds=seeds))
+    return plan(folder, methods, [*METHODS, *CONTROLS])
 
 
 def main():
-    """Make the run up, time the report, print seconds, size and memory."""
+    """Make up the run, time the report, print seconds, size and memory."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tiles", type=int, default=7000)
     parser.add_argument("--seeds", type=int, default=3)
@@ -106,7 +91,7 @@ def main():
             for seed in seeds:
                 make_run(folder / "d" / row / f"seed{seed}", row, seed, arguments.tiles)
         start = time.perf_counter()
-        report = read_report(outline(folder, seeds))
+        report = read_report(made_up_plan(folder, seeds))
         statistics = time.perf_counter() - start
         for table in report.tables:
             for write in (to_csv, to_latex, to_markdown):

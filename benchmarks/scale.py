@@ -1,17 +1,18 @@
 """What a benchmark of full size costs: `python -m benchmarks.scale`.
 
-Three parts, each in a copy of the repository below a temporary folder (10 GB for the last one):
+There are three parts. Each works in a copy of the repository below a temporary folder; the last
+one needs 10 GB.
 
-paper   parse, dry run and rerun without work of config/paper.yaml. Parsing is the
-        processor time from the first line of the Snakefile to its last, less what Snakemake's
-        own parser takes of it.
-many    dry run of 200 trained methods on 4 data sets with 5 seeds.
-full    the paper's test tiles (20 scenes of 216 and 7 of 361, 320×320 px, made-up), controls
-        that cost little, the real stages and the real report, one stage after another on 2
-        cores; then a rerun without work.
+paper   parses config/paper.yaml, makes a dry run, and reruns it when there is nothing to do.
+        Parsing is the processor time from the first line of the Snakefile to its last, without
+        the time of Snakemake's own parser.
+many    makes a dry run of 200 trained methods on 4 data sets with 5 seeds.
+full    runs the real stages and the real report, one stage after another on 2 cores, with
+        controls that cost little, on made-up tiles as many as the paper's test tiles (20 scenes
+        of 216 and 7 of 361, 320×320 px); then reruns it when there is nothing to do.
 
-Seconds are on the clock; processor seconds mean something on a busy machine too. Memory is that
-of the largest process. Snakemake is in all of them.
+Seconds are elapsed time; processor seconds stand beside them, because they are meaningful on a
+busy machine too. Memory is that of the largest process. All figures include Snakemake.
 """
 
 import argparse
@@ -94,13 +95,13 @@ STAGES = {
     "report": "results/report/index.html",
     "complete": "results/report/complete.txt",
 }
-"""Results of every stage, in order."""
+"""The results of each stage, in the order of the stages."""
 NAMES = {"fuse": "fusing with one method, s", "measure": "measuring one method, s"}
 
 
 @dataclass
 class Run:
-    """A finished Snakemake: its output, and what it and its jobs took."""
+    """A finished Snakemake: its output, and what it and its jobs took (seconds, MiB)."""
 
     text: str
     seconds: float
@@ -109,7 +110,7 @@ class Run:
 
 
 def snakemake(folder, *arguments, program=("-m", "snakemake")):
-    """Run Snakemake on two cores; end with its output if it fails."""
+    """Run Snakemake on two cores; if it fails, end with its output."""
     command = [sys.executable, *program, *arguments, "--cores", "2"]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     start = time.perf_counter()
@@ -133,7 +134,7 @@ def show(name, value):
 
 
 def paper(folder):
-    """Figures of the paper's configuration, with empty files in the place of results."""
+    """Measure the paper's configuration, with empty files in place of results."""
     dry = ["--dry-run", "--configfile", "config/paper.yaml"]
     plan = snakemake(folder, *dry, "--quiet", "rules")
     show("jobs of the paper", int(re.search(r"^total +(\d+)$", plan.text, re.MULTILINE)[1]))
@@ -156,7 +157,7 @@ def paper(folder):
 
 
 def rerun(folder, config):
-    """Run again, and see that nothing is done."""
+    """Run again, and check that there is nothing to do."""
     run = snakemake(folder, "--configfile", config)
     if "Nothing to be done" not in run.text:
         sys.exit(f"the rerun found something to do:\n{run.text[-3000:]}")
@@ -164,7 +165,7 @@ def rerun(folder, config):
 
 
 def many(folder):
-    """Dry run with 200 methods, made up where they are missing."""
+    """Measure a dry run with 200 methods, all but one of them made up."""
     shutil.rmtree(folder / "baselines")
     for index in range(199):
         add_method(folder, f"method{index:03d}", "return visible", train="{epochs: 1}")
@@ -181,7 +182,7 @@ def many(folder):
 
 
 def full(folder):
-    """The simulated run, stage by stage."""
+    """Measure the simulated run, stage by stage."""
     adapter = folder / "harness" / "datasets" / "simulated" / "adapter.py"
     adapter.parent.mkdir()
     shutil.copy2(ROOT / "benchmarks" / "simulated.py", adapter)
@@ -206,14 +207,15 @@ PARTS = {"paper": paper, "many": many, "full": full}
 
 
 def main():
-    """Run the parts asked for."""
+    """Run the parts that are named, by default all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "parts", nargs="*", default=list(PARTS), choices=list(PARTS), metavar="PART"
     )
-    parser.add_argument("--scratch", type=Path, help="where the copies go; default: $TMPDIR")
-    for part in parser.parse_args().parts:
-        with tempfile.TemporaryDirectory(dir=parser.parse_args().scratch) as scratch:
+    parser.add_argument("--scratch", type=Path, help="folder of the copies; default: $TMPDIR")
+    arguments = parser.parse_args()
+    for part in arguments.parts:
+        with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch:
             PARTS[part](copy_project(Path(scratch, part)))
 
 

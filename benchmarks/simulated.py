@@ -1,4 +1,4 @@
-"""Adapter of made-up data sets of full size; `benchmarks/scale.py` puts it into a copy.
+"""Adapter of made-up data sets of full size; `benchmarks/scale.py` copies it into its project.
 
 Every scene is the shipped Landsat-7 image, mirrored to the size of the real scenes. Each has its
 own shift and gain, so that tiles and scenes differ as real ones do.
@@ -29,12 +29,12 @@ def open_dataset(options):
     wanted = check_options(options)
     source = landsat7.open_dataset({})
     parts = [part.read(0, 0, part.height, part.width) for part in source.scenes]
-    picture = np.concatenate(parts, axis=1)
-    scenes = tuple(_scene(picture, wanted, index) for index in range(wanted.scenes))
+    image = np.concatenate(parts, axis=1)
+    scenes = tuple(_scene(image, wanted, index) for index in range(wanted.scenes))
     return Dataset("simulated", scenes, source.classes, source.palette)
 
 
-def _scene(picture, wanted, index):
+def _scene(image, wanted, index):
     rng = np.random.default_rng(index)
     gain = rng.uniform(0.6, 1.4, 4)
     shift = rng.integers(0, 10_000, 2)
@@ -43,10 +43,10 @@ def _scene(picture, wanted, index):
         rows, columns = (
             _mirrored(np.arange(start, start + length) + move, size)
             for start, length, move, size in zip(
-                (y, x), (height, width), shift, picture.shape[1:], strict=True
+                (y, x), (height, width), shift, image.shape[1:], strict=True
             )
         )
-        window = picture[:, rows][:, :, columns]
+        window = image[:, rows][:, :, columns]
         bands = np.clip(window[:4] * gain[:, None, None], 0, 255).astype(np.uint8)
         return np.concatenate([bands, window[4:]])
 
@@ -54,5 +54,5 @@ def _scene(picture, wanted, index):
 
 
 def _mirrored(places, size):
-    """Fold places beyond the border back into it."""
+    """Mirror positions beyond the border back inside."""
     return size - 1 - np.abs(places % (2 * size) - (size - 0.5)).astype(int)

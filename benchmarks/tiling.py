@@ -1,26 +1,23 @@
-"""Tiling against merely reading the same GeoTIFF files: `python benchmarks/tiling.py`.
+"""Tiling against merely reading the same GeoTIFF files: `python -m benchmarks.tiling`.
 
 Reading and tiling take turns, each in a process of its own and after a first pass that brings
-the files into the page cache; the least time counts. Processor seconds are given as well,
-because they mean something on a busy machine too.
+the files into the page cache. The least time counts. Processor seconds stand beside it, because
+they are meaningful on a busy machine too.
 """
 
 import argparse
 import json
-import subprocess
-import sys
 import tempfile
 import time
 import warnings
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 import numpy as np
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
-from benchmarks import pictures
+from benchmarks import made_up_images
+from benchmarks.child import in_child
 from harness.scenes.adapters import find_adapter
 from harness.scenes.splits import choose_split
 from harness.tiles.cutting import Tiling, write_store
@@ -37,28 +34,28 @@ NAMES = {
 
 
 def make(adapter, folder, layout):
-    """Write `SCENES` full-size scenes, unpacked."""
+    """Write `SCENES` full-size scenes as plain files."""
     rng = np.random.default_rng(0)
     for name in NAMES[adapter]:
         if adapter == "potsdam":
-            bands = pictures.picture(rng, 4, pictures.POTSDAM)
-            labels = pictures.colour_labels(rng, pictures.POTSDAM)
+            bands = made_up_images.aerial_image(rng, 4, made_up_images.POTSDAM)
+            labels = made_up_images.colour_labels(rng, made_up_images.POTSDAM)
             files = {
                 f"top_potsdam_{name}_RGBIR.tif": bands,
                 f"top_potsdam_{name}_label.tif": labels,
             }
         else:
-            bands = pictures.picture(rng, 4, pictures.WHU)
-            labels = pictures.code_labels(rng, pictures.WHU)
+            bands = made_up_images.aerial_image(rng, 4, made_up_images.WHU)
+            labels = made_up_images.code_labels(rng, made_up_images.WHU)
             files = {f"optical/{name}.tif": bands, f"lbl/{name}.tif": labels}
         for file, content in files.items():
             path = folder / file
             path.parent.mkdir(exist_ok=True)
-            pictures.write(path, content, **LAYOUTS[layout])
+            made_up_images.write(path, content, **LAYOUTS[layout])
 
 
 def read(folder, _store, _adapter, _jobs):
-    """Merely read every file, whole rows of tiles at a time."""
+    """Read every file, whole rows of tiles at a time."""
     for path in folder.rglob("*.tif"):
         with rasterio.open(path) as file:
             for row in range(0, file.height, 320):
@@ -75,17 +72,17 @@ def tile(folder, store, adapter, jobs):
 
 
 def peak_mib():
-    """Largest resident set of this process; getrusage would report that of its parent."""
+    """Return the largest resident set of this process; getrusage would include its parent's."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
 def measure(what, folder, adapter, jobs):
-    """Work four times; return the least seconds of the last three, and the peak memory."""
+    """Run four times; return the least seconds of the last three, and the peak memory."""
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
     wall, processor = [], []
     for _ in range(4):
-        # Deleting the store is no part of tiling.
+        # The folder is deleted after the clock stops: deleting is not a part of tiling.
         with tempfile.TemporaryDirectory(dir=folder.parent) as store:
             start, start_processor = time.perf_counter(), time.process_time()
             {"read": read, "tile": tile}[what](folder, Path(store), adapter, jobs)
@@ -94,17 +91,14 @@ def measure(what, folder, adapter, jobs):
     return {"wall": min(wall[1:]), "processor": min(processor[1:]), "peak": peak_mib()}
 
 
-def run(*arguments):
-    """Measure in a process of its own."""
-    command = [sys.executable, __file__, *map(str, arguments)]
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    return json.loads(output.stdout)
-
-
 def least(folder, adapter, jobs):
-    """Let both sides take turns, each in a new process every time; keep the least of each."""
+    """Let both sides take turns, each time in a new process; keep the least of each."""
     turns = [
-        {what: run(what, folder, adapter, jobs) for what in ("read", "tile")} for _ in range(2)
+        {
+            what: in_child("benchmarks.tiling", what, folder, adapter, jobs)
+            for what in ("read", "tile")
+        }
+        for _ in range(2)
     ]
     return {
         what: {key: min(turn[what][key] for turn in turns) for key in turns[0][what]}
@@ -113,7 +107,7 @@ def least(folder, adapter, jobs):
 
 
 def describe(found):
-    """Write the numbers of one case as text."""
+    """Put the numbers of one case into words."""
     parts = [
         f"{clock} {found['read'][clock]:.2f} / {found['tile'][clock]:.2f} s = "
         f"{found['read'][clock] / found['tile'][clock]:.2f}"
@@ -123,9 +117,9 @@ def describe(found):
 
 
 def main():
-    """Print one line a case."""
+    """Print one line per case."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("case", nargs="*", help="internal: one case of a child process")
+    parser.add_argument("case", nargs="*", help=argparse.SUPPRESS)
     case = parser.parse_args().case
     if case:
         print(json.dumps(measure(case[0], Path(case[1]), case[2], int(case[3]))))

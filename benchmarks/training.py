@@ -1,35 +1,32 @@
-"""Speed of SegFANet's training steps: `python benchmarks/training.py`.
+"""Speed of SegFANet's training steps: `python -m benchmarks.training`.
 
-Batch 2 of 320×320 tiles on two threads. Two references from the same run: the best rate of a
-3×3 channels-last convolution here, which bounds what the processor can do for this network,
-and a plain training step as one writes it first (eager, NCHW, fp32, 11×11 SSIM windows, tiles
-decoded from PNG). Every figure is a median over the rounds, each in a process of its own.
+Trains with batch 2 of 320×320 tiles on two threads, and measures two references in the same
+run. The first is the best rate of a 3×3 channels-last convolution, which bounds what this
+processor can do for the network. The second is a plain training step, as one writes it first:
+eager, NCHW, fp32, 11×11 SSIM windows, tiles decoded from PNG. Each figure is a median over the
+rounds, and each round runs in a process of its own.
 """
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-# In the place of this script's folder, whose files have the names of packages.
-sys.path[0] = str(ROOT)
+from benchmarks.child import in_child
+
 SIDE, BATCH, CLASSES, TILES = 320, 2, 7, 8
 PEAK_SHAPES = ((16, 320), (32, 320), (32, 160), (64, 160), (64, 80), (128, 80))
-"""(channels, side) of the network's own 3×3 convolutions."""
+"""(channels, side) of the network's own 3×3 convolutions; side in pixels."""
 
 
 def main():
-    """Print the table, or measure one thing (in a child process)."""
+    """Print the table; a child process measures one thing instead."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 32])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=4, help="timed steps a round")
+    parser.add_argument("--steps", type=int, default=4, help="timed steps per round; default 4")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -37,7 +34,7 @@ def main():
         kind, width, precision = arguments.measure
         print(json.dumps(measure(kind, int(width), precision, arguments)))
         return
-    print(f"{arguments.threads} threads, {BATCH} tiles of {SIDE}×{SIDE} a step")
+    print(f"{arguments.threads} threads, {BATCH} tiles of {SIDE}×{SIDE} per step")
     for width in arguments.widths:
         rounds = [_round(width, arguments) for _ in range(arguments.rounds)]
         _print(width, {name: _median([r[name] for r in rounds]) for name in rounds[0]})
@@ -46,15 +43,13 @@ def main():
 def _round(width, arguments):
     kinds = [("peak", "fp32"), ("peak", "bf16"), ("ours", "fp32"), ("ours", "bf16")]
     kinds.append(("plain", "fp32"))
-    return {f"{kind} {p}": _in_child(kind, width, p, arguments) for kind, p in kinds}
-
-
-def _in_child(kind, width, precision, arguments):
-    command = [sys.executable, __file__, "--measure", kind, str(width), precision]
-    command += ["--steps", str(arguments.steps), "--threads", str(arguments.threads)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
-    run = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    return json.loads(run.stdout.splitlines()[-1])
+    options = ("--steps", arguments.steps, "--threads", arguments.threads, "--measure")
+    return {
+        f"{kind} {precision}": in_child(
+            "benchmarks.training", *options, kind, width, precision, threads=arguments.threads
+        )
+        for kind, precision in kinds
+    }
 
 
 def _median(rows):
@@ -63,7 +58,7 @@ def _median(rows):
 
 def _print(width, figures):
     plain = figures["plain fp32"]["seconds"]
-    print(f"\nwidth {width}: {figures['ours fp32']['gflop']:.0f} GFLOP a step")
+    print(f"\nwidth {width}: {figures['ours fp32']['gflop']:.0f} GFLOP per step")
     print(
         f"{'':<6}{'s/step':>8}{'GFLOP/s':>9}{'peak':>7}{'share':>7}{'losses':>8}{'data':>7}", end=""
     )
@@ -103,7 +98,7 @@ def _tiles():
 
 
 def peak_rate(precision):
-    """Best forward rate of the network's 3×3 channels-last convolutions, GFLOP/s."""
+    """Measure the best forward rate of the network's 3×3 channels-last convolutions, GFLOP/s."""
     import torch
 
     from harness.machine.device import keep_freed_memory
@@ -135,7 +130,7 @@ def _typical(call, count):
 
 
 def ours(width, precision, tiles, steps):
-    """Seconds of a whole step, of its data and of its losses; operations of a step."""
+    """Measure a whole step, its data and its losses in seconds, and count its operations."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
@@ -158,7 +153,7 @@ def ours(width, precision, tiles, steps):
 
 
 def _losses_only(run, device):
-    """Forward and backward of the losses alone, from the network's detached output."""
+    """Return a call that runs the losses alone, forward and backward, on a detached output."""
     import dataclasses
 
     import torch
@@ -180,7 +175,7 @@ def _losses_only(run, device):
 
 
 def plain(width, tiles, folder, steps):
-    """Seconds of a plain step."""
+    """Measure the seconds of a plain step."""
     import numpy as np
     import torch
     from PIL import Image

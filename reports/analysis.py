@@ -1,4 +1,4 @@
-"""Statistics of one data set: every row's values lined up tile by tile, with their intervals."""
+"""Statistics of one data set: the values of all rows, aligned by tile, and their intervals."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ import pandas as pd
 
 from harness.errors import HarnessError
 from metrics import METRICS
-from reports.outline import DatasetOutline, Outline
+from reports.plan import PlannedDataset, ReportPlan
 from reports.scores import Run
 from reports.statistics import (
     UNKNOWN,
@@ -33,9 +33,9 @@ class Analysis:
 
     Args:
         tiles: names of the test tiles.
-        scenes: the scene of every tile.
-        metrics: names of the columns.
-        values: row name → (seeds, tiles, metrics), NaN where undefined.
+        scenes: the scene of each tile.
+        metrics: names of the metrics.
+        values: row name → (seeds, tiles, metrics); NaN where a metric is undefined.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class Analysis:
 
     @cached_property
     def by_tile(self) -> dict[str, Values]:
-        """Row name → (tiles, metrics), mean over the seeds."""
+        """Row name → (tiles, metrics): mean over the seeds."""
         return {row: values.mean(axis=0) for row, values in self.values.items()}
 
     @cached_property
     def seed_means(self) -> dict[str, Values]:
-        """Row name → (seeds, metrics), mean over the defined tiles of every seed."""
+        """Row name → (seeds, metrics): mean over the defined tiles of each seed."""
         return {row: _mean_of_defined(values) for row, values in self.values.items()}
 
     @cached_property
@@ -67,27 +67,27 @@ class Analysis:
         }
 
     def mean(self, row: str, metric: str) -> float:
-        """Mean over tiles, then seeds; NaN for a row without values."""
+        """Return the mean over tiles, then over seeds; NaN for a row without values."""
         if row not in self.values:
             return math.nan
         return float(self.seed_means[row][:, self.metrics.index(metric)].mean())
 
     def interval(self, row: str, metric: str) -> Interval:
-        """Interval of `mean` over tiles."""
+        """Return the interval of `mean` over tiles."""
         if row not in self.values:
             return UNKNOWN
         replicates = self._replicates[row][:, self.metrics.index(metric)]
         return self.resampling.interval(self.mean(row, metric), replicates)
 
     def seed_spread(self, row: str, metric: str) -> float:
-        """Standard deviation of the mean over seeds; NaN with fewer than two."""
+        """Return the standard deviation of the mean over seeds; NaN with fewer than two."""
         means = self.seed_means.get(row)
         if means is None or len(means) < 2:
             return math.nan
         return float(means[:, self.metrics.index(metric)].std(ddof=1))
 
     def against(self, rows: Iterable[str], reference: str) -> dict[tuple[str, str], Comparison]:
-        """Compare rows with a reference on every metric, Holm-corrected as one family."""
+        """Compare rows with a reference on each metric; Holm corrects all tests as one family."""
         if reference not in self.values:
             return {}
         results = {
@@ -109,7 +109,7 @@ class Analysis:
         return compare(ours, other, self.resampling)
 
     def seed_difference(self, row: str, reference: str, metric: str) -> Interval:
-        """Interval over equally seeded trainings of the difference between two rows."""
+        """Return the interval, over trainings with equal seeds, of the difference of two rows."""
         column = self.metrics.index(metric)
         ours, other = self.seed_means[row], self.seed_means[reference]
         if len(ours) != len(other):
@@ -123,13 +123,13 @@ def _mean_of_defined(values: Values) -> Values:
         return np.asarray(np.nansum(values, axis=1) / counts)
 
 
-def analyse(outline: Outline, dataset: DatasetOutline, runs: list[Run]) -> Analysis:
-    """Line up all runs of a data set with its tiles.
+def analyse(plan: ReportPlan, dataset: PlannedDataset, runs: list[Run]) -> Analysis:
+    """Align all runs of a data set by its tiles.
 
     Raises:
-        HarnessError: naming the run whose table is of other tiles.
+        HarnessError: naming the table that is about other tiles.
     """
-    manifest = outline.store(dataset).rows("test")
+    manifest = plan.store(dataset).rows("test")
     tiles = [row.tile for row in manifest]
     tables: dict[str, list[pd.DataFrame]] = {}
     for run in runs:
@@ -137,18 +137,18 @@ def analyse(outline: Outline, dataset: DatasetOutline, runs: list[Run]) -> Analy
             continue
         if list(run.scores["tile"]) != tiles:
             raise HarnessError(
-                f"{outline.folder(dataset, run.row, run.seed) / 'scores.csv'}: its tiles are not "
+                f"{plan.folder(dataset, run.row, run.seed) / 'scores.csv'}: its tiles are not "
                 "those of the tile store; delete it and rerun"
             )
         tables.setdefault(run.row, []).append(run.scores)
     failed = {run.row for run in runs if run.failure}
-    columns = list(outline.metrics)
+    columns = list(plan.metrics)
     values = {
         row: np.stack([table[columns].to_numpy(np.float64) for table in seeds])
         for row, seeds in tables.items()
         if row not in failed
     }
-    return Analysis(tiles, [row.scene for row in manifest], outline.metrics, values)
+    return Analysis(tiles, [row.scene for row in manifest], plan.metrics, values)
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class MeanRanks:
 
 
 def mean_ranks(analyses: list[Analysis], rows: Iterable[str]) -> MeanRanks | None:
-    """Rank rows over all data sets and metrics; None if too few have all values."""
+    """Rank rows over all data sets and metrics; None if too few rows have all values."""
     scores = {row: [_signed_mean(a, row, m) for a in analyses for m in a.metrics] for row in rows}
     complete = {row: means for row, means in scores.items() if not np.isnan(means).any()}
     if not complete:

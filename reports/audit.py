@@ -1,4 +1,4 @@
-"""Protocol audit: how means and ranks move under choices that evaluators make differently."""
+"""Protocol audit: how means and ranks change under choices that evaluators make differently."""
 
 import math
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ from harness.pixels import STRETCHES, luma
 from harness.scenes.scene import INFRARED
 from metrics import METRICS
 from reports.analysis import Analysis
-from reports.drawings import slope_picture
+from reports.diagrams import slope_diagram
 from reports.examples import evenly
 from reports.gallery import fused_stacks
-from reports.outline import DatasetOutline, Outline
+from reports.plan import PlannedDataset, ReportPlan
 
 TILES = 32
-"""Test tiles a data set that are measured once more for every choice."""
+"""Number of test tiles per data set that are measured again for each choice."""
 COLUMNS = ["row", "choice", "metric", "value", "tiles"]
 
 
@@ -32,8 +32,10 @@ COLUMNS = ["row", "choice", "metric", "value", "tiles"]
 class Choice:
     """One way of measuring.
 
-    measures: metric of the tables → what is measured in its place; metrics that are left out
-    do not change. resize: side in pixels, None for native size. stretch: of the output.
+    measures: metric of the tables → metric that is measured in its place; metrics that are left
+        out do not change.
+    resize: side in pixels; None for the native size.
+    stretch: stretch of the output, a key of `harness.pixels.STRETCHES`.
     """
 
     name: str
@@ -44,7 +46,7 @@ class Choice:
 
 
 def choices(names: tuple[str, ...]) -> list[Choice]:
-    """Our protocol, then the other choices that concern one of the metrics."""
+    """List our protocol, then the other choices that concern one of the metrics."""
     same = {name: name for name in names}
     every = [
         Choice("ours", "Our protocol", same),
@@ -57,25 +59,23 @@ def choices(names: tuple[str, ...]) -> list[Choice]:
     return [choice for choice in every if set(choice.measures) & set(names)]
 
 
-def measure_choices(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> pd.DataFrame:
+def measure_choices(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> pd.DataFrame:
     """Measure the raw rows of methods and controls under every choice, on the same tiles.
 
     Returns:
-        One line a row, choice and metric: the mean over the tiles on which the metric is
-        defined, and how many these are (`COLUMNS`).
+        `COLUMNS`, with one line per row, choice and metric: the mean over the tiles on which the
+        metric is defined, and the number of these tiles.
     """
-    store = outline.store(dataset)
+    store = plan.store(dataset)
     index = evenly(len(analysis.tiles), TILES)
     rows = [
-        row
-        for row in analysis.values
-        if Row.parse(row).raw and outline.method(row).kind != "ablation"
+        row for row in analysis.values if Row.parse(row).raw and plan.method(row).kind != "ablation"
     ]
-    stacks = fused_stacks(outline, dataset, rows)
+    stacks = fused_stacks(plan, dataset, rows)
     pixels = np.asarray(store.test.tiles[index])
     rgb, infrared = pixels[:, :3], pixels[:, INFRARED]
     lines = []
-    for choice in choices(outline.metrics):
+    for choice in choices(plan.metrics):
         fused = {row: _stretched(stack[index], rgb, choice) for row, stack in stacks.items()}
         names = list(dict.fromkeys(choice.measures.values()))
         found = metrics.score_methods(fused, infrared, luma(rgb), names, resize=choice.resize)
@@ -96,7 +96,7 @@ def _stretched(
 
 
 def read_audit(path: Path) -> pd.DataFrame | None:
-    """Read what the audit stage wrote; None if it did not run.
+    """Read the audit stage's table; None if the stage did not run.
 
     Raises:
         HarnessError: naming the file, if it is damaged.
@@ -108,23 +108,25 @@ def read_audit(path: Path) -> pd.DataFrame | None:
     try:
         return pd.read_csv(path)[COLUMNS]
     except (KeyError, ValueError) as error:
-        raise HarnessError(f"{path}: not an audit: {error}") from error
+        raise HarnessError(
+            f"{path}: is not a table of the audit: {error}; delete it and rerun"
+        ) from error
 
 
-def describe_audit(outline: Outline, dataset: str, table: pd.DataFrame) -> dict[str, Any]:
-    """What the page shows of one data set's audit."""
+def describe_audit(plan: ReportPlan, dataset: str, table: pd.DataFrame) -> dict[str, Any]:
+    """Return what the page shows of one data set's audit."""
     indexed = table.set_index(["row", "choice", "metric"])
     values, defined = indexed["value"], indexed["tiles"]
     tiles = int(defined.max()) if len(table) else 0
-    found = choices(outline.metrics)
-    methods = [row for row in dict.fromkeys(table["row"]) if outline.method(row).compared]
+    found = choices(plan.metrics)
+    methods = [row for row in dict.fromkeys(table["row"]) if plan.method(row).compared]
     return {
         "dataset": dataset,
         "tiles": tiles,
-        "choices": [_effect(outline, choice, methods, values) for choice in found[1:]],
+        "choices": [_effect(plan, choice, methods, values) for choice in found[1:]],
         "lines": [
             {
-                "title": outline.method(row).title,
+                "title": plan.method(row).title,
                 "metric": metric,
                 "cells": [
                     {
@@ -135,15 +137,15 @@ def describe_audit(outline: Outline, dataset: str, table: pd.DataFrame) -> dict[
                 ],
             }
             for row in dict.fromkeys(table["row"])
-            for metric in outline.metrics
+            for metric in plan.metrics
         ],
     }
 
 
 def _effect(
-    outline: Outline, choice: Choice, methods: list[str], values: "pd.Series[float]"
+    plan: ReportPlan, choice: Choice, methods: list[str], values: "pd.Series[float]"
 ) -> dict[str, Any]:
-    concerned = [metric for metric in outline.metrics if metric in choice.measures]
+    concerned = [metric for metric in plan.metrics if metric in choice.measures]
     before = _ranks([_mean_rank(methods, "ours", concerned, values, m) for m in methods])
     after = _ranks([_mean_rank(methods, choice.name, concerned, values, m) for m in methods])
     changes = {
@@ -156,7 +158,7 @@ def _effect(
     return {
         "title": choice.title,
         "summary": _words(before, after, changes),
-        "picture": slope_picture([outline.method(m).title for m in methods], before, after)
+        "picture": slope_diagram([plan.method(m).title for m in methods], before, after)
         if methods
         else Markup(""),
     }
@@ -169,32 +171,35 @@ def _mean_rank(
     values: "pd.Series[float]",
     method: str,
 ) -> float:
-    """Mean over metrics of how many methods are better."""
+    """Return the number of methods that are better, mean over the metrics."""
     total = 0
     for metric in concerned:
         sign = METRICS[metric].sign
         own = sign * values[method, choice, metric]
         total += sum(sign * values[other, choice, metric] > own for other in methods)
-        # An undefined value beats nobody.
+        # An undefined value is worse than any other.
         total += len(methods) if math.isnan(own) else 0
     return total / len(concerned)
 
 
 def _ranks(scores: list[float]) -> list[int]:
-    """Places 1, 2, …, in the order of the scores; ties in the order of the list."""
+    """Return places 1, 2, … in the order of the scores; ties keep the order of the list."""
     order = sorted(range(len(scores)), key=lambda i: scores[i])
     return [order.index(i) + 1 for i in range(len(scores))]
 
 
 def change(before: float, after: float, metric: str) -> float:
-    """Relative change; absolute for a metric that may be negative, where ratios mean nothing."""
+    """Return the relative change, or the difference if ratios of the metric have no meaning.
+
+    Ratios have no meaning if the metric may be negative.
+    """
     if METRICS[metric].range[0] < 0:
         return after - before
     return after / before - 1 if before else math.nan
 
 
 def change_text(value: float, metric: str) -> str:
-    """A change in words: per cent, or plain for a metric that may be negative."""
+    """Put a change into words: per cent, or the difference for a metric that may be negative."""
     if math.isnan(value):
         return ""
     return f"{value:+.2f}" if METRICS[metric].range[0] < 0 else f"{100 * value:+.1f} %"

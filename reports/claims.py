@@ -1,4 +1,4 @@
-"""The paper's ablation claims, held against our runs (docs/statistics.md)."""
+"""The paper's ablation claims, judged by our runs (docs/statistics.md)."""
 
 import math
 from dataclasses import dataclass
@@ -13,8 +13,9 @@ from reports.verdicts import claim_verdict
 class Claim:
     """One printed claim under one metric.
 
-    difference: ours, with − without the component. interval, seeds: of that difference over
-    tiles and over trainings. printed: the same difference in the paper, NaN if it prints none.
+    difference: our mean with the component − our mean without it.
+    interval, seeds: intervals of that difference over tiles and over trainings.
+    printed: the same difference in the paper; NaN if the paper prints none.
     verdict: one of `reports.verdicts.CLAIMS`.
     """
 
@@ -37,7 +38,7 @@ class Claim:
 def build_claims(
     definitions: list[list[str]], analysis: Analysis, printed: dict[tuple[str, str], str]
 ) -> tuple[Claim, ...]:
-    """Judge every claim of a table under every metric; those without both runs are left out."""
+    """Judge each claim of a table under each metric; claims without both runs are left out."""
     return tuple(
         _judge(having, lacking, text, metric, analysis, printed)
         for having, lacking, text in definitions

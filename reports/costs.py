@@ -1,19 +1,20 @@
-"""What methods cost, from the records of training and fusing."""
+"""The costs of methods, read from the records of training and fusing."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from harness.benchmark import Row
 from harness.disk.records import read_record
-from reports.outline import Outline
+from reports.plan import ReportPlan
 from reports.scores import Run
 
 
 @dataclass(frozen=True)
-class Cost:
-    """One method on one data set. None where nothing was recorded; times of the first seed.
+class MethodCost:
+    """What one method costs on one data set with its first seed; None where nothing is recorded.
 
-    milliseconds: an image, median after warm-up. memory: MiB, peak. hours: of one training.
+    milliseconds: time per image, median after warm-up. memory: peak in MiB.
+    hours: time of one training.
     """
 
     dataset: str
@@ -27,15 +28,15 @@ class Cost:
     hardware: str
 
 
-def costs(outline: Outline, runs: dict[str, list[Run]]) -> list[Cost]:
-    """Costs of every method's raw row, in table order; failed runs have none."""
+def costs(plan: ReportPlan, runs: dict[str, list[Run]]) -> list[MethodCost]:
+    """List the costs of every method's raw row, in table order; failed runs have none."""
     found = []
-    for dataset in outline.datasets:
+    for dataset in plan.datasets:
         for run in runs[dataset.name]:
-            method = outline.method(run.row)
+            method = plan.method(run.row)
             if not Row.parse(run.row).raw or run.seed != method.seeds[0] or run.failure:
                 continue
-            training = outline.folder(dataset, run.row, run.seed) / "training.json"
+            training = plan.folder(dataset, run.row, run.seed) / "training.json"
             trained = read_record(training) if training.is_file() else {}
             found.append(_cost(dataset.name, run.row, method.title, run.fusing, trained))
     return found
@@ -43,12 +44,12 @@ def costs(outline: Outline, runs: dict[str, list[Run]]) -> list[Cost]:
 
 def _cost(
     dataset: str, row: str, title: str, fusing: dict[str, Any], training: dict[str, Any]
-) -> Cost:
+) -> MethodCost:
     details = fusing["details"]
     seconds = training.get("wall_seconds")
     machine = fusing["machine"]
     processor = f"{machine.get('cpu', 'unknown processor')}, {machine.get('cores', '?')} cores"
-    return Cost(
+    return MethodCost(
         dataset,
         row,
         title,

@@ -1,4 +1,4 @@
-"""Which tiles and which part of them are shown: by a stated rule, or as configured."""
+"""The tiles that are shown, and the part that is enlarged: as configured, or by a stated rule."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,7 @@ from scipy.ndimage import uniform_filter
 
 from harness.errors import HarnessError
 from reports.analysis import Analysis
-from reports.outline import DatasetOutline, Outline
+from reports.plan import PlannedDataset, ReportPlan
 from reports.statistics import Values
 
 EXAMPLES = 3
@@ -15,21 +15,21 @@ RULE = (
     "the tiles on which the methods differ most: largest variance between methods of the "
     "standardised metric values, another scene for every example where there is one"
 )
-"""In words, for the page."""
+"""The rule in words, for the page."""
 
 
-def choose_examples(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> list[int]:
-    """Indices of the example tiles: those named in the configuration, else by `RULE`.
+def choose_examples(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> list[int]:
+    """Return indices of the example tiles: those that the configuration names, else by `RULE`.
 
     Raises:
         HarnessError: naming the tile, if the configuration names one that is not there.
     """
     if dataset.examples:
         return [_find(analysis, dataset, name) for name in dataset.examples]
-    return most_different(analysis, _rows(outline, dataset, analysis), EXAMPLES)
+    return most_different(analysis, _rows(plan, dataset, analysis), EXAMPLES)
 
 
-def _find(analysis: Analysis, dataset: DatasetOutline, name: str) -> int:
+def _find(analysis: Analysis, dataset: PlannedDataset, name: str) -> int:
     if name not in analysis.tiles:
         known = ", ".join(analysis.tiles[:5])
         raise HarnessError(
@@ -39,13 +39,13 @@ def _find(analysis: Analysis, dataset: DatasetOutline, name: str) -> int:
     return analysis.tiles.index(name)
 
 
-def _rows(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> list[str]:
-    shown = [row for row in dataset.rows if row in analysis.values and outline.method(row).compared]
+def _rows(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> list[str]:
+    shown = [row for row in dataset.rows if row in analysis.values and plan.method(row).compared]
     return shown if len(shown) > 1 else list(analysis.values)
 
 
 def most_different(analysis: Analysis, rows: list[str], count: int) -> list[int]:
-    """The `count` tiles with the largest spread between rows, at first one a scene."""
+    """Return the `count` tiles with the largest spread between rows, first one per scene."""
     spread = _spread(analysis, rows)
     order = [int(index) for index in np.argsort(-spread, kind="stable")]
     first_of_scene = {analysis.scenes[index]: index for index in reversed(order)}.values()
@@ -65,19 +65,19 @@ def _spread(analysis: Analysis, rows: list[str]) -> Values:
 
 
 def evenly(count: int, limit: int) -> list[int]:
-    """At most `limit` indices below `count`, evenly spread."""
+    """Return at most `limit` indices below `count`, evenly spread."""
     return [int(i) for i in np.unique(np.linspace(0, count - 1, min(count, limit)).round())]
 
 
-def choose_window(pictures: list[NDArray[np.uint8]]) -> tuple[int, int, int]:
-    """Row, column and side of the square in which (H, W) pictures differ most."""
-    height, width = pictures[0].shape
+def choose_window(images: list[NDArray[np.uint8]]) -> tuple[int, int, int]:
+    """Return row, column and side of the square in which (H, W) images differ most."""
+    height, width = images[0].shape
     side = max(min(height, width) // WINDOW_SHARE, 1)
-    spread = np.var(np.stack(pictures).astype(np.float64), axis=0)
+    spread = np.var(np.stack(images).astype(np.float64), axis=0)
     means = uniform_filter(spread, side, mode="constant")
     half = side // 2
     inside = means[half : height - side + half + 1, half : width - side + half + 1]
-    # The enlargement, twice the side, will cover the lower left corner.
+    # The enlargement has twice the side and covers the lower left corner.
     inside[max(height - 3 * side, 0) :, : 2 * side] = -1
     y, x = np.unravel_index(int(np.argmax(inside)), inside.shape)
     return int(y), int(x), side

@@ -1,4 +1,4 @@
-"""What the page's script reads: per-tile values, distributions and pictures of tiles."""
+"""The data of the page's script: values per tile, distributions and images of tiles."""
 
 import math
 from pathlib import Path
@@ -10,25 +10,25 @@ from harness.benchmark import Row
 from metrics import METRICS
 from reports.analysis import Analysis
 from reports.examples import choose_examples, evenly
-from reports.gallery import EMBEDDED_BYTES, Gallery, fused_stacks, tile_pictures
-from reports.outline import DatasetOutline, Outline
+from reports.gallery import EMBEDDED_BYTES, Gallery, fused_stacks, tile_images
+from reports.plan import PlannedDataset, ReportPlan
 
 POINTS = 400
-"""Tiles a data set whose values stand in the page; distributions are of all tiles."""
+"""Number of tiles per data set whose values stand in the page; distributions use all tiles."""
 QUANTILES = np.linspace(0, 1, 51)
 
 
 def explorer_data(
-    outline: Outline, analyses: dict[str, Analysis], folder: Path | None
+    plan: ReportPlan, analyses: dict[str, Analysis], folder: Path | None
 ) -> dict[str, Any]:
-    """Everything the script needs, as JSON.
+    """Return everything that the script needs, as JSON.
 
     Args:
-        outline: of the run.
-        analyses: of its data sets.
-        folder: of the page, for the pictures that do not fit inside.
+        plan: plan of the report.
+        analyses: analysis of each data set.
+        folder: folder of the page, for the images that do not fit inside.
     """
-    share = EMBEDDED_BYTES // max(len(outline.datasets), 1)
+    share = EMBEDDED_BYTES // max(len(plan.datasets), 1)
     return {
         "metrics": [
             {
@@ -36,24 +36,24 @@ def explorer_data(
                 "title": METRICS[name].title,
                 "larger": METRICS[name].larger_is_better,
             }
-            for name in outline.metrics
+            for name in plan.metrics
         ],
         "datasets": [
-            _dataset(outline, dataset, analyses[dataset.name], Gallery(folder, share))
-            for dataset in outline.datasets
+            _dataset(plan, dataset, analyses[dataset.name], Gallery(folder, share))
+            for dataset in plan.datasets
         ],
     }
 
 
 def _dataset(
-    outline: Outline, dataset: DatasetOutline, analysis: Analysis, gallery: Gallery
+    plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis, gallery: Gallery
 ) -> dict[str, Any]:
-    store = outline.store(dataset)
+    store = plan.store(dataset)
     rows = list(analysis.values)
-    shown = _shown(outline, dataset, analysis)
-    stacks = fused_stacks(outline, dataset, rows)
+    shown = _shown(plan, dataset, analysis)
+    stacks = fused_stacks(plan, dataset, rows)
     pictures = {
-        index: gallery.place(dataset.name, index, tile_pictures(store, stacks, index))
+        index: gallery.place(dataset.name, index, tile_images(store, stacks, index))
         for index in shown
     }
     points = [*shown, *(i for i in evenly(len(analysis.tiles), POINTS) if i not in pictures)]
@@ -61,7 +61,7 @@ def _dataset(
         "name": dataset.name,
         "title": store.meta["title"],
         "count": len(analysis.tiles),
-        "rows": [_row(outline, row) for row in rows],
+        "rows": [_row(plan, row) for row in rows],
         "tiles": [
             {
                 "name": analysis.tiles[index],
@@ -78,14 +78,14 @@ def _dataset(
     }
 
 
-def _shown(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> list[int]:
-    examples = choose_examples(outline, dataset, analysis)
-    others = evenly(len(analysis.tiles), outline.tiles)
-    return [*examples, *(index for index in others if index not in examples)][: outline.tiles]
+def _shown(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> list[int]:
+    examples = choose_examples(plan, dataset, analysis)
+    others = evenly(len(analysis.tiles), plan.tiles)
+    return [*examples, *(index for index in others if index not in examples)][: plan.tiles]
 
 
-def _row(outline: Outline, row: str) -> dict[str, Any]:
-    method = outline.method(row)
+def _row(plan: ReportPlan, row: str) -> dict[str, Any]:
+    method = plan.method(row)
     parsed = Row.parse(row)
     title = method.title if parsed.raw else f"{method.title}, {parsed.stretch}"
     return {"name": row, "title": title, "kind": method.kind, "stretched": not parsed.raw}
@@ -101,5 +101,5 @@ def _quantiles(analysis: Analysis, row: str) -> list[list[float | None]]:
 
 
 def _short(value: float) -> float | None:
-    """Five significant digits are more than a screen shows; JSON knows no NaN."""
+    """Round to five digits, more than a screen shows; NaN becomes None, as JSON has no NaN."""
     return float(f"{value:.5g}") if math.isfinite(value) else None

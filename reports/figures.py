@@ -1,4 +1,4 @@
-"""Figures 1, 2, 6, 7, 8 and 9 of the paper, from the tile stores, fused stacks and features."""
+"""Figures 1, 2, 6, 7, 8 and 9 of the paper, drawn from tile stores, fused stacks and features."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from PIL import Image
 
 from harness.disk.files import atomic_path
 from harness.disk.records import check_artefact, read_record
+from harness.pixels import Bytes, Float
 from harness.tiles.store import TileStore
-from reports import pictures
+from reports import panels
 from reports.analysis import Analysis
 from reports.examples import choose_examples, choose_window
 from reports.gallery import data_url, fused_stacks
-from reports.outline import DatasetOutline, Outline
-from reports.pictures import Map, Picture
+from reports.plan import PlannedDataset, ReportPlan
 from reports.printed import DATASETS, TITLES
 
 mpl.use("Agg")
@@ -28,68 +28,68 @@ ORDER = ("umfusion", "limfusion", "itfuse", "tardal", "ydtr", "segfanet")
 PAGE_DPI = 100
 FILE_DPI = 220
 CELL = 1.35
-"""Inches of one picture."""
+"""Inches per panel."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """One figure: rows of (column title, picture), None where a method has no picture."""
+    """One figure: rows of (column title, panel), None where a method has no image."""
 
     name: str
     title: str
     caption: str
-    rows: list[list[tuple[str, Picture | None]]]
+    rows: list[list[tuple[str, Bytes | None]]]
     labels: list[str]
 
     @property
     def alt(self) -> str:
-        """What a reader who does not see the picture should know."""
+        """Text for a reader who does not see the figure."""
         columns = ", ".join(title for title, _ in self.rows[0])
         return f"{self.title}. Rows: {', '.join(self.labels)}. Columns: {columns}."
 
 
 @dataclass(frozen=True)
 class Example:
-    """One tile of one data set, with what the figures show of it."""
+    """One tile of one data set, with everything that the figures show of it."""
 
-    dataset: DatasetOutline
+    dataset: PlannedDataset
     store: TileStore
     index: int
     name: str
-    fused: dict[str, Picture]
-    maps: dict[str, Map]
+    fused: dict[str, Bytes]
+    maps: dict[str, Float]
 
     @property
-    def sources(self) -> list[tuple[str, Picture | None]]:
-        """The first two columns of every figure."""
+    def sources(self) -> list[tuple[str, Bytes | None]]:
+        """Titles and panels of the first two columns of every figure."""
         return [
-            ("Visible", pictures.visible(self.store, self.index)),
-            ("Infrared", pictures.infrared(self.store, self.index)),
+            ("Visible", panels.visible(self.store, self.index)),
+            ("Infrared", panels.infrared(self.store, self.index)),
         ]
 
 
-def drawings(outline: Outline, analyses: dict[str, Analysis]) -> list[Drawing]:
-    """All figures that the run has pictures for, in the paper's order."""
-    examples = {d.name: _examples(outline, d, analyses[d.name]) for d in outline.datasets}
+def drawings(plan: ReportPlan, analyses: dict[str, Analysis]) -> list[Drawing]:
+    """List all figures that the run has images for, in the paper's order."""
+    examples = {d.name: _examples(plan, d, analyses[d.name]) for d in plan.datasets}
     every = [example for several in examples.values() for example in several]
     shown = [example for several in examples.values() for example in several[:2]]
     made = [*_feature_figures(shown)]
     if every:
-        made.append(_comparison(outline, "2", every[:1], "the most different tile"))
+        made.append(_comparison(plan, "2", every[:1], "the most different tile"))
     for number, stands_for in (("6", "whu"), ("7", "potsdam")):
-        for dataset in outline.datasets:
+        for dataset in plan.datasets:
             several = examples[dataset.name]
             if dataset.stands_for == stands_for and several:
                 # Figure 2 shows the first one already.
                 some = several[1:3] or several
-                made.append(_comparison(outline, number, some, DATASETS[stands_for]))
+                made.append(_comparison(plan, number, some, DATASETS[stands_for]))
     return sorted(made, key=lambda drawing: drawing.name)
 
 
-def _examples(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> list[Example]:
-    store = outline.store(dataset)
-    stacks = fused_stacks(outline, dataset, list(analysis.values))
-    maps = read_features(outline, dataset)
+def _examples(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> list[Example]:
+    store = plan.store(dataset)
+    stacks = fused_stacks(plan, dataset, list(analysis.values))
+    maps = read_features(plan, dataset)
     return [
         Example(
             dataset,
@@ -99,13 +99,13 @@ def _examples(outline: Outline, dataset: DatasetOutline, analysis: Analysis) -> 
             {row: np.asarray(stack[index]) for row, stack in stacks.items()},
             maps.get(index, {}),
         )
-        for index in choose_examples(outline, dataset, analysis)
+        for index in choose_examples(plan, dataset, analysis)
     ]
 
 
-def read_features(outline: Outline, dataset: DatasetOutline) -> dict[int, dict[str, Map]]:
-    """Feature maps of `harness.stages.features` by tile; empty if none were kept."""
-    folder = outline.results / dataset.name / "segfanet"
+def read_features(plan: ReportPlan, dataset: PlannedDataset) -> dict[int, dict[str, Float]]:
+    """Read the feature maps of `harness.stages.features` by tile; empty if none are kept."""
+    folder = plan.results / dataset.name / "segfanet"
     for path in sorted(folder.glob("seed*/features.npz")):
         check_artefact(read_record(path.with_suffix(".json")), path)
         with np.load(path, allow_pickle=False) as stored:
@@ -119,17 +119,17 @@ def read_features(outline: Outline, dataset: DatasetOutline) -> dict[int, dict[s
     return {}
 
 
-def _comparison(outline: Outline, number: str, examples: list[Example], where: str) -> Drawing:
+def _comparison(plan: ReportPlan, number: str, examples: list[Example], where: str) -> Drawing:
     rows = []
     for example in examples:
-        columns = [name for name in ORDER if name not in outline.methods]
-        known = [m.name for m in outline.methods.values() if m.compared]
+        columns = [name for name in ORDER if name not in plan.methods]
+        known = [m.name for m in plan.methods.values() if m.compared]
         added = [name for name in known if name not in ORDER and name in example.dataset.rows]
         names = [*(name for name in ORDER if name in [*columns, *known]), *added]
         luma = [example.fused[name] for name in names if name in example.fused]
         window = choose_window(luma or [example.store.test.infrared(slice(0, 1))[0]])
-        row = [(title, _marked(picture, window)) for title, picture in example.sources]
-        row += [(_title(outline, name), _fused(example, name, window)) for name in names]
+        row = [(title, _marked(panel, window)) for title, panel in example.sources]
+        row += [(_title(plan, name), _fused(example, name, window)) for name in names]
         rows.append(row)
     return Drawing(
         f"figure{number}",
@@ -141,20 +141,18 @@ def _comparison(outline: Outline, number: str, examples: list[Example], where: s
     )
 
 
-def _title(outline: Outline, name: str) -> str:
-    return outline.methods[name].title if name in outline.methods else TITLES[name]
+def _title(plan: ReportPlan, name: str) -> str:
+    return plan.methods[name].title if name in plan.methods else TITLES[name]
 
 
-def _marked(picture: Picture | None, window: tuple[int, int, int]) -> Picture | None:
-    return None if picture is None else pictures.marked(picture, window)
+def _marked(panel: Bytes | None, window: tuple[int, int, int]) -> Bytes | None:
+    return None if panel is None else panels.marked(panel, window)
 
 
-def _fused(example: Example, name: str, window: tuple[int, int, int]) -> Picture | None:
+def _fused(example: Example, name: str, window: tuple[int, int, int]) -> Bytes | None:
     if name not in example.fused:
         return None
-    return pictures.marked(
-        pictures.fused(example.store, example.fused[name], example.index), window
-    )
+    return panels.marked(panels.fused(example.store, example.fused[name], example.index), window)
 
 
 FEATURE_FIGURES = {
@@ -176,12 +174,12 @@ def _feature_figures(examples: list[Example]) -> Iterator[Drawing]:
 
 def _features(number: str, titles: tuple[str, ...], examples: list[Example]) -> Drawing:
     shown = list(zip(titles, MAP_NAMES, strict=False))
-    limits = pictures.common_range([e.maps[name] for e in examples for _, name in shown])
+    limits = panels.common_range([e.maps[name] for e in examples for _, name in shown])
     rows = []
     for example in examples:
         height, width = example.store.test.tiles.shape[2:]
         maps = [
-            (title, pictures.feature_map(example.maps[name], limits, (height, width)))
+            (title, panels.feature_map(example.maps[name], limits, (height, width)))
             for title, name in shown
         ]
         rows.append([*example.sources, *maps])
@@ -198,8 +196,8 @@ def _features(number: str, titles: tuple[str, ...], examples: list[Example]) -> 
 def _attention(examples: list[Example]) -> Drawing:
     rows = []
     for example in examples:
-        heat = pictures.heat_map(
-            example.maps["attention"], pictures.visible(example.store, example.index)
+        heat = panels.heat_map(
+            example.maps["attention"], panels.visible(example.store, example.index)
         )
         rows.append([*example.sources, ("Attention weights", heat)])
     return Drawing(
@@ -213,7 +211,7 @@ def _attention(examples: list[Example]) -> Drawing:
 
 
 def draw(drawing: Drawing) -> Figure:
-    """Draw a figure as a grid, column titles above, tile names at the left."""
+    """Draw a figure as a grid, with column titles above and tile names at the left."""
     height, width = len(drawing.rows), max(len(row) for row in drawing.rows)
     layout = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
     figure = Figure(figsize=(CELL * width + 0.25, (CELL + 0.2) * height), layout=layout)
@@ -224,17 +222,17 @@ def draw(drawing: Drawing) -> Figure:
         axis.set_frame_on(False)
     for line, row, label in zip(axes, drawing.rows, drawing.labels, strict=True):
         line[0].set_ylabel(label, fontsize=6, parse_math=False)
-        for axis, (title, picture) in zip(line, row, strict=False):
+        for axis, (title, panel) in zip(line, row, strict=False):
             axis.set_title(title, fontsize=8, pad=2, parse_math=False)
-            if picture is None:
+            if panel is None:
                 axis.text(0.5, 0.5, "no output", ha="center", va="center", fontsize=8)
             else:
-                axis.imshow(picture, interpolation="nearest")
+                axis.imshow(panel, interpolation="nearest")
     return figure
 
 
 def page_url(figure: Figure) -> str:
-    """A figure as a PNG data URL, in 256 colours to keep the page small."""
+    """Return a figure as a PNG data URL, in 256 colours to keep the page small."""
     stream = BytesIO()
     figure.savefig(stream, format="png", dpi=PAGE_DPI)
     reduced = Image.open(stream).convert("RGB").quantize(256, dither=Image.Dither.NONE)
@@ -244,7 +242,7 @@ def page_url(figure: Figure) -> str:
 
 
 def write_files(figure: Figure, folder: Path, name: str) -> None:
-    """Write a figure as PNG and PDF, the same bytes for the same pixels."""
+    """Write a figure as PNG and PDF; the same pixels give the same bytes."""
     with atomic_path(folder / f"{name}.png") as temporary:
         figure.savefig(temporary, format="png", dpi=FILE_DPI)
     with atomic_path(folder / f"{name}.pdf") as temporary:

@@ -1,4 +1,4 @@
-"""Tables as files: CSV for programs, LaTeX (booktabs) for papers, Markdown for the rest."""
+"""Tables as text: CSV for programs, LaTeX (booktabs) for papers, Markdown for other readers."""
 
 import csv
 import math
@@ -39,10 +39,10 @@ PARTS = (
 
 
 def to_csv(table: Table) -> str:
-    """One line a row, full precision; under every metric the columns of `PARTS`.
+    """Return CSV in full precision: one line per row, and the columns of `PARTS` per metric.
 
-    low and high end the 95 % interval, difference is (ours − printed) / printed, effect and
-    p_holm compare with SegFANet (docs/statistics.md).
+    low and high are the ends of the 95 % interval, difference is (ours − printed) / |printed|,
+    effect and p_holm compare with SegFANet (docs/statistics.md).
     """
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -79,12 +79,12 @@ def _number(value: float) -> str:
 
 
 def status(row: TableRow) -> str:
-    """Why a row has no values of ours, or nothing."""
+    """Return why a row has no values of ours; "" if it has."""
     return "not run" if row.missing else row.failure
 
 
 def to_latex(table: Table) -> str:
-    """A booktabs table: ours ± half the interval, and printed; best bold, second underlined."""
+    """Return a booktabs table: ours ± half the interval, printed; best bold, second underlined."""
     columns = "ll" + ("rr" if table.paper else "r") * len(table.metrics)
     lines = [
         r"% needs \usepackage{booktabs}",
@@ -127,7 +127,7 @@ def _latex_row(table: Table, row: TableRow) -> str:
 
 
 def to_markdown(table: Table) -> str:
-    """A Markdown table: ours ± half the interval (printed); best bold, second in italics."""
+    """Return a Markdown table: ours ± half the interval (printed); best bold, second italic."""
     heads = [heading(metric) for metric in table.metrics]
     lines = [
         f"{markdown_text(table.title)} (`{table.dataset}`); ours ± half the 95 % interval"
@@ -155,28 +155,28 @@ def _markdown_row(table: Table, row: TableRow) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Escape what Markdown and the HTML inside it would read as markup; one line."""
+    """Escape what Markdown and its HTML read as markup, and put the text on one line."""
     escaped = "".join(f"\\{c}" if c in MARKDOWN_SPECIAL else c for c in text)
     return " ".join(escaped.replace("&", "&amp;").replace("<", "&lt;").split())
 
 
 def shown(row: TableRow, cell: Cell) -> str:
-    """Our value with four digits after the point, or why there is none."""
+    """Return our value with four decimals, or why there is none."""
     return status_mark(row) if math.isnan(cell.ours) else f"{cell.ours:.4f}"
 
 
 def half_width(cell: Cell) -> str:
-    """Half the width of the interval, with two significant digits."""
+    """Return half the width of the interval with two significant digits."""
     return f"{(cell.interval.high - cell.interval.low) / 2:.2g}"
 
 
 def status_mark(row: TableRow) -> str:
-    """What stands in a cell that has no value."""
+    """Return the text of a cell that has no value."""
     if row.missing:
         return "not run"
     return "failed" if row.failure else "n/a"
 
 
 def latex_text(text: str) -> str:
-    """Escape what LaTeX would read as markup."""
+    """Escape what LaTeX reads as markup."""
     return "".join(LATEX_SPECIAL.get(character, character) for character in text)

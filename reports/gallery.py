@@ -1,4 +1,4 @@
-"""Pictures of a bounded number of tiles: some inside the page, the rest as files beside it."""
+"""Images of a bounded number of tiles: some inside the page, the others in files beside it."""
 
 import base64
 from collections.abc import Mapping
@@ -7,83 +7,82 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from harness.disk.files import atomic_path
 from harness.disk.records import read_record
+from harness.pixels import Bytes
 from harness.tiles.store import TileStore, read_fused
-from reports.outline import DatasetOutline, Outline
+from reports.plan import PlannedDataset, ReportPlan
 
 EMBEDDED_BYTES = 3_000_000
-"""Of all pictures inside the page; what does not fit goes beside it."""
-Picture = NDArray[np.uint8]
+"""Bytes of all images inside the page; images that do not fit become files."""
 
 
-def fused_stacks(outline: Outline, dataset: DatasetOutline, rows: list[str]) -> dict[str, Picture]:
+def fused_stacks(plan: ReportPlan, dataset: PlannedDataset, rows: list[str]) -> dict[str, Bytes]:
     """Memory-map the fused stack (N, H, W) of every row's first seed.
 
     Raises:
-        HarnessError: naming the file, if one is not what its record vouches for.
+        HarnessError: naming the file, if its bytes are not those that its record lists.
     """
     stacks = {}
     for row in rows:
-        folder = outline.folder(dataset, row, outline.method(row).seeds[0])
+        folder = plan.folder(dataset, row, plan.method(row).seeds[0])
         stacks[row] = read_fused(folder / "fused.npy", read_record(folder / "fused.json"))
     return stacks
 
 
-def tile_pictures(store: TileStore, stacks: Mapping[str, Picture], index: int) -> dict[str, bytes]:
-    """PNG files of one tile: "visible" in colour, "infrared", and the luma of every row.
+def tile_images(store: TileStore, stacks: Mapping[str, Bytes], index: int) -> dict[str, bytes]:
+    """Return the PNG files of one tile: both sources and the luma of every row.
 
-    The sources' keys start with a dot, which no method's name does.
+    The keys `.visible` and `.infrared` start with a dot, as no row's name does.
     """
     part = slice(index, index + 1)
-    pictures = {
+    images = {
         ".visible": np.moveaxis(store.test.rgb(part)[0], 0, 2),
         ".infrared": store.test.infrared(part)[0],
         **{row: np.asarray(stack[index]) for row, stack in stacks.items()},
     }
-    return {name: png(picture) for name, picture in pictures.items()}
+    return {name: png(image) for name, image in images.items()}
 
 
-def png(picture: Picture) -> bytes:
+def png(image: Bytes) -> bytes:
     """Encode (H, W) or (H, W, 3) losslessly."""
     stream = BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(stream, format="png")
+    Image.fromarray(np.ascontiguousarray(image)).save(stream, format="png")
     return stream.getvalue()
 
 
-def data_url(picture: bytes) -> str:
-    """A PNG file as a data URL."""
-    return "data:image/png;base64," + base64.b64encode(picture).decode("ascii")
+def data_url(image: bytes) -> str:
+    """Return a PNG file as a data URL."""
+    return "data:image/png;base64," + base64.b64encode(image).decode("ascii")
 
 
 @dataclass
 class Gallery:
-    """Hands out addresses of pictures until the page is full, then writes files.
+    """Returns addresses of images: data URLs until the page is full, then files.
 
-    folder: of the page, or None to leave out what does not fit inside. budget: bytes left.
+    folder: the page's folder, or None to leave out images that do not fit. budget: bytes left.
     """
 
     folder: Path | None
     budget: int = EMBEDDED_BYTES
 
-    def place(self, dataset: str, index: int, pictures: Mapping[str, bytes]) -> dict[str, str]:
-        """Addresses of one tile's pictures; empty if they have no place."""
-        size = sum(len(picture) for picture in pictures.values()) * 4 // 3
+    def place(self, dataset: str, index: int, images: Mapping[str, bytes]) -> dict[str, str]:
+        """Return the addresses of one tile's images; empty if there is no place for them."""
+        size = sum(len(image) for image in images.values()) * 4 // 3
         if size <= self.budget:
             self.budget -= size
-            return {name: data_url(picture) for name, picture in pictures.items()}
+            return {name: data_url(image) for name, image in images.items()}
         if self.folder is None:
             return {}
         return {
-            name: self._write(f"tiles/{dataset}/{index}/{name.strip('.')}.png", picture)
-            for name, picture in pictures.items()
+            name: self._write(f"tiles/{dataset}/{index}/{name.strip('.')}.png", image)
+            for name, image in images.items()
         }
 
-    def _write(self, name: str, picture: bytes) -> str:
+    def _write(self, name: str, image: bytes) -> str:
         assert self.folder is not None
         with atomic_path(self.folder / name) as temporary:
-            temporary.write_bytes(picture)
+            temporary.write_bytes(image)
         return name

@@ -1,4 +1,4 @@
-"""Rendering the HTML page."""
+"""The HTML page of the report."""
 
 import math
 from collections import Counter
@@ -12,12 +12,12 @@ from metrics import METRICS
 from reports.analysis import mean_ranks
 from reports.audit import change, change_text, describe_audit, read_audit
 from reports.costs import costs
-from reports.drawings import rank_picture
+from reports.diagrams import rank_diagram
 from reports.examples import RULE
 from reports.explorer import explorer_data
 from reports.figures import draw, drawings, page_url, write_files
 from reports.formats import status_mark
-from reports.outline import Outline
+from reports.plan import ReportPlan
 from reports.printed import DATASETS
 from reports.quality import quality_checks
 from reports.run import Report
@@ -29,14 +29,14 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(report: Report, folder: Path | None = None) -> str:
-    """Render the whole page; every text from outside is escaped.
+    """Render the whole page; all text from outside is escaped.
 
     Args:
         report: what the page shows.
-        folder: where the page will stand; pictures that do not fit inside it are written
-            there, and left out if there is none.
+        folder: where the page will stand. Images that do not fit inside the page are written
+            there; without a folder they are left out.
     """
-    # Everything that can be refused is read before the figures, which take the time.
+    # Figures take most of the time, so everything that can be refused is read before them.
     texts = {**_results(report), **_background(report), "audits": _audits(report)}
     figures = _figures(report, folder)
     template = _environment().get_template("page.html")
@@ -45,32 +45,27 @@ def render(report: Report, folder: Path | None = None) -> str:
         figures=figures,
         hero=next((figure for figure in figures if figure["name"] == "figure2"), None),
         example_rule=RULE,
-        explorer=explorer_data(report.outline, report.analyses, folder),
+        explorer=explorer_data(report.plan, report.analyses, folder),
     )
 
 
 def _figures(report: Report, folder: Path | None) -> list[dict[str, str]]:
     found = []
-    for drawing in drawings(report.outline, report.analyses):
+    for drawing in drawings(report.plan, report.analyses):
         figure = draw(drawing)
         if folder is not None:
             write_files(figure, folder / "figures", drawing.name)
-        words = {
-            "name": drawing.name,
-            "title": drawing.title,
-            "caption": drawing.caption,
-            "alt": drawing.alt,
-        }
+        words = {key: getattr(drawing, key) for key in ("name", "title", "caption", "alt")}
         found.append({**words, "url": page_url(figure)})
     return found
 
 
 def _audits(report: Report) -> list[dict[str, Any]]:
     found = []
-    for dataset in report.outline.datasets:
-        table = read_audit(report.outline.results / dataset.name / "audit.csv")
+    for dataset in report.plan.datasets:
+        table = read_audit(report.plan.results / dataset.name / "audit.csv")
         if table is not None:
-            found.append(describe_audit(report.outline, dataset.name, table))
+            found.append(describe_audit(report.plan, dataset.name, table))
     return found
 
 
@@ -94,25 +89,25 @@ def _environment() -> Environment:
 
 
 def _results(report: Report) -> dict[str, Any]:
-    outline, tables = report.outline, report.tables
+    plan, tables = report.plan, report.tables
     claims = [(table, claim) for table in tables for claim in table.claims]
     cells = Counter(cell.verdict for table in tables for row in table.rows for cell in row.cells)
     judged = Counter(claim.verdict for _, claim in claims)
-    ranking = mean_ranks(list(report.analyses.values()), _ranked_rows(outline))
-    checks = quality_checks(outline, report.runs, report.analyses, tables)
+    ranking = mean_ranks(list(report.analyses.values()), _ranked_rows(plan))
+    checks = quality_checks(plan, report.runs, report.analyses, tables)
     return {
-        "outline": outline,
+        "plan": plan,
         "tables": tables,
         "analyses": report.analyses,
         "failures": report.failures(),
         "counts": _counts(report),
-        "methods": list(outline.methods.values()),
+        "methods": list(plan.methods.values()),
         "verdicts": {verdict: cells[verdict] for verdict in VERDICTS if cells[verdict]},
         "claims": claims,
         "claim_counts": {verdict: judged[verdict] for verdict in CLAIMS if judged[verdict]},
         "ranking": ranking,
-        "rank_picture": ranking
-        and rank_picture(ranking, [outline.method(row).title for row in ranking.rows]),
+        "rank_diagram": ranking
+        and rank_diagram(ranking, [plan.method(row).title for row in ranking.rows]),
         "checks": checks,
         "beaten": next(check.findings for check in checks if check.title.startswith("Controls")),
         "rewards": stretch_rewards(report),
@@ -123,8 +118,8 @@ def _background(report: Report) -> dict[str, Any]:
     provenance = report.provenance()
     first = provenance[0] if provenance else {}
     return {
-        "stores": {dataset.name: store for dataset, store in report.stores()},
-        "costs": costs(report.outline, report.runs),
+        "stores": {dataset.name: report.plan.store(dataset) for dataset in report.plan.datasets},
+        "costs": costs(report.plan, report.runs),
         "provenance": provenance,
         "machine": first.get("machine", {}),
         "packages": first.get("packages", {}),
@@ -133,30 +128,30 @@ def _background(report: Report) -> dict[str, Any]:
 
 
 def _counts(report: Report) -> dict[str, int]:
-    kinds = Counter(method.kind for method in report.outline.methods.values())
+    kinds = Counter(method.kind for method in report.plan.methods.values())
     return {
         "methods": kinds["baseline"] + kinds["proposed"],
         "controls": kinds["control"],
         "ablations": kinds["ablation"],
         "runs": sum(len(runs) for runs in report.runs.values()),
-        "seeds": max((len(m.seeds) for m in report.outline.methods.values()), default=0),
+        "seeds": max((len(m.seeds) for m in report.plan.methods.values()), default=0),
     }
 
 
-def _ranked_rows(outline: Outline) -> list[str]:
-    """Methods without stretches that every data set ran: those that a mean rank is fair to."""
-    shared = [set(dataset.rows) for dataset in outline.datasets]
+def _ranked_rows(plan: ReportPlan) -> list[str]:
+    """Return the raw rows that every data set has: a mean rank compares only those fairly."""
+    shared = [set(dataset.rows) for dataset in plan.datasets]
     return [
         name
-        for name, method in outline.methods.items()
+        for name, method in plan.methods.items()
         if method.compared and all(name in rows for rows in shared)
     ]
 
 
 def stretch_rewards(report: Report) -> list[dict[str, Any]]:
-    """By how much each metric's mean changes when an output is merely stretched."""
+    """List how much each metric's mean changes when an output is only stretched."""
     found = []
-    for dataset in report.outline.datasets:
+    for dataset in report.plan.datasets:
         analysis = report.analyses[dataset.name]
         for name in analysis.values:
             row = Row.parse(name)
@@ -169,7 +164,7 @@ def stretch_rewards(report: Report) -> list[dict[str, Any]]:
             found.append(
                 {
                     "dataset": dataset.name,
-                    "title": report.outline.method(name).title,
+                    "title": report.plan.method(name).title,
                     "stretch": row.stretch,
                     "changes": changes,
                 }
@@ -183,5 +178,5 @@ def better(test: Comparison, metric: str) -> bool:
 
 
 def span(interval: Interval) -> str:
-    """An interval in words."""
+    """Put an interval into words."""
     return f"{interval.low:+.4f} … {interval.high:+.4f}" if interval.known else "unknown"

@@ -1,4 +1,4 @@
-"""What the paper prints: values, and which tables there are."""
+"""The printed values and the tables of the paper."""
 
 from functools import cache
 from pathlib import Path
@@ -21,18 +21,18 @@ DATASETS = {"whu": "WHU-OPT-SAR", "potsdam": "ISPRS Potsdam"}
 
 
 def printed_values() -> pd.DataFrame:
-    """The paper's values as printed: table, method, metric, printed (text)."""
+    """Read the paper's values: columns table, method, metric and printed (text)."""
     return pd.read_csv(PAPER / "printed.csv", dtype={"printed": str})
 
 
 @cache
 def printed_table(number: int) -> dict[tuple[str, str], str]:
-    """(method, metric) → value as printed, of one table."""
+    """Return (method, metric) → value as printed, for one table."""
     values = printed_values()
     rows = values[values["table"] == number]
     return {(row.method, row.metric): row.printed for row in rows.itertuples()}
 
 
 def table_definitions() -> list[dict[str, Any]]:
-    """The tables in the paper's order: number, stands_for, caption, and rows and claims of 3-5."""
+    """Read the tables in the paper's order: number, stands_for, caption; rows and claims of 3-5."""
     return list(read_yaml(PAPER / "tables.yaml"))

@@ -1,4 +1,4 @@
-"""Quality checks: what in a run looks wrong or needs a second look."""
+"""Quality checks: they report what looks wrong in a run or needs a second look."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ import numpy as np
 from harness.benchmark import Row
 from metrics import METRICS
 from reports.analysis import Analysis
-from reports.outline import DatasetOutline, Outline
+from reports.plan import PlannedDataset, ReportPlan
 from reports.scores import Run
 from reports.tables import Table
 
-# A metric's own rounding may pass a bound by this much.
 TOLERANCE = 1e-6
+"""How far the rounding of a metric may exceed a bound."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check: what it looks for, and what it found (nothing is good).
+    """One check: what it looks for, and what it found. No finding is good.
 
-    `alarming` tells a defect from something that a reader only should know.
+    alarming: True if a finding is a defect, False if a reader only needs to know it.
     """
 
     title: str
@@ -29,13 +29,13 @@ class Check:
 
 
 def quality_checks(
-    outline: Outline,
+    plan: ReportPlan,
     runs: dict[str, list[Run]],
     analyses: dict[str, Analysis],
     tables: list[Table],
 ) -> list[Check]:
     """Run all checks over all data sets."""
-    pairs = [(dataset, runs[dataset.name], analyses[dataset.name]) for dataset in outline.datasets]
+    pairs = [(dataset, runs[dataset.name], analyses[dataset.name]) for dataset in plan.datasets]
     return [
         Check("Failed runs", tuple(x for d, r, _ in pairs for x in _failed(d, r))),
         Check("Printed methods that were not run", tuple(_missing(tables)), alarming=False),
@@ -58,7 +58,7 @@ def quality_checks(
     ]
 
 
-def _failed(dataset: DatasetOutline, runs: list[Run]) -> Iterator[str]:
+def _failed(dataset: PlannedDataset, runs: list[Run]) -> Iterator[str]:
     for run in runs:
         if run.failure:
             yield f"{dataset.name}: {run.row}, seed {run.seed}: {run.failure}"
@@ -71,14 +71,14 @@ def _missing(tables: list[Table]) -> Iterator[str]:
             yield f"{table.label}, {table.dataset}: {', '.join(names)}"
 
 
-def _undefined(dataset: DatasetOutline, analysis: Analysis) -> Iterator[str]:
+def _undefined(dataset: PlannedDataset, analysis: Analysis) -> Iterator[str]:
     for row, values in analysis.values.items():
         for metric, count in zip(analysis.metrics, np.isnan(values).sum((0, 1)), strict=True):
             if count:
                 yield f"{dataset.name}: {row}: {metric.upper()} on {count} tiles"
 
 
-def _constant(dataset: DatasetOutline, analysis: Analysis) -> Iterator[str]:
+def _constant(dataset: PlannedDataset, analysis: Analysis) -> Iterator[str]:
     if "sf" not in analysis.metrics:
         return
     column = analysis.metrics.index("sf")
@@ -89,7 +89,7 @@ def _constant(dataset: DatasetOutline, analysis: Analysis) -> Iterator[str]:
             yield f"{dataset.name}: {row}: {len(flat)} tiles without any detail ({names})"
 
 
-def _out_of_range(dataset: DatasetOutline, analysis: Analysis) -> Iterator[str]:
+def _out_of_range(dataset: PlannedDataset, analysis: Analysis) -> Iterator[str]:
     for row, values in analysis.values.items():
         for column, metric in enumerate(analysis.metrics):
             low, high = METRICS[metric].range
@@ -99,13 +99,13 @@ def _out_of_range(dataset: DatasetOutline, analysis: Analysis) -> Iterator[str]:
                 yield f"{dataset.name}: {row}: {metric.upper()} on {int(outside.sum())} tiles"
 
 
-def _duplicates(dataset: DatasetOutline, runs: list[Run]) -> Iterator[str]:
+def _duplicates(dataset: PlannedDataset, runs: list[Run]) -> Iterator[str]:
     groups: dict[str, list[Run]] = {}
     for run in runs:
         if not run.failure:
             groups.setdefault(run.fusing["artefacts"]["fused.npy"], []).append(run)
     for group in groups.values():
-        # A stretch that finds nothing to stretch rightly repeats the raw output.
+        # Stretched rows of one method may equal its raw row: there was nothing to stretch.
         if (
             len({Row.parse(run.row).method for run in group}) > 1
             or len({run.seed for run in group}) > 1

@@ -1,4 +1,4 @@
-"""Reading the per-image tables of a run, and which runs failed."""
+"""The per-image tables of a run, and the reasons of failed runs."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,12 +8,12 @@ import pandas as pd
 
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
-from reports.outline import DatasetOutline, Outline
+from reports.plan import PlannedDataset, ReportPlan
 
 
 @dataclass(frozen=True)
 class Run:
-    """One (data set, row, seed): its per-image table, or why there is none."""
+    """One row with one seed: its per-image table, or the reason why there is none."""
 
     row: str
     seed: int
@@ -22,13 +22,13 @@ class Run:
     fusing: dict[str, Any] = field(default_factory=dict)
 
 
-def read_runs(outline: Outline, dataset: DatasetOutline) -> list[Run]:
+def read_runs(plan: ReportPlan, dataset: PlannedDataset) -> list[Run]:
     """Read all runs of a data set.
 
     Raises:
-        HarnessError: naming the file, if a table is missing, damaged or of another tile set.
+        HarnessError: naming the file, if a table is missing or damaged.
     """
-    return [_read_run(row, seed, folder) for row, seed, folder in outline.runs(dataset)]
+    return [_read_run(row, seed, folder) for row, seed, folder in plan.runs(dataset)]
 
 
 def _read_run(row: str, seed: int, folder: Path) -> Run:
@@ -36,12 +36,14 @@ def _read_run(row: str, seed: int, folder: Path) -> Run:
     path = folder / "scores.csv"
     check_artefact(record, path)
     try:
-        # Tiles may be called "1" or "NA"; they are names all the same.
+        # A tile may have the name "1" or "NA"; it must remain text.
         scores = pd.read_csv(path, dtype={"tile": str}, keep_default_na=False, na_values={"": []})
         values = scores.drop(columns=["dataset", "method", "seed", "tile"])
         numbers = values.apply(pd.to_numeric, errors="coerce")
     except (KeyError, ValueError) as error:
-        raise HarnessError(f"{path}: not a per-image table: {error}") from error
+        raise HarnessError(
+            f"{path}: is not a per-image table: {error}; delete it and rerun"
+        ) from error
     table = pd.concat([scores[["tile"]], numbers], axis=1)
     fusing = read_record(folder / "fused.json")
     return Run(row, seed, table, record["reason"], fusing)

@@ -1,7 +1,7 @@
-"""Intervals, tests and effect sizes of per-tile values; the rules stand in docs/statistics.md.
+"""Intervals, tests and effect sizes of values per tile; docs/statistics.md states the rules.
 
-Tiles of one scene resemble each other, so that scenes are resampled and tested as wholes where
-there are enough of them. Arrays are float64; NaN marks a tile on which a metric is undefined.
+Tiles of one scene resemble each other. Where there are enough scenes, whole scenes are therefore
+resampled and tested. Arrays are float64; NaN marks a tile on which a metric is undefined.
 """
 
 import math
@@ -17,14 +17,14 @@ Values = NDArray[np.float64]
 LEVEL = 0.95
 REPLICATES = 4000
 MIN_SCENES = 5
-"""With fewer scenes tiles are the units: so few wholes say nothing about their own spread."""
+"""With fewer scenes, tiles are the units: so few scenes do not show how much scenes differ."""
 EXACT_UNITS = 16
-"""Up to so many units the test counts all 2^(n − 1) ways of turning their signs."""
+"""With at most this many units, the test tries all 2^(n − 1) patterns of their signs."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A 95 % interval; infinite where the data allow none."""
+    """A 95 % interval; its ends are infinite if the data allow no interval."""
 
     low: float
     high: float
@@ -42,17 +42,17 @@ UNKNOWN = Interval(-math.inf, math.inf)
 
 
 class Resampling:
-    """One set of bootstrap resamples, shared by all methods so that differences are paired.
+    """One set of bootstrap resamples; all methods share it, so differences are paired.
 
     Args:
-        scenes: the scene of every tile.
-        replicates: how many resamples.
-        seed: of the resamples; the same one gives the same intervals.
+        scenes: the scene of each tile.
+        replicates: number of resamples.
+        seed: seed of the resamples; the same seed gives the same intervals.
 
     Attributes:
-        units: (N,) index of the unit that each tile belongs to.
+        units: (N,) index of the unit to which each tile belongs.
         count: number of units.
-        by_scene: whether units are scenes, else tiles.
+        by_scene: True if the units are scenes, False if they are tiles.
     """
 
     def __init__(self, scenes: Sequence[str], replicates: int = REPLICATES, seed: int = 0) -> None:
@@ -66,13 +66,13 @@ class Resampling:
         self.weights = drawn.astype(np.float64)
 
     def means(self, values: Values) -> Values:
-        """Mean of the defined tiles in every resample.
+        """Return the mean of the defined tiles in each resample.
 
         Args:
-            values: (N, K), one column a metric.
+            values: (N, K), one column per metric.
 
         Returns:
-            (replicates, K); NaN where a resample holds no defined tile.
+            (replicates, K); NaN if a resample contains no defined tile.
         """
         defined = ~np.isnan(values)
         sums = self._by_unit(np.where(defined, values, 0.0))
@@ -86,11 +86,11 @@ class Resampling:
         return total
 
     def interval(self, estimate: float, replicates: Values) -> Interval:
-        """Student's interval around an estimate, with its standard error from replicates (R,).
+        """Return Student's interval around an estimate; replicates (R,) give its standard error.
 
-        The resamples of n units spread as if there were n − 1 of them too few, which the factor
-        √(n / (n − 1)) mends; percentiles of few units' resamples are too narrow (Hesterberg, The
-        American Statistician 69(4), 2015, sections 4 and 5).
+        Resamples of n units spread too little; the factor √(n / (n − 1)) corrects this. Percentiles
+        are not used, because with few units they are too narrow (Hesterberg, The American
+        Statistician 69(4), 2015, sections 4 and 5).
         """
         finite = replicates[np.isfinite(replicates)]
         if self.count < 2 or not len(finite) or not math.isfinite(estimate):
@@ -104,8 +104,9 @@ class Resampling:
 class Comparison:
     """Paired test of one method against another on one metric.
 
-    difference: mean of method − reference. effect: matched-pairs rank-biserial correlation,
-    −1 to 1. p: two-sided, 1 where nothing can be said. adjusted: p after Holm.
+    difference: mean of method − reference.
+    effect: matched-pairs rank-biserial correlation, −1 to 1.
+    p: two-sided; 1 if nothing can be said. adjusted: p after Holm's correction.
     """
 
     difference: float
@@ -116,7 +117,7 @@ class Comparison:
 
 
 def signed_ranks(differences: Values) -> Values:
-    """Wilcoxon's signed ranks: zeros get 0 and no rank, ties share their mean rank."""
+    """Return Wilcoxon's signed ranks; a zero has no rank and gets 0, ties share their mean rank."""
     ranks = np.zeros(len(differences))
     moved = differences != 0
     ranks[moved] = stats.rankdata(np.abs(differences[moved])) * np.sign(differences[moved])
@@ -124,22 +125,22 @@ def signed_ranks(differences: Values) -> Values:
 
 
 def rank_biserial(differences: Values) -> float:
-    """Share of rank sum in favour minus the share against (Kerby 2014), −1 to 1; 0 if all tie."""
+    """Return the share of the rank sum in favour minus that against (Kerby 2014); 0 if all tie."""
     ranks = signed_ranks(differences)
     total = float(np.abs(ranks).sum())
     return float(ranks.sum()) / total if total else 0.0
 
 
 def signed_rank_p(differences: Values, units: NDArray[np.intp]) -> float:
-    """Two-sided p of the Wilcoxon signed-rank test, tiles clustered into units.
+    """Return the two-sided p of the Wilcoxon signed-rank test with tiles clustered into units.
 
-    Where every unit is one tile this is scipy's test. Else signed ranks are summed by unit, and
-    without an effect each sum is as likely as its opposite (Rosner, Glynn & Lee, Biometrics 62,
-    2006): of few units all signs are tried, which is exact, of more the total is taken as normal.
+    If each unit is one tile, this is scipy's test. Otherwise signed ranks are summed per unit.
+    Without an effect each sum is as likely as its opposite (Rosner, Glynn & Lee, Biometrics 62,
+    2006). With few units all signs are tried, which is exact; with more the total is normal.
 
     Args:
         differences: (N,) without NaN.
-        units: (N,) unit of every difference.
+        units: (N,) unit of each difference.
     """
     moved = differences != 0
     if not moved.any():
@@ -152,21 +153,21 @@ def signed_rank_p(differences: Values, units: NDArray[np.intp]) -> float:
     if total == 0:
         return 1.0
     if len(sums) <= EXACT_UNITS:
-        # Rank sums are multiples of a half: no rounding blurs the comparison.
+        # Rank sums are multiples of a half, so the comparison is free of rounding errors.
         return float(np.mean(np.abs(_signs(len(sums)) @ sums) >= total))
     return float(2 * stats.norm.sf(total / math.sqrt(float(sums @ sums))))
 
 
 @cache
 def _signs(count: int) -> Values:
-    """All ways of giving `count` units signs, (2^(count − 1), count), the first unit's kept."""
+    """Return all signs of `count` units, (2^(count − 1), count); the first unit keeps its sign."""
     patterns = np.arange(2 ** (count - 1))[:, None] >> np.arange(count - 1)
     turned = 1.0 - 2.0 * (patterns & 1)
     return np.column_stack([np.ones(len(turned)), turned])
 
 
 def compare(method: Values, reference: Values, resampling: Resampling) -> Comparison:
-    """Compare two methods' values (N,) on the same tiles; tiles undefined for one are left out."""
+    """Compare two methods' values (N,) on the tiles on which both are defined."""
     differences = np.where(np.isnan(reference), np.nan, method - reference)
     defined = ~np.isnan(differences)
     if not defined.any():
@@ -182,7 +183,7 @@ def compare(method: Values, reference: Values, resampling: Resampling) -> Compar
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction (Scand. J. Statist. 6, 1979): adjusted p, in the same order."""
+    """Adjust p by Holm's step-down correction (Scand. J. Statist. 6, 1979); keep the order."""
     p = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
@@ -208,7 +209,7 @@ def friedman(scores: Values) -> Ranking | None:
         scores: (n, k), larger is better, no NaN.
 
     Returns:
-        None with fewer than three methods or two blocks, where the test says nothing.
+        None with fewer than three methods or two blocks, because the test then says nothing.
     """
     blocks, methods = scores.shape
     if blocks < 2 or methods < 3:
@@ -226,7 +227,7 @@ def friedman(scores: Values) -> Ranking | None:
 
 
 def seed_interval(values: Sequence[float]) -> Interval:
-    """Student's interval of the mean over seeds; unknown with one seed."""
+    """Return Student's interval of the mean over seeds; it is unknown with one seed."""
     if len(values) < 2:
         return UNKNOWN
     spread = float(np.std(values, ddof=1)) / math.sqrt(len(values))
@@ -236,7 +237,7 @@ def seed_interval(values: Sequence[float]) -> Interval:
 
 
 def kendall_tau(ours: Sequence[float], printed: Sequence[float]) -> float:
-    """Kendall's τ-b between two scorings of the same methods; NaN with fewer than two."""
+    """Return Kendall's τ-b of two scorings of the same methods; NaN with fewer than two."""
     if len(ours) < 2:
         return math.nan
     return float(stats.kendalltau(ours, printed).statistic)

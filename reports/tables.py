@@ -1,4 +1,4 @@
-"""Building the tables: our means and intervals beside the paper's printed values."""
+"""The tables: our means and intervals beside the paper's printed values."""
 
 import math
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from harness.benchmark import Row
 from metrics import METRICS
 from reports.analysis import REFERENCE, Analysis
 from reports.claims import Claim, build_claims
-from reports.outline import DatasetOutline, Outline
+from reports.plan import PlannedDataset, ReportPlan
 from reports.printed import TITLES, printed_table, table_definitions
 from reports.scores import Run
 from reports.statistics import UNKNOWN, Comparison, Interval, kendall_tau
@@ -19,17 +19,20 @@ ORIGINS = {
     "retrained": "weights trained here",
     "user": "weights given by the user, not known to be its authors'",
 }
-"""What is said of weights that are not the authors' file."""
+"""What footnotes say about weights that are not the authors' file."""
 
 
 @dataclass(frozen=True)
 class Cell:
     """One method under one metric.
 
-    ours: mean over tiles, then over seeds; NaN if there is none. printed: the paper's value
-    as printed, "" if the paper has none. undefined: tiles on which the metric has no value.
-    rank: 1 best, 2 second best, 0 neither. spread: standard deviation over seeds, NaN with one.
-    difference: (ours − printed) / printed. test: against SegFANet, None where there is none.
+    ours: mean over tiles, then over seeds; NaN if there is none.
+    printed: the paper's value as it is printed; "" if the paper has none.
+    undefined: number of tiles on which the metric has no value.
+    rank: 1 for the best, 2 for the second best, 0 for others.
+    spread: standard deviation over seeds; NaN with one seed.
+    difference: (ours − printed) / |printed|.
+    test: comparison with SegFANet; None if there is none.
     """
 
     ours: float
@@ -45,7 +48,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One line: a method's cells in the order of the metrics."""
+    """One row of a table: the cells of one method in the order of the metrics."""
 
     name: str
     title: str
@@ -59,7 +62,7 @@ class TableRow:
 
     @property
     def output(self) -> str:
-        """What was done to the output before measuring, in words; "" if it was not run."""
+        """What was done to the output before it was measured; "" if the method was not run."""
         return "" if self.missing else {"none": "raw"}.get(self.stretch, self.stretch)
 
 
@@ -67,9 +70,9 @@ class TableRow:
 class Table:
     """One comparison of methods on one data set.
 
-    number: the paper's, 0 for a data set of one's own, which the paper does not have.
-    paper: whether printed values belong beside ours.
-    agreement: metric → Kendall's τ between our order of the methods and the printed one.
+    number: number in the paper; 0 for a data set that the paper does not have.
+    paper: whether printed values stand beside ours.
+    agreement: metric → Kendall's τ between our order of the methods and the printed order.
     """
 
     number: int
@@ -88,7 +91,7 @@ class Table:
 
     @property
     def label(self) -> str:
-        """What a sentence calls the table."""
+        """Name of the table in a sentence."""
         return f"Table {self.number}" if self.number else "Comparison"
 
     @property
@@ -98,37 +101,37 @@ class Table:
 
     @property
     def footnotes(self) -> list[str]:
-        """Every row's footnotes once, numbered from 1 by their place."""
+        """All footnotes without repetition; their position gives their number, from 1."""
         return list(dict.fromkeys(note for row in self.rows for note in row.footnotes))
 
     def marks(self, row: TableRow) -> list[int]:
-        """Numbers of a row's footnotes."""
+        """Return the numbers of a row's footnotes."""
         return [self.footnotes.index(note) + 1 for note in row.footnotes]
 
 
 def build_tables(
-    outline: Outline, runs: dict[str, list[Run]], analyses: dict[str, Analysis]
+    plan: ReportPlan, runs: dict[str, list[Run]], analyses: dict[str, Analysis]
 ) -> list[Table]:
-    """Build the paper's tables in its order, then one for every data set that it does not have."""
+    """Build the paper's tables in its order, then one for each data set that it does not have."""
     wanted = [
         (dataset, definition)
         for definition in table_definitions()
-        for dataset in outline.datasets
+        for dataset in plan.datasets
         if applies(definition, dataset)
     ]
     wanted += [
-        (dataset, {"number": 0, "caption": f"Comparison on {outline.store(dataset).meta['title']}"})
-        for dataset in outline.datasets
+        (dataset, {"number": 0, "caption": f"Comparison on {plan.store(dataset).meta['title']}"})
+        for dataset in plan.datasets
         if not dataset.stands_for
     ]
     return [
-        _build(outline, dataset, definition, runs[dataset.name], analyses[dataset.name])
+        _build(plan, dataset, definition, runs[dataset.name], analyses[dataset.name])
         for dataset, definition in wanted
     ]
 
 
-def applies(definition: dict[str, Any], dataset: DatasetOutline) -> bool:
-    """Comparisons need the data set they are about; ablations any set that ran one."""
+def applies(definition: dict[str, Any], dataset: PlannedDataset) -> bool:
+    """Say whether a table applies: a comparison to its data set, an ablation where one ran."""
     if "rows" not in definition:
         return bool(dataset.stands_for == definition["stands_for"])
     ablations = {method for _, method in definition["rows"]} - {REFERENCE}
@@ -136,15 +139,15 @@ def applies(definition: dict[str, Any], dataset: DatasetOutline) -> bool:
 
 
 def _build(
-    outline: Outline,
-    dataset: DatasetOutline,
+    plan: ReportPlan,
+    dataset: PlannedDataset,
     definition: dict[str, Any],
     runs: list[Run],
     analysis: Analysis,
 ) -> Table:
     number, paper = definition["number"], dataset.stands_for == definition.get("stands_for")
     printed = printed_table(number) if paper else {}
-    builder = _Rows(outline, runs, printed, analysis)
+    builder = _Rows(plan, runs, printed, analysis)
     if "rows" in definition:
         rows = builder.listed(definition["rows"])
     else:
@@ -154,10 +157,10 @@ def _build(
         number,
         definition["caption"],
         dataset.name,
-        outline.metrics,
-        mark_best(rows, outline.metrics),
+        plan.metrics,
+        mark_best(rows, plan.metrics),
         paper,
-        _agreement(rows, outline.metrics),
+        _agreement(rows, plan.metrics),
         build_claims(definition.get("claims", []), analysis, printed),
     )
 
@@ -167,26 +170,26 @@ class _Rows:
 
     def __init__(
         self,
-        outline: Outline,
+        plan: ReportPlan,
         runs: list[Run],
         printed: dict[tuple[str, str], str],
         analysis: Analysis,
     ) -> None:
-        self.outline, self.printed, self.analysis = outline, printed, analysis
+        self.plan, self.printed, self.analysis = plan, printed, analysis
         self.runs: dict[str, list[Run]] = {}
         for run in runs:
             self.runs.setdefault(run.row, []).append(run)
 
     def listed(self, rows: list[list[str]]) -> list[TableRow]:
-        """Rows of Tables 3-5, under their printed labels."""
+        """Return the rows of Tables 3-5 under their printed labels."""
         return [self.row(method, title=label) for label, method in rows]
 
-    def comparison(self, dataset: DatasetOutline) -> list[TableRow]:
-        """Rows of a comparison: baselines in the paper's order, others, ours, controls last."""
+    def comparison(self, dataset: PlannedDataset) -> list[TableRow]:
+        """List the rows of a comparison: baselines in the paper's order, others, ours, controls."""
         printed = list(dict.fromkeys(method for method, _ in self.printed))
         absent = [method for method in printed if method not in dataset.rows]
         rows = [
-            self.row(name) for name in dataset.rows if self.outline.method(name).kind != "ablation"
+            self.row(name) for name in dataset.rows if self.plan.method(name).kind != "ablation"
         ]
         rows += [self.row(method) for method in absent]
         kinds = {"baseline": 0, "proposed": 1, "control": 2}
@@ -199,28 +202,28 @@ class _Rows:
         return sorted(rows, key=order)
 
     def _kind(self, name: str) -> str:
-        known = Row.parse(name).method in self.outline.methods
-        return self.outline.method(name).kind if known else "baseline"
+        known = Row.parse(name).method in self.plan.methods
+        return self.plan.method(name).kind if known else "baseline"
 
     def row(self, name: str, title: str = "") -> TableRow:
-        """One row; a method that was not run keeps its printed values and says so."""
+        """Build one row; a method that was not run keeps its printed values and says so."""
         method, runs = Row.parse(name), self.runs.get(name, [])
-        cells = tuple(self._cell(name, metric) for metric in self.outline.metrics)
+        cells = tuple(self._cell(name, metric) for metric in self.plan.metrics)
         if not runs:
             title = title or TITLES.get(name, name)
             note = (f"{title} was not run: only the paper's values stand here.",)
             return TableRow(name, title, "none", False, cells, missing=True, footnotes=note)
-        outline = self.outline.method(name)
+        plan = self.plan.method(name)
         failures = [run.failure for run in runs if run.failure]
         return TableRow(
             name,
-            title or outline.title,
+            title or plan.title,
             method.stretch,
-            outline.kind == "control",
+            plan.kind == "control",
             cells,
             failure=failures[0] if failures else "",
             seeds=len(runs),
-            footnotes=tuple(self._notes(title or outline.title, runs, cells, outline.notes)),
+            footnotes=tuple(self._notes(title or plan.title, runs, cells, plan.notes)),
         )
 
     def _notes(
@@ -234,7 +237,7 @@ class _Rows:
         weights = runs[0].fusing.get("details", {}).get("weights") or {}
         if origin := ORIGINS.get(weights.get("origin", "")):
             yield f"{title}: {origin}."
-        for metric, cell in zip(self.outline.metrics, cells, strict=True):
+        for metric, cell in zip(self.plan.metrics, cells, strict=True):
             if cell.undefined:
                 reason = METRICS[metric].undefined or "pixels are not finite"
                 yield (
@@ -249,7 +252,7 @@ class _Rows:
             return Cell(math.nan, printed)
         ours, interval = analysis.mean(row, metric), analysis.interval(row, metric)
         value = float(printed) if printed else math.nan
-        demonstration = self.outline.demonstration
+        demonstration = self.plan.demonstration
         return Cell(
             ours,
             printed,
@@ -261,14 +264,14 @@ class _Rows:
         )
 
     def tested(self, rows: list[TableRow]) -> list[TableRow]:
-        """Add the tests against SegFANet, corrected over the whole table."""
+        """Add the tests against SegFANet, with Holm's correction over the whole table."""
         tests = self.analysis.against([row.name for row in rows], REFERENCE)
         return [
             replace(
                 row,
                 cells=tuple(
                     replace(cell, test=tests.get((row.name, metric)))
-                    for metric, cell in zip(self.outline.metrics, row.cells, strict=True)
+                    for metric, cell in zip(self.plan.metrics, row.cells, strict=True)
                 ),
             )
             for row in rows
@@ -286,7 +289,7 @@ def _agreement(rows: list[TableRow], metrics: tuple[str, ...]) -> dict[str, floa
 
 
 def mark_best(rows: Iterable[TableRow], metrics: tuple[str, ...]) -> tuple[TableRow, ...]:
-    """Mark best and second best of every metric among the rows that are no controls."""
+    """Mark the best and second best of each metric; controls are not ranked."""
     rows = list(rows)
     columns = [_ranks(rows, column, metric) for column, metric in enumerate(metrics)]
     return tuple(
@@ -311,5 +314,5 @@ def _ranks(rows: list[TableRow], column: int, metric: str) -> list[int]:
 
 
 def heading(metric: str) -> str:
-    """Column heading with the arrow of the metric's better direction."""
+    """Return a column heading, with an arrow in the direction in which the metric is better."""
     return f"{metric.upper()} {METRICS[metric].arrow}"

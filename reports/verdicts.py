@@ -1,4 +1,4 @@
-"""From numbers to words: is a printed value reproduced, is a printed claim supported."""
+"""Verdicts: whether a printed value is reproduced, and whether a printed claim is supported."""
 
 import math
 
@@ -11,16 +11,16 @@ CLAIMS = ("supported", "not distinguishable", "contradicted")
 
 
 def relative_difference(ours: float, printed: float) -> float:
-    """(ours − printed) / |printed|; NaN where one is missing or printed is 0."""
+    """Return (ours − printed) / |printed|; NaN if one is missing or printed is 0."""
     if math.isnan(ours) or math.isnan(printed) or printed == 0:
         return math.nan
     return (ours - printed) / abs(printed)
 
 
 def cell_verdict(ours: float, interval: Interval, printed: float, *, demonstration: bool) -> str:
-    """Word one cell: one of `VERDICTS`, or "" where nothing can be said.
+    """Return the verdict of one cell: one of `VERDICTS`, or "" if nothing can be said.
 
-    Demonstration data are not the paper's, so that their cells get no verdict at all.
+    Demonstration data are not the paper's data, so their cells get no verdict.
     """
     distance = abs(relative_difference(ours, printed))
     if demonstration or math.isnan(distance):
@@ -31,12 +31,12 @@ def cell_verdict(ours: float, interval: Interval, printed: float, *, demonstrati
 
 
 def claim_verdict(tiles: Interval, seeds: Interval) -> str:
-    """Word a claim that a component helps: one of `CLAIMS`.
+    """Return the verdict of a claim that a component helps: one of `CLAIMS`.
 
     Args:
-        tiles: of the paired difference over tiles, positive where the component helps.
-        seeds: of the same difference over trainings; unknown with one seed, which therefore
-            supports nothing: two trainings of one network differ as well.
+        tiles: interval of the paired difference over tiles, positive if the component helps.
+        seeds: interval of the same difference over trainings. It is unknown with one seed, and
+            then no claim is supported, because two trainings of one network differ as well.
     """
     if min(tiles.low, seeds.low) > 0:
         return "supported"

@@ -12,11 +12,11 @@ DICE_SMOOTH = 0.05
 
 
 class Sources:
-    """The pair that images are compared with, at any size; its moments are computed once a size.
+    """The pair that images are compared with; its moments are computed once per size.
 
     Args:
         infrared: float32 (B, 1, H, W) in [0, 1].
-        visible: the luma, of the same shape.
+        visible: the luma, float32 of the same shape.
     """
 
     def __init__(self, infrared: Tensor, visible: Tensor) -> None:
@@ -24,60 +24,60 @@ class Sources:
         self._moments: dict[tuple[int, int], tuple[SourceMoments, ...]] = {}
 
     def moments(self, size: tuple[int, int]) -> tuple[SourceMoments, ...]:
-        """Moments of both sources, resampled to (height, width)."""
+        """Return the moments of both sources, resampled to (height, width)."""
         if size not in self._moments:
             self._moments[size] = tuple(SourceMoments(_shrink(x, size)) for x in self.pair)
         return self._moments[size]
 
 
 def similarity_loss(image: Tensor, sources: Sources) -> Tensor:
-    """Σ (1 − SSIM(image, source)): Eq. 15 for the fused image, a summand of Eq. 16 for I_res,i.
+    """Return Σ (1 − SSIM(image, source)): Eq. 15 of the fused image, a term of Eq. 16 of I_res,i.
 
     Args:
         image: (B, 1, h, w) in [0, 1].
-        sources: compared at the image's size.
+        sources: the pair, which is resampled to the size of the image.
     """
     moments = sources.moments((image.shape[-2], image.shape[-1]))
     return torch.stack([1 - value for value in ssim_many(image, moments)]).sum()
 
 
 def reconstruction_loss(images: list[Tensor], sources: Sources) -> Tensor:
-    """Eqs. 16, 17: every IRM's image against both sources, resampled to the image's size."""
+    """Return Eqs. 16, 17: each IRM's image against both sources, resampled to its size."""
     return torch.stack([similarity_loss(image, sources) for image in images]).sum()
 
 
 def _shrink(source: Tensor, size: tuple[int, int]) -> Tensor:
     if source.shape[-2:] == size:
         return source
-    # Averages where the image is smaller, so that no source pixel is skipped.
+    # Antialiasing averages when the image is smaller, so that no source pixel is skipped.
     return F.interpolate(source, size=size, mode="bilinear", antialias=True, align_corners=False)
 
 
 def segmentation_loss(logits: Tensor, label: Tensor) -> Tensor:
-    """Eq. 18: cross entropy plus Dice over the pixels that have a label; 0 if none has.
+    """Return Eq. 18: cross entropy plus Dice over the pixels with a label; 0 if there is none.
 
     Args:
         logits: (B, classes, H, W).
-        label: int64 (B, H, W), class index or 255.
+        label: int64 (B, H, W); class index, or 255 for a pixel without a label.
     """
     target = one_hot(label, logits.shape[1])
-    # In single precision, whatever that of the network is.
+    # Computed in single precision, even if the network uses half precision.
     log_shares = F.log_softmax(logits.to(target.dtype), 1)
-    # Written out, because torch's own is not repeatable on a GPU.
+    # Written out, because torch's own cross entropy is not repeatable on a GPU.
     labelled = total(target.sum()).clamp(min=1)
     cross_entropy = -total((log_shares * target).sum()) / labelled
     return cross_entropy + dice_loss(log_shares.exp(), target)
 
 
 def one_hot(label: Tensor, classes: int) -> Tensor:
-    """int64 (B, H, W) → float32 (B, classes, H, W), all zero where a pixel has no label."""
+    """int64 (B, H, W) → float32 (B, classes, H, W); a pixel without a label is all zero."""
     known = label != IGNORE
     target = F.one_hot(label.where(known, 0), classes).movedim(-1, 1)
     return (target * known[:, None]).to(torch.float32)
 
 
 def dice_loss(shares: Tensor, target: Tensor) -> Tensor:
-    """Soft Dice loss, mean over the classes that occur in the labels; 0 if none occurs.
+    """Return the soft Dice loss, mean over the classes in the labels; 0 if there is no label.
 
     Args:
         shares: float (B, classes, H, W), softmax of the logits.

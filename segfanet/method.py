@@ -1,4 +1,4 @@
-"""SegFANet under the harness's contract."""
+"""SegFANet as a method of the harness."""
 
 from collections.abc import Sequence
 
@@ -29,11 +29,11 @@ class SegFANetMethod(SegFANet):
         return fused.clamp(0, 1)
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
-        """The three terms of Eq. 14, unweighted."""
+        """Return the three terms of Eq. 14, unweighted."""
         return self.losses(self(batch.infrared, batch.visible), batch)
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """The terms from what the network made of the batch."""
+        """Return the terms, given the network's output for the batch."""
         assert output.logits is not None
         sources = Sources(batch.infrared, batch.visible)
         terms = {

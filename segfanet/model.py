@@ -2,8 +2,8 @@
 
 Qiu, Zhao, Wang, "Self-supervised Segmentation Feature Alignment for Infrared and Visible
 Image Fusion", Chinese Journal of Information Fusion 2(3), 2025, doi 10.62762/CJIF.2025.822280.
-Equation numbers are the paper's. What the text leaves open (widths, resampling, heads) is
-decided in docs/protocol.md, point 8. In shapes, B is the batch, c_i = width · 2^(i−1) the
+Equation numbers are those of the paper. docs/protocol.md, point 8, decides what the paper does
+not state (widths, resampling, heads). In shapes, B is the batch, c_i = width · 2^(i−1) the
 channels and h_i = H / 2^(i−1), w_i = W / 2^(i−1) the size of stage i = 1 … 3.
 """
 
@@ -21,7 +21,7 @@ STAGES = 3
 STRIDE = 2 ** (STAGES - 1)
 """Sides are padded to a multiple of this inside `SegFANet.forward`."""
 CONTEXT = 3
-"""Further halvings inside the segmentation decoder."""
+"""Number of further halvings inside the segmentation decoder."""
 INPUT_GAIN = 4.0
 IMAGE_GAIN = 0.0025
 
@@ -57,12 +57,12 @@ class Config:
 
 @dataclass(frozen=True)
 class Output:
-    """What one pass gives: the images, and the features that Figures 1, 8 and 9 show.
+    """The results of one pass: the images, and the features that Figures 1, 8 and 9 show.
 
     Figure 1 shows f^S and f^R, Figure 8 also f^F, Figure 9 CAM's attention.
 
-    fused: (B, 1, H, W), unbounded, like the sources in [0, 1] once trained. logits:
-    (B, classes, H, W), None unless asked for. reconstructed: one image a SINet with IRM,
+    fused: (B, 1, H, W), unbounded; after training in [0, 1] like the sources. logits:
+    (B, classes, H, W), or None. reconstructed: one image per SINet with IRM,
     (B, 1, h_i, w_i), unbounded likewise. segmentation, aligned, fusion: f^S_i, f^R_i and
     f^F_i of every SINet, (B, c_i, h_i, w_i). attention: CAM's weights,
     (B, p_i², p_i²), rows are queries and sum to one.
@@ -78,17 +78,17 @@ class Output:
 
 
 def conv3(inputs: int, outputs: int, *, joined: int = 1) -> nn.Conv2d:
-    """3×3 convolution that keeps the size, of `joined` concatenated features (0: of images)."""
+    """Return a 3×3 convolution of `joined` concatenated features (0: of images), size kept."""
     return looks_linear(nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), joined)
 
 
 def conv1(inputs: int, outputs: int, *, joined: int = 1, bias: bool = True) -> nn.Conv2d:
-    """1×1 convolution of `joined` concatenated features."""
+    """Return a 1×1 convolution of `joined` concatenated features."""
     return looks_linear(nn.Conv2d(inputs, outputs, kernel_size=1, bias=bias), joined)
 
 
 def resize(features: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear resampling to (height, width)."""
+    """Resample bilinearly to (height, width)."""
     if features.shape[-2:] == size:
         return features
     resized: Tensor = F.interpolate(features, size=size, mode="bilinear", align_corners=False)
@@ -96,16 +96,16 @@ def resize(features: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def average_pool(features: Tensor, side: int) -> Tensor:
-    """AAP of Eqs. 6–8: adaptive average pooling to side × side tokens."""
+    """Pool adaptively to side × side tokens, AAP of Eqs. 6–8."""
     height, width = features.shape[-2:]
     if height % side or width % side:
         return F.adaptive_avg_pool2d(features, side)
-    # The same means; on a GPU only this form has a gradient that repeats bit by bit.
+    # The means are the same, but on a GPU only this form has a repeatable gradient.
     return F.avg_pool2d(features, (height // side, width // side))
 
 
 def pad(images: Tensor) -> Tensor:
-    """Repeat the lower and right border until both sides divide by `STRIDE`."""
+    """Repeat the lower and right border until both sides are multiples of `STRIDE`."""
     height, width = images.shape[-2:]
     return F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
 
@@ -113,8 +113,8 @@ def pad(images: Tensor) -> Tensor:
 class ImageHead(nn.Conv2d):
     """3×3 convolution to one channel, in the range of the inputs.
 
-    Large weights times a small factor: the first images are smooth grey, and a step of the
-    optimiser, which moves every weight alike, moves no pixel far.
+    Its weights are large and multiplied by a small factor. The first images are therefore smooth
+    grey, and one step of the optimiser, which changes all weights alike, changes no pixel much.
     """
 
     def __init__(self, channels: int) -> None:
@@ -123,12 +123,12 @@ class ImageHead(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c, h, w) → (B, 1, h, w), unbounded."""
-        # In the weights' precision: beside ½, bfloat16 has steps of half a grey level and more.
+        # The sum needs the weights' precision: near ½, bfloat16 has steps of half a grey level.
         return 0.5 + IMAGE_GAIN * super().forward(x).to(self.weight.dtype)
 
 
 class ResidualBlock(nn.Module):
-    """x + conv3(ReLU(conv3(x))): the block of every encoder and decoder stage."""
+    """x + conv3(ReLU(conv3(x))): the block of each encoder and decoder stage."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -162,7 +162,7 @@ class EncoderStage(nn.Module):
 
 
 class IRM(nn.Module):
-    """Image reconstruction module R_i (Eq. 3): aligns f^S_i by rebuilding the input from it."""
+    """Image reconstruction module R_i (Eq. 3): aligns f^S_i by reconstructing the input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -180,8 +180,8 @@ class IRM(nn.Module):
 class CAM(nn.Module):
     """Cross attention module (Eqs. 4, 6–10), single head, over pooled positions.
 
-    The bias of `norm_k` shifts all scores of a query alike, so the softmax ignores it and it
-    never learns; the equations ask for three whole batch norms.
+    The bias of `norm_k` shifts all scores of a query alike, so the softmax cancels it and it
+    never learns. It is kept, because the equations have three complete batch norms.
     """
 
     def __init__(self, channels: int, pool: int) -> None:
@@ -238,7 +238,7 @@ class SINet(nn.Module):
 
 
 class NormalisedConv(nn.Sequential):
-    """3×3 convolution, group norm of eight channels a group, ReLU: (B, a, h, w) → (B, b, h, w)."""
+    """3×3 convolution, group norm of eight channels each, ReLU: (B, a, h, w) → (B, b, h, w)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(
@@ -251,8 +251,8 @@ class NormalisedConv(nn.Sequential):
 class SegmentationDecoder(nn.Module):
     """Class scores from f^S_1 … f^S_3: a U-Net whose first stages are the encoder's.
 
-    It goes on halving, because what a pixel shows depends on more than its surroundings of a
-    few metres; finer features are joined by concatenation on the way up.
+    It halves the size further, because the class of a pixel depends on more than the next few
+    metres. On the way up, finer features are joined by concatenation.
     """
 
     def __init__(self, config: Config) -> None:
@@ -262,7 +262,7 @@ class SegmentationDecoder(nn.Module):
         self.down = nn.ModuleList([NormalisedConv(c3, c3) for _ in range(CONTEXT)])
         joined = [(c3 + c3, c3)] * CONTEXT + [(c3 + c2, c2), (c2 + c1, c1)]
         self.up = nn.ModuleList([NormalisedConv(a, b) for a, b in joined])
-        # Scores start large: the features of rare classes learn through their weights.
+        # Scores start large, so that the gradient reaches the features of rare classes too.
         self.head = normal(nn.Conv2d(c1, config.classes, kernel_size=1), LARGE)
 
     def forward(self, stages: list[Tensor]) -> Tensor:
@@ -296,13 +296,13 @@ class SegFANet(nn.Module):
         self.refine = nn.ModuleList([ResidualBlock(c) for c in channels])
         self.up = nn.ModuleList([conv1(c, c // 2) for c in channels[1:]])
         self.head = ImageHead(channels[0])
-        # Channels last, 3×3 convolutions are faster on processors and on GPUs alike.
+        # 3×3 convolutions of channels-last memory are faster, on CPUs and on GPUs.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, infrared: Tensor, visible: Tensor, *, segment: bool = True) -> Output:
-        """Fuse, and segment if asked to, (B, 1, H, W) pairs in [0, 1]; any H, W ≥ 41."""
+        """Fuse (B, 1, H, W) pairs in [0, 1], any H, W ≥ 41, and segment them if `segment`."""
         height, width = infrared.shape[-2:]
-        # About zero mean and unit deviation, which the initial weights keep.
+        # This gives about zero mean and unit deviation, which the initial weights keep.
         pair = INPUT_GAIN * (pad(torch.cat([infrared, visible], dim=1)) - 0.5)
         f_s = self._segmentation_features(pair)
         aligned, reconstructed = self._align(f_s)
@@ -320,7 +320,7 @@ class SegFANet(nn.Module):
         )
 
     def _segmentation_features(self, pair: Tensor) -> list[Tensor]:
-        """f^S_i of all stages (Eq. 1)."""
+        """Return f^S_i of all stages (Eq. 1)."""
         features = []
         for stage in self.segmentation_encoder:
             pair = stage(pair)
@@ -328,7 +328,7 @@ class SegFANet(nn.Module):
         return features
 
     def _align(self, f_s: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """f^R_i and I_res,i of every SINet (Eq. 3); without IRM f^R_i is f^S_i itself."""
+        """Return f^R_i and I_res,i of each SINet (Eq. 3); without IRM f^R_i is f^S_i."""
         irms: list[Any] = [sinet.irm for sinet in self.sinets]
         if not self.config.irm:
             return f_s[: len(irms)], []
@@ -338,7 +338,7 @@ class SegFANet(nn.Module):
     def _fusion_features(
         self, pair: Tensor, aligned: list[Tensor]
     ) -> tuple[list[Tensor], Tensor, list[Tensor]]:
-        """f^F_i of every SINet, the decoder's input, and CAM's weights (Eqs. 2, 4)."""
+        """Return f^F_i of each SINet, the decoder's input, and CAM's weights (Eqs. 2, 4)."""
         features, attention = [], []
         x = pair
         for i, stage in enumerate(self.fusion_encoder):
@@ -355,7 +355,7 @@ class SegFANet(nn.Module):
         return features, x, attention
 
     def _decode(self, deepest: Tensor, aligned: list[Tensor]) -> Tensor:
-        """Decoder of the fusion branch, coarse to fine, FFM where stage i has a SINet (Eq. 5)."""
+        """Decode the fusion branch, coarse to fine; FFM acts where stage i has a SINet (Eq. 5)."""
         x = F.relu(self.bottom(deepest))
         for i in reversed(range(STAGES)):
             x = self.refine[i](x)
@@ -363,7 +363,7 @@ class SegFANet(nn.Module):
                 ffm: Any = self.sinets[i].ffm
                 x = ffm(aligned[i], x)
             if i > 0:
-                # The 1×1 convolution first: the same result from a quarter of the pixels.
+                # The 1×1 convolution comes first: the result is the same, with fewer pixels.
                 x = resize(self.up[i - 1](x), (2 * x.shape[-2], 2 * x.shape[-1]))
         return x
 

@@ -4,7 +4,7 @@ from torch import Tensor
 
 
 class Average:
-    """Mean of infrared and visible, the least that a fusion method has to beat."""
+    """The mean of infrared and visible; a fusion method should at least beat it."""
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Return the pixel-wise mean; (B, 1, H, W) in [0, 1]."""

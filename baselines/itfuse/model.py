@@ -1,4 +1,4 @@
-"""ITFuse (Tang, He, Liu, Pattern Recognition 156, 2024): two paths that swap their keys."""
+"""ITFuse (Tang, He, Liu, Pattern Recognition 156, 2024): two paths that exchange their keys."""
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +50,7 @@ UNUSED = (
 
 
 class CoordinateAttention(nn.Module):
-    """Gates for every row and every column, from the means along the other direction."""
+    """One gate per row and one per column, from the means along the other direction."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
@@ -69,17 +69,17 @@ class CoordinateAttention(nn.Module):
 
 
 def _means(x: Tensor) -> Tensor:
-    """Mean of every row, then of every column: (B, C, H, W) → (B, C, H + W, 1)."""
+    """Return the mean of each row, then of each column: (B, C, H, W) → (B, C, H + W, 1)."""
     height, width = x.shape[-2:]
     pixels = x.movedim(1, -1)
-    # As matrix products: in this layout of memory eight times as fast as `mean`.
+    # In this memory layout, matrix products are eight times as fast as `mean`.
     rows = x.new_full((width,), 1 / width) @ pixels
     columns = (x.new_full((height,), 1 / height) @ pixels.flatten(2)).view(len(x), width, -1)
     return torch.cat([rows, columns], dim=1).movedim(-1, 1).unsqueeze(-1)
 
 
 class PixelAttention(nn.Module):
-    """One weight a pixel for the value, computed from the sum of query and key."""
+    """Weights the value with one weight per pixel, computed from the sum of query and key."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -90,9 +90,9 @@ class PixelAttention(nn.Module):
         self.value = PointNorm(channels, channels, bias=False)
 
     def interact(self, value: Tensor, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        """Each path queries with its own features and takes the other path's as key.
+        """Let each path query with its own features and use those of the other path as key.
 
-        (B, C, H, W) each → the two paths' new features, (B, C, H, W) each.
+        (B, C, H, W) each → the new features of the two paths, (B, C, H, W) each.
         """
         value = self.value(value)
         key_first, key_second = self.key(first), self.key(second)
@@ -102,7 +102,7 @@ class PixelAttention(nn.Module):
         )
 
     def unite(self, value: Tensor, key: Tensor, query: Tensor) -> Tensor:
-        """Weigh the value by the sum of both embedded paths; (B, C, H, W) each."""
+        """Weight the value by the sum of both embedded paths; (B, C, H, W) each."""
         return self.weigh(self.key(query) + self.key(key)) * self.value(value)  # type: ignore[no-any-return]
 
 
@@ -113,7 +113,7 @@ class ITFuse(nn.Module):
         super().__init__()
         self.stem = ConvNorm(1, CHANNELS)
         self.joint_stem = ConvNorm(2, CHANNELS)
-        # One set of weights serves every stage and path.
+        # All stages and paths share one set of weights.
         self.conv = ConvNorm(CHANNELS, CHANNELS)
         self.attention = CoordinateAttention(CHANNELS, CHANNELS // 4)
         self.interact = PixelAttention(CHANNELS)
@@ -148,7 +148,7 @@ class ITFuse(nn.Module):
         return self(infrared, visible)  # type: ignore[no-any-return]
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Charbonnier distance and four times 1 − SSIM to each source."""
+        """Return the Charbonnier distance to each source, and four times 1 − SSIM."""
         fused = self(batch.infrared, batch.visible)
         images = {"infrared": batch.infrared, "visible": batch.visible}
         similar = ssim_many(fused, tuple(SourceMoments(image) for image in images.values()))
@@ -160,5 +160,5 @@ class ITFuse(nn.Module):
 
     @staticmethod
     def official_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Turn the authors' state dict into ours; dead tensors are left out."""
+        """Convert the authors' state dict into ours; tensors without effect are left out."""
         return token_names(renamed(state, NAMES, unused=UNUSED))

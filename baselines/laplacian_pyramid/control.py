@@ -1,4 +1,4 @@
-"""Control: Laplacian pyramid fusion (Burt & Adelson 1983), the classic without training."""
+"""Control: Laplacian pyramid fusion (Burt & Adelson 1983), a classic method without training."""
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,7 @@ def _expand(image: Tensor, like: Tensor) -> Tensor:
 
 
 class LaplacianPyramid:
-    """At every level the coefficient of larger magnitude; the base is averaged."""
+    """Takes the coefficient of larger magnitude at each level, and averages the base."""
 
     def __init__(self, levels: int) -> None:
         self.levels = levels

@@ -1,4 +1,4 @@
-"""The branch for the high-frequency layers: spatial attention at full resolution."""
+"""The branch of the high-frequency layers, with spatial attention at full resolution."""
 
 import torch
 from torch import Tensor, nn
@@ -7,7 +7,7 @@ from baselines.limfusion.layers import Conv, emphasised
 
 
 class SpatialAttention(nn.Module):
-    """One weight a pixel, in (0, 1), from the mean over the channels."""
+    """One weight per pixel, in (0, 1), from the mean over the channels."""
 
     def __init__(self, kernel: int) -> None:
         super().__init__()
@@ -19,7 +19,7 @@ class SpatialAttention(nn.Module):
 
 
 class Encoder(nn.Module):
-    """One modality's two convolutions and two attention maps."""
+    """The two convolutions and two attention maps of one modality."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -20,5 +20,5 @@ class Conv(nn.Conv2d):
 
 
 def emphasised(features: Tensor, own: Tensor, other: Tensor) -> Tensor:
-    """features·(1 + σ(2·own − other)): raise what this modality weighs more than the other."""
+    """Return features·(1 + σ(2·own − other)): amplify where `own` outweighs `other`."""
     return torch.addcmul(features, features, torch.sigmoid(2 * own - other))

@@ -8,9 +8,9 @@ REGION = 4
 
 
 def gradient_loss(fused: Tensor, infrared: Tensor, visible: Tensor) -> Tensor:
-    """L1 between the fused picture's gradients and the larger of the sources', both axes.
+    """Return L1 between the fused gradients and the larger source gradients, over both axes.
 
-    All (B, 1, H, W); a scalar. Zeros stand outside the picture.
+    All images are (B, 1, H, W), the result is a scalar. Pixels outside the image are zero.
     """
     total = fused.new_zeros(())
     for axis in (2, 3):
@@ -26,11 +26,12 @@ def _difference(images: Tensor, axis: int) -> Tensor:
 
 
 def neighbour_loss(fused: Tensor, source: Tensor) -> Tensor:
-    """Mean squared difference of how 4×4 regions differ from their four neighbours.
+    """Compare how 4×4 regions differ from their four neighbours in both images.
 
-    Both (B, 1, H, W); a scalar, summed over the four directions. Zeros stand outside.
+    Both images are (B, 1, H, W). The result is the mean squared difference, a scalar, summed
+    over the four directions. Pixels outside the image are zero.
     """
-    # Differences are linear: those of the difference picture are the difference of those.
+    # Differences are linear, so those of the two images can be taken from their difference.
     change = F.pad(F.avg_pool2d(fused - source, REGION), (1, 1, 1, 1))
     centre = change[..., 1:-1, 1:-1]
     neighbours = (

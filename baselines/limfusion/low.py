@@ -1,4 +1,4 @@
-"""The branch for the low-frequency layers: a U-net weighted by the information maps."""
+"""The branch of the low-frequency layers, a U-Net weighted by the information maps."""
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ MAP_WINDOW = 19
 
 
 class ChannelAttention(nn.Module):
-    """One weight a channel, in (0, 1), from its maximum and its mean."""
+    """One weight per channel, in (0, 1), from its maximum and its mean."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class ChannelAttention(nn.Module):
 
 
 class LowBranch(nn.Module):
-    """Fuses the two low-frequency layers; both go through the same encoder."""
+    """Fuses the two low-frequency layers; both pass through the same encoder."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class LowBranch(nn.Module):
     def forward(
         self, infrared: Tensor, visible: Tensor, infrared_map: Tensor, visible_map: Tensor
     ) -> Tensor:
-        """(B, 1, H, W) each, H and W multiples of 8 from 16 up → (B, 1, H, W)."""
+        """(B, 1, H, W) each → (B, 1, H, W); H and W are multiples of 8, at least 16."""
         maps = zip(map_scales(infrared_map), map_scales(visible_map), strict=True)
         levels = []
         features = torch.cat([infrared, visible])
@@ -72,14 +72,14 @@ class LowBranch(nn.Module):
     def _join(self, level: int, r: Tensor, v: Tensor, map_r: Tensor, map_v: Tensor) -> Tensor:
         weight_v = self.attention[level](v)
         raised_v = emphasised(v, weight_v, self.attention[level](r))
-        # The infrared is compared as features, not as weights, and only at the finest level
-        # with the visible weights: so it is in the published code the weights come from.
+        # Infrared features are compared instead of infrared weights, and only at the finest
+        # level with the visible weights, because the published code does so.
         raised_r = emphasised(r, r, weight_v if level == 0 else raised_v)
         return raised_v * map_v + raised_r * map_r
 
 
 def map_scales(information: Tensor) -> list[Tensor]:
-    """Twice a 19×19 mean (zeros outside count), then maxima for scales 1, 2, 4, 8.
+    """Apply a 19×19 mean twice (zeros outside count), then take maxima at scales 1, 2, 4, 8.
 
     (B, 1, H, W) → four maps, (B, 1, H/s, W/s).
     """

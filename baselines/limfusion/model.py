@@ -36,14 +36,14 @@ NAMES = {
 
 
 class LiMFusion(nn.Module):
-    """Two branches whose outputs add up; infrared and visible are not interchangeable."""
+    """Two branches whose outputs are added; infrared and visible are not interchangeable."""
 
     def __init__(self) -> None:
         super().__init__()
         self.high, self.low = HighBranch(), LowBranch()
 
     def forward(self, infrared: Layers, visible: Layers) -> tuple[Tensor, Tensor]:
-        """Prepared layers of both → the high and the low part of the fused picture."""
+        """Prepared layers of both → the high and the low part of the fused image, (B, 1, H, W)."""
         infrared, visible = (Layers(*map(channels_last, layers)) for layers in (infrared, visible))
         high = self.high(infrared.high, visible.high)
         low = self.low(infrared.low, visible.low, infrared.information, visible.information)
@@ -52,7 +52,7 @@ class LiMFusion(nn.Module):
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.methods.contract.Method`.
 
-        H and W are 9 or more.
+        H and W are at least 9.
         """
         height, width = infrared.shape[-2:]
         high, low = self(prepare(pad(infrared)), prepare(pad(visible)))
@@ -60,7 +60,7 @@ class LiMFusion(nn.Module):
         return fused[..., :height, :width].contiguous()
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Gradients, the low part's intensity, and neighbour differences."""
+        """Return the terms of gradients, intensity of the low part, and neighbour differences."""
         infrared, visible = pad(batch.infrared), pad(batch.visible)
         with torch.no_grad():
             ir, vi = prepare(infrared), prepare(visible)
@@ -74,5 +74,5 @@ class LiMFusion(nn.Module):
 
     @staticmethod
     def official_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Turn the authors' state dict into ours."""
+        """Convert the authors' state dict into ours."""
         return renamed(state, NAMES)

@@ -1,4 +1,4 @@
-"""What LiMFusion computes from each picture before its network sees it."""
+"""What LiMFusion computes from each image before its network."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ CELL = 4
 
 
 class Layers(NamedTuple):
-    """One modality's inputs to the network, (B, 1, H, W) each."""
+    """The inputs of one modality to the network, (B, 1, H, W) each."""
 
     low: Tensor
     high: Tensor
@@ -20,10 +20,10 @@ class Layers(NamedTuple):
 
 
 def prepare(images: Tensor) -> Layers:
-    """Split (B, 1, H, W) pictures in [0, 1] into layers, and measure local information.
+    """Split (B, 1, H, W) images in [0, 1] into layers, and measure local information.
 
-    H and W are multiples of 4. Every picture is scaled by itself, so the result does not
-    depend on the batch.
+    H and W are multiples of 4. Each image is scaled by itself, so the result does not depend on
+    the batch.
     """
     low = diffuse(images)
     high = spread(images - low)
@@ -31,7 +31,7 @@ def prepare(images: Tensor) -> Layers:
 
 
 def pad(images: Tensor) -> Tensor:
-    """Add zeros on the right and below, up to a multiple of 8."""
+    """Add zeros on the right and at the bottom, up to a multiple of 8."""
     height, width = images.shape[-2:]
     return F.pad(images, (0, -width % MULTIPLE, 0, -height % MULTIPLE))
 
@@ -55,10 +55,10 @@ def _second(x: Tensor, dim: int) -> Tensor:
 
 
 def spread(images: Tensor) -> Tensor:
-    """Stretch each (1, H, W) picture to [0, 1].
+    """Stretch each (1, H, W) image to [0, 1].
 
-    A constant picture becomes 0. The authors' code divides 0 by 0 there, which makes the
-    whole fused picture NaN; nothing else is changed by the guard.
+    A constant image becomes 0. The authors' code divides 0 by 0 there, so their whole fused
+    image is NaN. The guard changes nothing else.
     """
     low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
     width = high - low
@@ -66,14 +66,14 @@ def spread(images: Tensor) -> Tensor:
 
 
 def information_map(high: Tensor) -> Tensor:
-    """Mean gradient magnitude of each 4×4 cell, stretched to [0, 1].
+    """Return the mean gradient magnitude of each 4×4 cell, stretched to [0, 1].
 
-    (B, 1, H, W) → (B, 1, H, W), constant over a cell.
+    (B, 1, H, W) → (B, 1, H, W), constant within a cell.
 
-    The authors draw scikit-image's HOG picture (8 orientations, 4×4 cells) and sum it over
-    each cell. In so small a cell every orientation's line has two pixels, so the sum is
-    twice the cell's histogram summed over orientations: the mean of the magnitudes. The
-    factor goes away in the stretch.
+    The authors draw scikit-image's HOG image (8 orientations, 4×4 cells) and sum it over each
+    cell. In such a small cell the line of each orientation has two pixels, so the sum is twice
+    the sum of the cell's histogram over the orientations, which is the mean of the magnitudes.
+    The stretch removes the factor.
     """
     dx, dy = torch.zeros_like(high), torch.zeros_like(high)
     dx[..., :, 1:-1] = high[..., :, 2:] - high[..., :, :-2]

@@ -7,17 +7,17 @@ from segfanet.losses import Sources, similarity_loss
 
 
 class LossOptimum:
-    """Adam on the pixels, from the average, on Eq. 15 of Qiu, Zhao, Wang 2025.
+    """Minimises Eq. 15 of Qiu, Zhao, Wang 2025 with Adam on the pixels, from the average.
 
-    Every image of a batch has its own pixels, and the loss is summed over the images, so
-    the result does not depend on the batch.
+    Each image of a batch has its own pixels, and the loss is summed over the images, so the
+    result does not depend on the batch.
     """
 
     def __init__(self, steps: int, learning_rate: float) -> None:
         self.steps, self.learning_rate = steps, learning_rate
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Optimise (B, 1, H, W) in [0, 1]."""
+        """Return the optimum for (B, 1, H, W) pairs in [0, 1]; same shape and range."""
         sources = Sources(infrared, visible)
         with torch.enable_grad():
             pixels = ((infrared + visible) / 2).requires_grad_()

@@ -7,15 +7,15 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 SIDE = 28
-"""Side of the last feature map for the authors' 224-pixel training pictures."""
+"""Side of the last feature map for the authors' training images of 224 pixels."""
 PENALTY_WEIGHT, PENALTY_POWER = 2, 6
 
 
 class Discriminator(nn.Module):
     """Three halving convolutions and one linear score.
 
-    Feature maps are averaged to 28×28 first, which changes nothing at the authors' 224
-    pixels and lets one network serve every tile size.
+    Feature maps are averaged to 28×28 before the score. This changes nothing at the authors' 224
+    pixels, and one network serves all tile sizes.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Discriminator(nn.Module):
         self.score = nn.Linear(channels[-1] * SIDE**2, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """(B, 1, H, W) → (B, 1), larger for real pictures."""
+        """(B, 1, H, W) → (B, 1), larger for real images."""
         return self.score(self.layers(images))  # type: ignore[no-any-return]
 
 
@@ -40,11 +40,11 @@ class Adversaries(nn.Module):
         self.target, self.detail = Discriminator(), Discriminator()
 
     def deceived(self, target: Tensor, detail: Tensor) -> Tensor:
-        """The generator's loss: minus both scores, the discriminators held constant."""
+        """Return the generator's loss: minus both scores, with constant discriminators."""
         return -(_frozen(self.target, target) + _frozen(self.detail, detail)).mean()
 
     def discriminate(self, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor]) -> Tensor:
-        """The discriminators' loss on (target, detail) pictures; the generator held constant."""
+        """Return the discriminators' loss on (target, detail) images, with a constant generator."""
         losses = [
             _divergence(discriminator, true, false.detach())
             for discriminator, true, false in zip(

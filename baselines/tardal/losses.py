@@ -1,4 +1,4 @@
-"""The generator's losses that need no discriminator."""
+"""The losses of the generator that need no discriminator."""
 
 import torch
 import torch.nn.functional as F
@@ -12,9 +12,9 @@ INTENSITY_WEIGHT = 20
 def content_loss(
     fused: Tensor, sources: tuple[Tensor, Tensor], weights: tuple[Tensor, Tensor]
 ) -> Tensor:
-    """Σ over the sources of mean w·(1 − SSIM)/2 + 20·mean w·|fused − source|.
+    """Return Σ over the sources of mean w·(1 − SSIM)/2 + 20·mean w·|fused − source|.
 
-    All (B, 1, H, W). SSIM is compared where its 11×11 window fits.
+    All images are (B, 1, H, W). SSIM is computed where its 11×11 window fits.
     """
     similar = ssim_maps(fused, tuple(SourceMoments(source) for source in sources))
     edge = WINDOW // 2
@@ -27,7 +27,7 @@ def content_loss(
 
 
 def gradient_magnitude(images: Tensor) -> Tensor:
-    """√(dx² + dy² + 1e-6) of central differences; zeros stand outside the picture.
+    """Return √(dx² + dy² + 1e-6) of central differences; pixels outside the image are zero.
 
     (B, 1, H, W) → (B, 1, H, W).
     """

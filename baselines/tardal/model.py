@@ -15,15 +15,15 @@ ADVERSARIAL_WEIGHT = 0.1
 
 
 class Norm(nn.BatchNorm2d):
-    """Batch normalisation that can use the statistics of the batch outside training too."""
+    """Batch normalisation that can use the statistics of the batch in evaluation too."""
 
     batch_statistics = True
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) → (B, C, H, W)."""
         if self.batch_statistics and not self.training:
-            # torch's own kernel sums channels-last memory in single precision, which costs
-            # three digits; `var_mean` sums in double, and updates no running statistics.
+            # torch's own kernel sums channels-last memory in single precision, which loses
+            # three digits. `var_mean` sums in double, and updates no running statistics.
             variance, mean = torch.var_mean(x, (0, 2, 3), correction=0)
             return F.batch_norm(x, mean, variance, self.weight, self.bias, eps=self.eps)
         return super().forward(x)
@@ -34,7 +34,7 @@ def _layer(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Generator(nn.Module):
-    """A dense block over both pictures, then four convolutions down to one channel."""
+    """A dense block over both images, then four convolutions down to one channel."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Generator(nn.Module):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """(B, 1, H, W) pairs in [0, 1], any size → (B, 1, H, W) in (−1, 1)."""
         pair = torch.cat([infrared, visible], dim=1)
-        # Channels last in memory: convolutions on a processor are up to twice as fast.
+        # With channels-last memory, convolutions on a CPU are up to twice as fast.
         features = self.encoder(pair.contiguous(memory_format=torch.channels_last))
         for layer in self.dense:
             features = torch.cat([features, layer(features)], dim=1)
@@ -64,10 +64,10 @@ class TarDAL(nn.Module):
     """The generator, and for training its two discriminators.
 
     Args:
-        statistics: what batch normalisation uses when fusing. `batch`: the mean and
-            variance of the picture itself; `running`: those stored in training; `authors`:
-            as the weight file asks by its flag `use_eval` (DT: batch; TT, CT: running), and
-            `batch` for weights trained here.
+        statistics: the statistics that batch normalisation uses when fusing. `batch`: mean and
+            variance of the image itself; `running`: those stored in training; `authors`: as the
+            flag `use_eval` of the weight file demands (DT: batch; TT, CT: running), and `batch`
+            for weights trained here.
 
     Raises:
         ValueError: for another value of `statistics`.
@@ -92,7 +92,7 @@ class TarDAL(nn.Module):
         return self.generator(infrared, visible)  # type: ignore[no-any-return]
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Generator's and discriminators' terms; neither reaches the others' parameters."""
+        """Return terms of generator and discriminators; neither trains the other's parameters."""
         infrared, visible = (_shrink(image) for image in (batch.infrared, batch.visible))
         fused = self.generator(infrared, visible)
         mask = histogram_contrast(infrared)
@@ -106,7 +106,7 @@ class TarDAL(nn.Module):
         }
 
     def official_state(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Turn the authors' state dict into ours and honour its flag `use_eval`."""
+        """Convert the authors' state dict into ours and obey its flag `use_eval`."""
         tensors = dict(state)
         use_eval = bool(tensors.pop("use_eval", True))
         if self.statistics == "authors":

@@ -7,14 +7,14 @@ from torch import Tensor
 LEVEL_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
-"""The authors' constants: for data in 0–255, although theirs are in 0–1. The structure term
-is nearly flat because of it; their weights are trained like that."""
+"""The authors' constants: they are made for data in 0–255, although the data are in 0–1. The
+structure term is therefore nearly flat; the authors' weights are trained with it."""
 
 
 def laplacian(images: Tensor) -> Tensor:
-    """Sum of the eight neighbours less eight times the pixel, over 16; borders reflected.
+    """Return (sum of the eight neighbours − eight times the pixel) / 16; borders are reflected.
 
-    (B, 1, H, W) → (B, 1, H, W). The sixteenth makes the absolute weights sum to 1.
+    (B, 1, H, W) → (B, 1, H, W). With the factor 1/16 the absolute weights sum to 1.
     """
     kernel = images.new_full((1, 1, 3, 3), 1 / 16)
     kernel[0, 0, 1, 1] = -8 / 16
@@ -22,7 +22,7 @@ def laplacian(images: Tensor) -> Tensor:
 
 
 def multiscale_ssim(images: Tensor, target: Tensor) -> Tensor:
-    """Multi-scale SSIM (Wang et al. 2003) over five levels; a scalar.
+    """Return the multi-scale SSIM (Wang et al. 2003) over five levels, a scalar.
 
     Args:
         images: (B, 1, H, W), H and W ≥ 16.
@@ -32,7 +32,7 @@ def multiscale_ssim(images: Tensor, target: Tensor) -> Tensor:
     for level, weight in enumerate(LEVEL_WEIGHTS):
         luminance, contrast = _terms(images, target)
         last = level == len(LEVEL_WEIGHTS) - 1
-        # Contrast may be slightly negative on real pictures, and has no real power then.
+        # Contrast may be slightly negative, and a negative number has no real power.
         total = total * (luminance * contrast if last else contrast).mean().clamp(min=0) ** weight
         images, target = F.avg_pool2d(images, 2), F.avg_pool2d(target, 2)
     return total

@@ -33,7 +33,7 @@ NAMES = {
 
 
 class DenseBlock(nn.Module):
-    """Three convolutions, each seeing all features before it, merged and added to the input."""
+    """Three convolutions of all features before them, merged and added to the input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class DenseBlock(nn.Module):
 
 
 class Exchange(nn.Module):
-    """One attention map from both modalities, and two gates a pixel that mix it in."""
+    """One attention map of both modalities, and two gates per pixel that mix it in."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ def _gated(plain: Tensor, attended: Tensor, gate: nn.Conv2d) -> Tensor:
 
 
 class UMFusion(nn.Module):
-    """The network; infrared and visible have weights of their own."""
+    """The network; infrared and visible have separate weights."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ class UMFusion(nn.Module):
         return self(infrared, visible)  # type: ignore[no-any-return]
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Structure and intensity against the saliency-weighted sources, and their edges."""
+        """Return terms of structure, intensity and edges against the saliency-weighted sources."""
         fused = self(batch.infrared, batch.visible)
         weights = saliency_weights(batch.infrared, batch.visible)
         target = weights[0] * batch.infrared + weights[1] * batch.visible
@@ -113,5 +113,5 @@ class UMFusion(nn.Module):
 
     @staticmethod
     def official_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Turn the authors' state dict into ours."""
+        """Convert the authors' state dict into ours."""
         return renamed(state, NAMES)

@@ -8,10 +8,10 @@ WINDOW = 11
 
 
 def local_frequency(images: Tensor) -> Tensor:
-    """1 − the sum over 11×11 pixels of squared differences to the left and upper neighbour.
+    """Return 1 − the 11×11 sum of squared differences to the left and upper neighbour.
 
     Args:
-        images: (B, 1, H, W); zeros stand outside the picture.
+        images: (B, 1, H, W); pixels outside the image are zero.
 
     Returns:
         (B, 1, H, W), at most 1.
@@ -23,7 +23,7 @@ def local_frequency(images: Tensor) -> Tensor:
 
 
 def spatial_frequency_loss(fused: Tensor, source: Tensor) -> Tensor:
-    """Euclidean norm, over the whole batch, of the difference of local frequencies."""
+    """Return the Euclidean norm, over the whole batch, of the difference of local frequencies."""
     change = local_frequency(fused) - local_frequency(source)
     distance: Tensor = torch.linalg.vector_norm(change)
     return distance

@@ -1,4 +1,4 @@
-"""YDTR (Tang, He, Liu, IEEE Trans. Multimedia 25, 2023): one Y of shared blocks."""
+"""YDTR (Tang, He, Liu, IEEE Trans. Multimedia 25, 2023): a Y-shaped network of shared blocks."""
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,7 @@ UNUSED = ("conv64.", "conv.", "patch_embed.")
 
 
 class Gates(nn.Module):
-    """Dynamic detail features: every value times its channel's gate plus its pixel's gate."""
+    """Dynamic detail features: each value times the sum of its channel's and pixel's gates."""
 
     def __init__(self, channels: int, hidden: int) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Gates(nn.Module):
 
 
 class YDTR(nn.Module):
-    """The network; infrared and visible go through the same weights and may be swapped."""
+    """The network; both sources pass through the same weights, so they may be swapped."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class YDTR(nn.Module):
         return self(infrared, visible)  # type: ignore[no-any-return]
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
-        """SSIM and spatial-frequency terms with the authors' weights."""
+        """Return SSIM and spatial-frequency terms with the authors' weights."""
         fused = self(batch.infrared, batch.visible)
         sources = SourceMoments(batch.infrared), SourceMoments(batch.visible)
         infrared, visible = ssim_many(fused, sources)
@@ -75,5 +75,5 @@ class YDTR(nn.Module):
 
     @staticmethod
     def official_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Turn the authors' state dict into ours; dead tensors are left out."""
+        """Convert the authors' state dict into ours; tensors without effect are left out."""
         return token_names(renamed(state, NAMES, unused=UNUSED))

@@ -1,1 +1,1 @@
-"""Everything that a method may build its network and losses from."""
+"""Building blocks that a method may use for its network and its losses."""

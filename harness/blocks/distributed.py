@@ -1,7 +1,7 @@
-"""What processes that train together exchange: sums, gradients, and batch norm's statistics.
+"""Exchange between processes that train together: sums, gradients and batch statistics.
 
-Every function does nothing in a process that trains alone. The statistics are exchanged so
-that several processes minimise the same loss as one that sees the whole batch.
+In a process that trains alone, no function exchanges anything. Batch statistics are exchanged
+so that several processes minimise the same loss as one process that sees the whole batch.
 """
 
 from typing import Any
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 
 def processes() -> int:
-    """Number of processes that train together."""
+    """Return the number of processes that train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Place of this process among them; 0 writes the files."""
+    """Return the number of this process, from 0; process 0 writes the files."""
     return dist.get_rank() if processes() > 1 else 0
 
 
@@ -38,12 +38,12 @@ class _Sum(torch.autograd.Function):
 
 
 def total(values: Tensor) -> Tensor:
-    """Sum over the processes; gradients flow back to all of them."""
+    """Return the sum over the processes; gradients flow back to all of them."""
     return _Sum.apply(values) if processes() > 1 else values  # type: ignore[no-untyped-call]
 
 
 def average(values: Tensor) -> Tensor:
-    """Mean over the processes, without gradients."""
+    """Return the mean over the processes, without gradients."""
     if processes() > 1:
         values = values.clone()
         dist.all_reduce(values)
@@ -67,10 +67,10 @@ def average_gradients(module: nn.Module) -> None:
 
 
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance of every channel of (B, c, h, w), over the batches of all processes.
+    """Return mean and variance (c,) of each channel of (B, c, h, w) over all processes.
 
-    In two passes, because the variance from a sum of squares loses digits. Every process has
-    the same B.
+    Two passes are needed, because a variance computed from a sum of squares loses digits. B must
+    be the same in all processes.
     """
     count = x.numel() // x.shape[1] * processes()
     mean = total(x.sum((0, 2, 3))) / count
@@ -79,7 +79,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class SyncedBatchNorm(nn.BatchNorm2d):
-    """Batch norm over the batches of all processes; torch's own needs a GPU."""
+    """Batch norm over the batches of all processes; torch's own version needs a GPU."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c, h, w) → the same shape."""
@@ -101,7 +101,7 @@ class SyncedBatchNorm(nn.BatchNorm2d):
 
 
 def synchronise_batch_norms(module: nn.Module) -> None:
-    """Let every two-dimensional batch norm below `module` see the batches of all processes."""
+    """Replace each `BatchNorm2d` below `module` by one over the batches of all processes."""
     for name, child in module.named_children():
         if type(child) is nn.BatchNorm2d and processes() > 1:
             synced = SyncedBatchNorm(child.num_features, child.eps, child.momentum)

@@ -8,23 +8,26 @@ from harness.blocks.distributed import moments
 
 
 def channels_last(images: Tensor) -> Tensor:
-    """Copy (B, 1, H, W) pictures so that what is computed from them is channels last in memory.
+    """Copy (B, 1, H, W) images so that features computed from them are channels last in memory.
 
-    In that layout convolutions on a processor are up to twice as fast. With one channel both
-    layouts describe the same memory, and only the strides of a copy tell torch which to keep.
+    In that layout convolutions on a CPU are up to twice as fast. With one channel both layouts
+    describe the same memory, and torch chooses the layout by the strides of the copy.
     """
     return images.clone(memory_format=torch.channels_last)
 
 
 def joint_conv(conv: nn.Conv2d, parts: list[Tensor]) -> Tensor:
-    """Convolve the concatenation of feature maps without making it.
+    """Convolve the concatenation of feature maps without concatenating them.
 
     A convolution of concatenated channels is the sum of convolutions of the parts, each with
-    its columns of the weight; that spares a copy of them all.
+    its share of the weight. This avoids a copy of all parts.
 
     Args:
-        conv: with as many inputs as the parts have channels together; padding is a number.
-        parts: (B, ?, H, W) each.
+        conv: a convolution with as many inputs as all parts have channels, padded with zeros.
+        parts: feature maps, (B, c_i, H, W) each.
+
+    Returns:
+        (B, outputs, H, W).
     """
     weights = torch.split(conv.weight, [part.shape[1] for part in parts], dim=1)
     biases = [conv.bias, *[None] * (len(parts) - 1)]
@@ -39,16 +42,16 @@ def joint_conv(conv: nn.Conv2d, parts: list[Tensor]) -> Tensor:
 
 
 def bordered_conv(x: Tensor, weight: Tensor, bias: Tensor, mode: str) -> Tensor:
-    """3×3 convolution of the same size, the picture continued by `replicate` or `reflect`.
+    """Convolve 3×3 at the same size, with the border mode `replicate` or `reflect`.
 
-    Computed with zeros outside, then the four edges again with the border that is wanted: a
-    padded copy of every feature map would cost a fifth of the time of a narrow network.
+    First all pixels are computed with zeros outside, then the four edges again with the wanted
+    border. A padded copy of each feature map would cost a fifth of the time of a narrow network.
 
     Args:
         x: (B, inputs, H, W); H and W are 2 or more.
         weight: (outputs, inputs, 3, 3).
         bias: (outputs,).
-        mode: of `torch.nn.functional.pad`.
+        mode: border mode of `torch.nn.functional.pad`.
 
     Returns:
         (B, outputs, H, W).
@@ -68,8 +71,8 @@ def bordered_conv(x: Tensor, weight: Tensor, bias: Tensor, mode: str) -> Tensor:
 class ConvNorm(nn.Module):
     """3×3 convolution with repeated borders, batch normalisation, ReLU.
 
-    Outside training the normalisation is a fixed scale and shift, so it is folded into the
-    convolution: the same numbers up to rounding, with one pass over the picture less.
+    In evaluation the normalisation is a fixed scale and shift, so it is folded into the
+    convolution. The result is equal up to rounding and needs one pass over the image less.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -85,7 +88,7 @@ class ConvNorm(nn.Module):
 
 
 class PointNorm(nn.Module):
-    """1×1 convolution and batch normalisation, outside training folded into one linear map."""
+    """1×1 convolution and batch normalisation; in evaluation they become one linear map."""
 
     def __init__(self, inputs: int, outputs: int, *, bias: bool) -> None:
         super().__init__()
@@ -98,12 +101,12 @@ class PointNorm(nn.Module):
             normal: Tensor = self.bn(self.conv(x))
             return normal
         weight, bias = folded(self.conv, self.bn)
-        # Channels last, a picture is a matrix already, where a convolution would copy it.
+        # A channels-last image is already a matrix; a convolution would copy it.
         return F.linear(x.movedim(1, -1), weight[..., 0, 0], bias).movedim(-1, 1)
 
 
 def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a convolution that includes the normalisation after it.
+    """Return weight and bias of a convolution that includes the normalisation after it.
 
     Raises:
         ValueError: if the normalisation has no running statistics to fold.
@@ -118,13 +121,13 @@ def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 
 class BatchRenorm(nn.BatchNorm2d):
-    """Batch norm whose output in training is already that of evaluation.
+    """Batch norm whose output in training equals its output in evaluation.
 
-    Ioffe, "Batch Renormalization", NIPS 2017, without its bounds on r and d. With one or two
-    images a batch, a batch's moments are far from the running ones, and a network trained
-    with the former fails with the latter. The output is normalised by the running moments;
-    the gradient still knows that the batch's moments depend on the input. In a training of
-    several processes the moments are those of all their batches.
+    This is Ioffe, "Batch Renormalization", NIPS 2017, without its bounds on r and d. If a batch
+    has only one or two images, its moments are far from the running moments, and a network
+    trained with the former fails with the latter. Here the running moments normalise the
+    output, while the gradient still includes that the batch's moments depend on the input. If
+    several processes train together, the moments are those of all their batches.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -142,15 +145,15 @@ class BatchRenorm(nn.BatchNorm2d):
     def _corrections(
         self, mean: Tensor, variance: Tensor, deviation: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Update the running moments; give r and d of the paper's Eq. 4."""
+        """Update the running moments; return r and d of the paper's Eq. 4, (c,) each."""
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
-        # A plain mean of the first batches, so that the start values do not linger.
+        # The first batches have a plain mean, so that the initial values have no influence.
         share = (1 / self.num_batches_tracked.to(mean.dtype)).clamp(min=self.momentum or 0.0)
         self.running_mean.lerp_(mean, share)
-        # The variance of all pixels: within the batches, and of their means.
+        # The variance of all pixels is that within the batches plus that of their means.
         self.running_var.lerp_(variance + (mean - self.running_mean) ** 2, share)
         running = torch.sqrt(self.running_var + self.eps)
         return deviation / running, (mean - self.running_mean) / running

@@ -1,4 +1,4 @@
-"""State dicts in other spellings: wrapped, or with the names that authors gave."""
+"""Renaming of state dicts: unwrapping them, and giving authors' tensors our names."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 from torch import Tensor
 
 WRAPPERS = ("net", "state_dict", "model")
-"""Keys under which training scripts put the weights when they save more than weights."""
+"""Keys under which training scripts store the weights if they save more than weights."""
 
 
 def unwrapped(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state dict inside a saved dict; one that is not wrapped stays as it is."""
+    """Return the state dict inside a saved dict; if it is not wrapped, return it as it is."""
     for key in WRAPPERS:
         if isinstance(state.get(key), Mapping):
             return dict(state[key])
@@ -20,12 +20,12 @@ def unwrapped(state: Mapping[str, Any]) -> dict[str, Any]:
 def renamed(
     state: Mapping[str, Tensor], names: Mapping[str, str], unused: Sequence[str] = ()
 ) -> dict[str, Tensor]:
-    """Give a state dict other key prefixes and leave out tensors without effect.
+    """Replace the key prefixes of a state dict and leave out tensors that have no effect.
 
     Args:
-        state: as the authors saved it.
-        names: their prefix → ours; a key without any of them stays as it is.
-        unused: prefixes of tensors that their network holds but never uses.
+        state: the state dict as the authors saved it.
+        names: their prefix → our prefix; a key without any of these prefixes stays as it is.
+        unused: prefixes of tensors that their network contains but never uses.
     """
     result = {}
     for key, tensor in state.items():

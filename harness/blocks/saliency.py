@@ -1,4 +1,4 @@
-"""Histogram contrast: how far a pixel's gray level is from all others of its picture."""
+"""Histogram contrast: how far a pixel's grey level is from those of all other pixels."""
 
 import torch
 from torch import Tensor
@@ -7,13 +7,13 @@ LEVELS = 256
 
 
 def histogram_contrast(images: Tensor) -> Tensor:
-    """Saliency of every pixel as the sum of its gray-level distances to all pixels.
+    """Return the saliency of each pixel: the sum of its grey-level distances to all pixels.
 
     Args:
-        images: (B, 1, H, W) in [0, 1]; rounded to 256 levels.
+        images: (B, 1, H, W) in [0, 1]; they are rounded to 256 levels.
 
     Returns:
-        (B, 1, H, W) in [0, 1], each image divided by its largest value; 0 on a flat image.
+        (B, 1, H, W) in [0, 1], each map divided by its largest value; 0 for a flat image.
     """
     levels = (images.detach() * (LEVELS - 1)).round().long().clamp(0, LEVELS - 1)
     gray = torch.arange(LEVELS, device=images.device, dtype=torch.float64)
@@ -27,6 +27,6 @@ def histogram_contrast(images: Tensor) -> Tensor:
 
 
 def saliency_weights(infrared: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights of both sources, ½ ± ½(s_ir − s_vi): (B, 1, H, W) each, summing to 1."""
+    """Return the weights of both sources, ½ ± ½(s_ir − s_vi): (B, 1, H, W) each; their sum is 1."""
     lead = 0.5 * (histogram_contrast(infrared) - histogram_contrast(visible))
     return 0.5 + lead, 0.5 - lead

@@ -1,4 +1,4 @@
-"""Differentiable SSIM, the term that most fusion losses are built of."""
+"""Differentiable SSIM, a term of most fusion losses."""
 
 from functools import cache
 
@@ -18,18 +18,18 @@ def _gaussian(device: torch.device, dtype: torch.dtype) -> Tensor:
 
 
 def blur(images: Tensor) -> Tensor:
-    """Gaussian 11×11 mean (σ 1.5), no padding: (B, C, H, W) → (B, C, H−10, W−10)."""
+    """Blur with a Gaussian 11×11 window (σ 1.5), unpadded: (B, C, H, W) → (B, C, H−10, W−10)."""
     channels = images.shape[1]
     window = _gaussian(images.device, images.dtype)
     rows = window.view(1, 1, WINDOW, 1).expand(channels, 1, WINDOW, 1)
     columns = window.view(1, 1, 1, WINDOW).expand(channels, 1, 1, WINDOW)
-    # A variance is a small difference of large numbers: half precision would lose it.
+    # A variance is a small difference of large numbers, which half precision cannot represent.
     with torch.autocast(images.device.type, enabled=False):
         return F.conv2d(F.conv2d(images, rows, groups=channels), columns, groups=channels)
 
 
 class SourceMoments:
-    """Local mean and variance of a source, shared by all images compared with it."""
+    """Local mean and variance of a source; all images compared with it share them."""
 
     def __init__(self, source: Tensor) -> None:
         self.source = source
@@ -39,13 +39,13 @@ class SourceMoments:
 
 
 def ssim(images: Tensor, moments: SourceMoments) -> Tensor:
-    """Mean SSIM of `images` with a source (Wang et al. 2004), a scalar in [−1, 1].
+    """Return the mean SSIM of `images` with a source (Wang et al. 2004), a scalar in [−1, 1].
 
     Args:
         images: float (B, 1, H, W) in [0, 1], H and W ≥ 11.
-        moments: those of the source, same shape.
+        moments: moments of the source, which has the same shape.
 
-    Equal to scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5,
+    The result equals scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5,
     use_sample_covariance=False, data_range=1)` averaged over the pixels whose window lies
     inside the image.
     """
@@ -53,14 +53,14 @@ def ssim(images: Tensor, moments: SourceMoments) -> Tensor:
 
 
 def ssim_many(images: Tensor, sources: tuple[SourceMoments, ...]) -> list[Tensor]:
-    """Mean SSIM of `images` with each source; the images' own moments are computed once."""
+    """Return the mean SSIM with each source; the moments of `images` are computed once."""
     return [index.mean() for index in ssim_maps(images, sources)]
 
 
 def ssim_maps(images: Tensor, sources: tuple[SourceMoments, ...]) -> list[Tensor]:
-    """SSIM with each source at every pixel whose window fits: (B, 1, H−10, W−10) each.
+    """Return SSIM with each source where the window fits: (B, 1, H−10, W−10) each.
 
-    Computed in the sources' precision, whatever that of `images` is.
+    The precision is that of the sources, even if that of `images` is lower.
     """
     images = images.to(sources[0].source.dtype)
     parts = [images, images * images, *(images * moments.source for moments in sources)]

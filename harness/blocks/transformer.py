@@ -1,4 +1,4 @@
-"""The transformer block that YDTR and ITFuse share, in its exact short form."""
+"""The transformer block that YDTR and ITFuse share, reduced without changing its result."""
 
 from typing import Any, cast
 
@@ -7,20 +7,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 CACHED = 2**18
-"""Floats of a hidden layer that a processor core works on together, so that they stay in its
-cache."""
+"""Floats of a hidden layer that one CPU core processes at a time; they fit into its cache."""
 
 
 class TokenBlock(nn.Module):
-    """One block: normalise, mix the token with itself, normalise, two-layer perceptron.
+    """One block: normalise, project, normalise, two-layer perceptron.
 
-    The authors' block is window attention with windows of one token. Softmax over one
-    element is 1, so query, key, scale and position table cancel and attention is its value
-    projection followed by its output projection. What is left is equal, not approximate.
+    The authors' block is window attention with windows of one token. Softmax over one element
+    is 1, so query, key, scale and position table have no effect, and attention is its value
+    projection followed by its output projection. This is an identity, not an approximation.
 
     Args:
-        dim: floats in a token.
-        ratio: width of the perceptron in units of `dim`.
+        dim: floats per token.
+        ratio: width of the perceptron's hidden layer divided by `dim`.
     """
 
     def __init__(self, dim: int, ratio: int = 4) -> None:
@@ -30,13 +29,13 @@ class TokenBlock(nn.Module):
         self.expand, self.reduce = nn.Linear(dim, ratio * dim), nn.Linear(ratio * dim, dim)
 
     def forward(self, tokens: Tensor, attention: tuple[Tensor, Tensor]) -> Tensor:
-        """(N, dim) → (N, dim), given what `attention` returned."""
+        """(N, dim) → (N, dim); `attention` is what the method of this name returns."""
         tokens = tokens + F.linear(self.norm1(tokens), *attention)
         hidden = F.gelu(self.expand(self.norm2(tokens)))
         return tokens + self.reduce(hidden)  # type: ignore[no-any-return]
 
     def attention(self) -> tuple[Tensor, Tensor]:
-        """Weight and bias of the value and output projections, which in a row are one map."""
+        """Return weight and bias of one map that equals the value and output projections."""
         weight = self.project.weight @ self.value.weight
         return weight, torch.addmv(self.project.bias, self.project.weight, self.value.bias)
 
@@ -44,10 +43,10 @@ class TokenBlock(nn.Module):
 class Tokens(nn.Module):
     """Token blocks applied to the memory of a feature map.
 
-    A token is `dim` floats that are neighbours in the (B, C, H, W) buffer: `dim` successive
-    pixels of one channel, running on into the next channel where H·W is no multiple of
-    `dim`. The authors reinterpret the buffer in this way instead of transposing it, and
-    their weights are trained for it.
+    A token is `dim` neighbouring floats of the (B, C, H, W) buffer: `dim` successive pixels of
+    one channel. If H·W is not a multiple of `dim`, a token continues in the next channel. The
+    authors reinterpret the buffer in this way instead of transposing it, and their weights are
+    trained for it.
     """
 
     def __init__(self, dim: int, blocks: int) -> None:
@@ -56,7 +55,7 @@ class Tokens(nn.Module):
         self.blocks = nn.ModuleList(TokenBlock(dim) for _ in range(blocks))
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, dim, H, W) → (B, dim, H, W); without gradients the input's memory is reused."""
+        """(B, dim, H, W) → (B, dim, H, W); without gradients the input is overwritten."""
         tokens = _channel_major(features).view(-1, self.dim)
         blocks = cast("list[TokenBlock]", list(self.blocks))
         together = torch.get_num_threads() * CACHED // blocks[0].expand.out_features
@@ -70,10 +69,10 @@ class Tokens(nn.Module):
 
 
 def _channel_major(features: Tensor) -> Tensor:
-    """Contiguous (B, C, H, W) memory from any layout."""
+    """Return contiguous (B, C, H, W) memory from any layout."""
     if features.is_contiguous():
         return features
-    # As one transposed matrix a picture: four times as fast as `contiguous`.
+    # One transposed matrix per image is four times as fast as `contiguous`.
     pictures = [picture.flatten(1).contiguous()[None] for picture in features]
     return pictures[0] if len(pictures) == 1 else torch.cat(pictures)
 
@@ -85,7 +84,7 @@ def _through(steps: list[tuple[Any, tuple[Tensor, Tensor]]], tokens: Tensor) -> 
 
 
 def token_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the authors' attention tensors to ours and keep the value third of each `qkv`."""
+    """Give the authors' block tensors our names; keep only the value third of each `qkv`."""
     names = {"attn.proj": "project", "mlp.fc1": "expand", "mlp.fc2": "reduce", "attn.qkv": "value"}
     renamed = {}
     for key, tensor in state.items():

@@ -1,1 +1,1 @@
-"""One command line a rule of the workflow that makes part of the report."""
+"""One command line per rule of the workflow that makes a part of the report."""

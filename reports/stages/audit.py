@@ -1,4 +1,4 @@
-"""Measure under other protocols: `python -m reports.stages.audit --help`."""
+"""Measures again under other protocols: `python -m reports.stages.audit --help`."""
 
 from harness.cli import run
 from harness.disk.files import write_text
@@ -9,12 +9,12 @@ from reports.stages.common import report_arguments
 
 
 def main() -> None:
-    """Write `<dataset>/audit.csv` and its record for every data set."""
+    """Write `<dataset>/audit.csv` and its record for each data set."""
     record = Record("audit", {})
-    outline, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
-    report = read_report(outline)
-    for dataset in outline.datasets:
-        table = measure_choices(outline, dataset, report.analyses[dataset.name])
+    plan, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
+    report = read_report(plan)
+    for dataset in plan.datasets:
+        table = measure_choices(plan, dataset, report.analyses[dataset.name])
         text = table.to_csv(index=False, lineterminator="\n")
         path = output / dataset.name / "audit.csv"
         write_text(path, text)

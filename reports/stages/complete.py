@@ -1,4 +1,4 @@
-"""Fail if a method failed, after the report shows where: `--help` lists the arguments."""
+"""Fails if a run failed, after the report shows it: `python -m reports.stages.complete --help`."""
 
 from harness.cli import run
 from harness.disk.files import write_text
@@ -9,9 +9,9 @@ from reports.stages.common import report_arguments
 
 
 def main() -> None:
-    """Write the count of runs if all of them have values."""
-    outline, output = report_arguments(main.__doc__ or "", "file to write if nothing failed")
-    report = read_report(outline)
+    """Write the number of runs if all runs have values; fail if one has none."""
+    plan, output = report_arguments(main.__doc__ or "", "file to write if no run failed")
+    report = read_report(plan)
     failures = report.failures()
     if failures:
         _forget(report)
@@ -19,22 +19,22 @@ def main() -> None:
         raise HarnessError(
             f"{len(failures)} runs failed; the report shows them as failed cells:\n"
             + "\n".join(lines)
-            + "\nThe next run tries them again; finished results stay."
+            + "\nThe next run tries them again and keeps finished results."
         )
     count = sum(len(runs) for runs in report.runs.values())
     write_text(output, f"{count} runs, all with values\n")
 
 
 def _forget(report: Report) -> None:
-    """Remove what failed runs left for later stages, so that the next run makes it again.
+    """Delete the outputs of failed runs, so that the next run makes them again.
 
-    The records with the reasons stay.
+    Records are kept, because they contain the reasons.
     """
-    for dataset in report.outline.datasets:
+    for dataset in report.plan.datasets:
         for one in report.runs[dataset.name]:
             if not one.failure:
                 continue
-            folder = report.outline.folder(dataset, one.row, one.seed)
+            folder = report.plan.folder(dataset, one.row, one.seed)
             (folder / "scores.csv").unlink()
             (folder / "fused.npy").unlink()
             training = folder / "training.json"

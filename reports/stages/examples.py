@@ -1,4 +1,4 @@
-"""Choose the tiles of the figures: `python -m reports.stages.examples --help`."""
+"""Chooses the tiles of the figures: `python -m reports.stages.examples --help`."""
 
 from harness.cli import run
 from harness.disk.files import write_text
@@ -8,11 +8,11 @@ from reports.stages.common import report_arguments
 
 
 def main() -> None:
-    """Write `<dataset>/examples.json`, a list of indices, for each."""
-    outline, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
-    report = read_report(outline)
-    for dataset in outline.datasets:
-        chosen = choose_examples(outline, dataset, report.analyses[dataset.name])
+    """Write `<dataset>/examples.json`, a list of tile indices, for each data set."""
+    plan, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
+    report = read_report(plan)
+    for dataset in plan.datasets:
+        chosen = choose_examples(plan, dataset, report.analyses[dataset.name])
         write_text(output / dataset.name / "examples.json", f"{chosen}\n")
 
 

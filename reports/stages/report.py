@@ -1,4 +1,4 @@
-"""Render the HTML page: `python -m reports.stages.report --help`."""
+"""Renders the HTML page: `python -m reports.stages.report --help`."""
 
 from harness.cli import run
 from harness.disk.files import write_text
@@ -8,12 +8,12 @@ from reports.stages.common import report_arguments
 
 
 def main() -> None:
-    """Write the page."""
-    outline, output = report_arguments(main.__doc__ or "", "index.html to write")
+    """Write the page, its figures and its tiles."""
+    plan, output = report_arguments(main.__doc__ or "", "file of the page, index.html")
     for name in ("figures", "tiles"):
-        # Declared outputs of the rule, also when a run has nothing to put there.
+        # The rule declares both folders as outputs, so they must exist even if they stay empty.
         (output.parent / name).mkdir(parents=True, exist_ok=True)
-    write_text(output, render(read_report(outline), output.parent))
+    write_text(output, render(read_report(plan), output.parent))
 
 
 if __name__ == "__main__":

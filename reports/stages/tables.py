@@ -1,4 +1,4 @@
-"""Write the tables as CSV, LaTeX and Markdown: `python -m reports.stages.tables --help`."""
+"""Writes the tables as CSV, LaTeX and Markdown: `python -m reports.stages.tables --help`."""
 
 from harness.cli import run
 from harness.disk.files import write_text
@@ -9,8 +9,8 @@ from reports.stages.common import report_arguments
 
 def main() -> None:
     """Write every table and `index.csv`, which lists them."""
-    outline, output = report_arguments(main.__doc__ or "", "folder of the tables")
-    tables = read_report(outline).tables
+    plan, output = report_arguments(main.__doc__ or "", "folder of the tables")
+    tables = read_report(plan).tables
     for table in tables:
         write_text(output / f"{table.identifier}.csv", to_csv(table))
         write_text(output / f"{table.identifier}.tex", to_latex(table))

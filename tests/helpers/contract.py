@@ -1,4 +1,4 @@
-"""The checks of the method contract, for folders of this repository and of tests."""
+"""The checks of the method contract, for method folders of this repository and of tests."""
 
 import os
 import random
@@ -20,7 +20,7 @@ SHAPES = [(1, 41, 41), (3, 41, 57), (1, 64, 48)]
 
 
 def sources(batch, height, width, seed=0):
-    """Smooth pictures with some noise: (2, B, 1, H, W) in [0, 1]."""
+    """Make smooth images with some noise: (2, B, 1, H, W) in [0, 1]."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[0:height, 0:width]
     waves = [0.5 + 0.4 * np.sin(x / (5 + i) + y / (7 + i)) for i in range(2 * batch)]
@@ -35,7 +35,7 @@ def construct(spec):
 
 
 def call(spec, method, infrared, visible):
-    """Fuse as many pairs at once as the method takes."""
+    """Fuse as many pairs at once as the method allows."""
     if spec.command:
         pairs = [(a.numpy(), b.numpy()) for a, b in zip(infrared[:, 0], visible[:, 0], strict=True)]
         names = [str(index) for index in range(len(pairs))]
@@ -71,7 +71,7 @@ def check_repeatable(spec):
 
 
 def check_pictures_of_a_batch_are_independent(spec):
-    """Where `batch` allows several pictures a call, each must come out as alone."""
+    """If `batch` allows several images per call, each result must equal that of the image alone."""
     method = None if spec.command else construct(spec)
     infrared, visible = sources(3, 41, 48)
     together = call(spec, method, infrared, visible)
@@ -146,7 +146,7 @@ def check_writes_nothing_outside_its_folder(spec, tmp_path):
         call(spec, method, infrared, visible)
     finally:
         WRITES.active = False
-    # The exchange of pictures with a command goes through the system's folder for such files.
+    # A command exchanges images with the harness through the folder for temporary files.
     allowed = (spec.folder, Path(os.environ.get("TMPDIR", "/tmp")), Path("/dev"))
     elsewhere = [
         path
@@ -175,5 +175,5 @@ def check_folder_is_complete(spec):
     assert spec.title
     assert spec.folder.is_relative_to(ROOT)
     if spec.kind == "baseline":
-        assert (spec.folder / "README.md").is_file(), "says where the method comes from"
-        assert spec.notes, "what a reader of the tables has to know"
+        assert (spec.folder / "README.md").is_file(), "it must say where the method comes from"
+        assert spec.notes, "they must say what a reader of the tables needs to know"

@@ -16,7 +16,7 @@ import yaml
 from harness.benchmark import Benchmark
 from harness.cli import run
 from harness.disk.records import read_record
-from reports.outline import outline_of
+from reports.plan import plan_of
 from tests.helpers.project import tiny_config
 
 NOBODY = 65534
@@ -98,7 +98,7 @@ def _common(method, options=None):
 BENCHMARK = Benchmark(CONFIG)
 NETWORK = dict(BENCHMARK.methods["segfanet"].options)
 RECIPE = json.dumps({**BENCHMARK.methods["segfanet"].train, "checkpoint_seconds": 0})
-OUTLINE = json.dumps(outline_of(BENCHMARK))
+PLAN = json.dumps(plan_of(BENCHMARK))
 CHECKPOINT = ["--checkpoint", str(SEGFANET / "checkpoint.pt")]
 
 
@@ -115,7 +115,7 @@ def measure_arguments(row, folder):
 
 
 def _report(output):
-    return ["--outline", OUTLINE, "--output", str(output)]
+    return ["--plan", PLAN, "--output", str(output)]
 
 
 STAGES = {

@@ -9,7 +9,7 @@ from harness.disk.records import Record
 from harness.scenes.scene import Dataset, Scene
 from harness.tiles.cutting import Tiling, write_store
 from harness.tiles.store import TileStore
-from reports.outline import read_outline
+from reports.plan import read_plan
 
 METRICS = ["sf", "ag", "scd", "vif"]
 TILES = 4
@@ -17,15 +17,13 @@ SIDE = 48
 
 
 def method(name, kind="baseline", title=None, seeds=(0,), notes=""):
-    """Return one method as `reports.outline.outline_of` lists it."""
+    """Return one method as `reports.plan.plan_of` lists it."""
     return {
         "name": name,
         "title": title or name.upper(),
         "kind": kind,
         "seeds": list(seeds),
-        "trained": False,
         "notes": notes,
-        "doi": "",
     }
 
 
@@ -68,8 +66,8 @@ def make_run(folder, row, values=None, failure="", seed=0, details=None):
         record.write(folder / record_file, [folder / artefact])
 
 
-def outline(folder, methods, rows, **changes):
-    """Return the outline of one data set `d` that stands for WHU-OPT-SAR."""
+def plan(folder, methods, rows, **changes):
+    """Return the plan of one data set `d` that stands for WHU-OPT-SAR."""
     value = {
         "title": "Report",
         "demonstration": False,
@@ -78,4 +76,4 @@ def outline(folder, methods, rows, **changes):
         "datasets": [{"name": "d", "rows": rows, "stands_for": "whu"}],
         **changes,
     }
-    return read_outline(json.dumps(value), folder)
+    return read_plan(json.dumps(value), folder)

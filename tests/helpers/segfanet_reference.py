@@ -1,4 +1,4 @@
-"""SegFANet a second time: Eqs. 1–18 in float64 numpy, without a layer of torch.
+"""A second SegFANet: Eqs. 1–18 in float64 numpy, without any layer of torch.
 
 Pictures and features are (B, C, H, W). `state` maps the names of the network's parameters and
 buffers to arrays; the structure follows the paper and docs/protocol.md, point 8.
@@ -20,7 +20,7 @@ def softmax(x, axis):
 
 
 def conv(state, name, x):
-    """Odd kernel, zero border: a sum over the taps of the kernel."""
+    """Convolve with an odd kernel and a zero border, as a sum over the taps of the kernel."""
     weight = state[f"{name}.weight"]
     margin = weight.shape[-1] // 2
     height, width = x.shape[-2:]
@@ -35,7 +35,7 @@ def conv(state, name, x):
 
 
 def bilinear(x, size):
-    """Resample between pixel centres; places beyond the outer centres take the border's value."""
+    """Resample between pixel centres; positions outside have the border's value."""
     rows, columns = (_weights(old, new) for old, new in zip(x.shape[-2:], size, strict=True))
     return np.einsum("yh,bchw,xw->bcyx", rows, x, columns)
 
@@ -64,7 +64,7 @@ def _triangles(old, new):
 
 
 def adaptive_pool(x, side):
-    """Mean over the cells ⌊i·n/side⌋ … ⌈(i+1)·n/side⌉ of a side × side grid."""
+    """Return the mean of each cell ⌊i·n/side⌋ … ⌈(i+1)·n/side⌉ of a side × side grid."""
     height, width = x.shape[-2:]
     out = np.empty((*x.shape[:2], side, side))
     for i in range(side):
@@ -126,7 +126,7 @@ def ffm(state, name, f_r, f_d):
 
 
 def group_norm(state, name, x):
-    """Zero mean and unit variance of every eight channels, or of all of a narrow layer."""
+    """Normalise each group of eight channels, or all channels of a narrow layer."""
     batch, depth, height, width = x.shape
     grouped = x.reshape(batch, max(1, depth // 8), -1)
     mean, variance = grouped.mean(2, keepdims=True), grouped.var(2, keepdims=True)
@@ -139,7 +139,7 @@ def normalised_conv(state, name, x):
 
 
 def halve(x):
-    """Mean of two by two pixels; an odd last row or column is left out."""
+    """Return the mean of 2×2 pixels; an odd last row or column is left out."""
     x = x[..., : x.shape[-2] // 2 * 2, : x.shape[-1] // 2 * 2]
     return (x[..., ::2, ::2] + x[..., 1::2, ::2] + x[..., ::2, 1::2] + x[..., 1::2, 1::2]) / 4
 
@@ -169,7 +169,7 @@ def fusion_decoder(state, deepest, aligned):
 
 
 def forward(state, config, infrared, visible, training):
-    """The whole network on sides that divide by four; a dict with the names of `Output`."""
+    """Run the whole network on sides that are multiples of four; keys are the names of `Output`."""
     pair = 4 * (np.concatenate([infrared, visible], 1) - 0.5)
     f_s, x = [], pair
     for i in range(STAGES):
@@ -202,7 +202,7 @@ def forward(state, config, infrared, visible, training):
 
 
 def ssim(a, b):
-    """Mean SSIM of (B, 1, H, W) pictures over the windows that fit; moments are centred."""
+    """Mean SSIM of (B, 1, H, W) images over the windows that fit; moments are centred."""
     place = np.arange(11) - 5
     window = np.exp(-(place[:, None] ** 2 + place**2) / (2 * 1.5**2))
     window /= window.sum()
@@ -228,7 +228,7 @@ def reconstruction_loss(images, infrared, visible):
 
 
 def segmentation_loss(logits, label, ignore=255):
-    """Eq. 18, pixel by pixel: cross entropy, and Dice over the classes that occur."""
+    """Return Eq. 18, pixel by pixel: cross entropy, and Dice over the classes that occur."""
     shares = softmax(logits, axis=1)
     known = [(b, y, x) for b, y, x in np.ndindex(label.shape) if label[b, y, x] != ignore]
     entropy = np.mean([-np.log(shares[b, label[b, y, x], y, x]) for b, y, x in known])
@@ -241,5 +241,5 @@ def segmentation_loss(logits, label, ignore=255):
 
 
 def images(seed, *shape):
-    """Uniform random images in [0, 1], float64, of any shape."""
+    """Make uniform random images in [0, 1], float64, of any shape."""
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Where the third-party golden data lie: beside the repository, or where the variable says."""
+"""The third-party golden data: beside the repository, or in the folder `SEGFANET_SHARED`."""
 
 import os
 from pathlib import Path
@@ -12,9 +12,9 @@ CHECKPOINTS = SHARED / "checkpoints"
 
 
 def need(path):
-    """Return the path, or skip the test because it is not there."""
+    """Return the path, or skip the test if it does not exist."""
     if not path.exists():
-        pytest.skip(f"third-party reference data are not here: {path}")
+        pytest.skip(f"third-party reference data do not exist: {path}")
     return path
 
 

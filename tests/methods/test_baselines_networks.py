@@ -25,7 +25,7 @@ from harness.methods.spec import discover
 BASELINES = ("ydtr", "itfuse", "tardal", "umfusion", "limfusion")
 
 
-def pictures(*shape, seed=0):
+def images(*shape, seed=0):
     return torch.rand(2, *shape, generator=torch.Generator().manual_seed(seed))
 
 
@@ -93,20 +93,20 @@ def test_convolution_with_folded_normalisation():
     seed=st.integers(0, 99),
     levels=st.integers(2, 256),
 )
-def test_information_map_is_the_summed_hog_picture(rows, columns, seed, levels):
+def test_information_map_is_the_summed_hog_image(rows, columns, seed, levels):
     pixels = np.random.default_rng(seed).integers(0, levels, (4 * rows, 4 * columns))
     image = (pixels / (levels - 1)).astype(np.float32)
-    _, picture = hog(
+    _, drawn = hog(
         image, orientations=8, pixels_per_cell=(4, 4), cells_per_block=(2, 2), visualize=True
     )
-    cells = picture.reshape(rows, 4, columns, 4).sum((1, 3))
+    cells = drawn.reshape(rows, 4, columns, 4).sum((1, 3))
     expected = spread(torch.from_numpy(cells)[None, None])
     found = information_map(torch.from_numpy(image)[None, None])[..., ::4, ::4]
     assert (found - expected).abs().max() < 1e-5
 
 
 def test_map_scales_are_two_plain_means():
-    image = pictures(1, 48, 40)[:1]
+    image = images(1, 48, 40)[:1]
     expected = image
     for _ in range(2):
         expected = torch.nn.functional.avg_pool2d(expected, 19, stride=1, padding=9)
@@ -116,9 +116,9 @@ def test_map_scales_are_two_plain_means():
     ]  # fmt: skip
 
 
-def test_diffusion_keeps_flat_pictures_and_smooths_others():
+def test_diffusion_keeps_flat_images_and_smooths_others():
     assert torch.allclose(diffuse(torch.full((1, 1, 16, 16), 0.4)), torch.tensor(0.4))
-    noise = pictures(1, 32, 32)
+    noise = images(1, 32, 32)
     assert diffuse(noise).std() < noise.std()
 
 
@@ -128,7 +128,7 @@ def test_flat_tiles_give_finite_output(name, flat):
     torch.manual_seed(0)
     method = discover()[name].load().eval()
     for size in ((48, 48), (41, 57)):
-        pair = dict(zip(("infrared", "visible"), pictures(1, 1, *size), strict=True))
+        pair = dict(zip(("infrared", "visible"), images(1, 1, *size), strict=True))
         for key in pair if flat == "both" else (flat,):
             pair[key] = torch.full((1, 1, *size), 0.3)
         with torch.no_grad():
@@ -139,7 +139,7 @@ def test_flat_tiles_give_finite_output(name, flat):
 def test_training_lowers_the_loss_and_reaches_every_parameter(name):
     torch.manual_seed(0)
     method = discover()[name].load().train()
-    infrared, visible = pictures(2, 1, 32, 32)
+    infrared, visible = images(2, 1, 32, 32)
     batch = Batch(infrared, visible, torch.zeros(2, 32, 32, dtype=torch.long))
     optimiser = torch.optim.Adam(method.parameters(), lr=1e-3)
     losses = []
@@ -158,7 +158,7 @@ def test_training_lowers_the_loss_and_reaches_every_parameter(name):
 
 def test_tardal_generator_and_discriminators_do_not_touch_each_other():
     method = TarDAL().train()
-    infrared, visible = pictures(2, 1, 48, 48)
+    infrared, visible = images(2, 1, 48, 48)
     terms = method.training_loss(Batch(infrared, visible, torch.zeros(0)))
     terms["discriminate"].backward(retain_graph=True)
     assert all(tensor.grad is None for tensor in method.generator.parameters())
@@ -169,7 +169,7 @@ def test_tardal_generator_and_discriminators_do_not_touch_each_other():
 
 
 def test_tardal_statistics():
-    infrared, visible = pictures(3, 1, 48, 48)
+    infrared, visible = images(3, 1, 48, 48)
     with pytest.raises(ValueError, match="statistics"):
         TarDAL(statistics="none")
     outputs = {}
@@ -190,7 +190,7 @@ def test_tardal_statistics():
 
 
 def test_ssim_against_scikit_image():
-    first, second = pictures(1, 1, 30, 40)
+    first, second = images(1, 1, 30, 40)
     _, full = structural_similarity(
         first[0, 0].double().numpy(), second[0, 0].double().numpy(), full=True,
         gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=1,
@@ -217,8 +217,8 @@ def test_edge_measures_on_a_ramp():
     assert torch.allclose(local_frequency(middle)[0, 0, 20, 20], torch.tensor(1 - step_squares))
 
 
-def test_losses_vanish_where_the_fused_picture_is_both_sources():
-    image = pictures(1, 1, 48, 48)[0]
+def test_losses_vanish_where_the_fused_image_is_both_sources():
+    image = images(1, 1, 48, 48)[0]
     assert gradient_loss(image, image, image) == 0
     assert neighbour_loss(image, image) == 0
     assert neighbour_loss(image + 0.25, image) > 0

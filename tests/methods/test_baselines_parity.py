@@ -1,4 +1,4 @@
-"""The networks give the numbers of the authors' code, with the authors' weights."""
+"""With the authors' weights, the networks return the numbers of the authors' code."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every method folder keeps the contract; a new one is found and tested without a word here."""
+"""Each method folder keeps the contract; a new folder is found and tested automatically."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_repeatable(spec):
     check_repeatable(spec)
 
 
-def test_pictures_of_a_batch_are_independent(spec):
+def test_images_of_a_batch_are_independent(spec):
     check_pictures_of_a_batch_are_independent(spec)
 
 

@@ -7,7 +7,7 @@ from harness.blocks.layers import BatchRenorm
 
 
 def batches(count):
-    """Noise of standard deviation 3 around means of standard deviation 4."""
+    """Make noise of standard deviation 3 around means of standard deviation 4."""
     generator = torch.Generator().manual_seed(0)
 
     def normal(*shape):

@@ -1,4 +1,4 @@
-"""The network of SegFANet against a second one, written from the equations in numpy."""
+"""The network of SegFANet against a second network in numpy, written from the equations."""
 
 import dataclasses
 
@@ -19,11 +19,11 @@ FOUND = discover()
 VARIANTS = [name for name, spec in FOUND.items() if spec.kind in ("proposed", "ablation")]
 TOLERANCE = {"atol": 1e-5, "rtol": 0}
 SHIFTS_EVERY_SCORE = "norm_k.bias"
-"""Adds q·β to all scores of a query, which the softmax takes out again: it has no gradient."""
+"""It adds q·β to all scores of a query; the softmax cancels this, so it has no gradient."""
 
 
 def lively(module, seed=0):
-    """Give every parameter and running moment a value of its own, in float64.
+    """Give each parameter and running moment its own random value, in float64.
 
     The initial weights would hide errors: residual branches are zero, norms do nothing.
     """
@@ -156,7 +156,7 @@ def test_gradients_reach_every_parameter_of_every_variant(name):
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_at_the_start_only_silent_branches_have_no_gradient(name):
-    """Their last convolution is zero and learns at once; what feeds it learns a step later."""
+    """Their last convolution is zero and learns at once; the one before it learns a step later."""
     method = variant(name).double().train()
     torch.stack(list(method.training_loss(batch(44, 52)).values())).sum().backward()
     silent = {

@@ -15,11 +15,11 @@ FOUND = discover()
 VARIANTS = [name for name, spec in FOUND.items() if spec.kind in ("proposed", "ablation")]
 GROUPS = ("encoders", "IRM", "CAM", "FFM", "decoders")
 META = torch.device("meta")
-"""Tensors without values: shapes, and so operations, of the full network at no cost."""
+"""Tensors of this device have shapes but no values, so the full network costs nothing."""
 
 
 def tables():
-    """Rows of all tables of the text, as lists of cells without their typography."""
+    """Return the rows of all tables of the text, as lists of cells without markup."""
     text = (ROOT / "docs" / "segfanet.md").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line.startswith("| ")]
     return [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines]
@@ -27,7 +27,7 @@ def tables():
 
 @dataclass(frozen=True)
 class Part:
-    """A row of the table of sums."""
+    """One row of the table of sums."""
 
     name: str
     group: str
@@ -46,7 +46,7 @@ def evaluate(formula, **letters):
 
 
 def present(condition, config, stage):
-    """Whether a part is there: `always`, or conditions on IRM, CAM, i and k joined by `and`."""
+    """Say whether a part exists: `always`, or conditions on IRM, CAM, i and k joined by `and`."""
     clauses = {
         "always": True,
         "IRM": config.irm,
@@ -58,7 +58,7 @@ def present(condition, config, stage):
 
 
 def derived(config, height, width, column):
-    """Value of every group by the formulas of the text."""
+    """Compute the value of each group by the formulas of the text."""
     sums = dict.fromkeys(GROUPS, 0)
     for part in PARTS:
         for stage in (1, 2, 3) if part.name.endswith("each stage") else (1,):
@@ -76,7 +76,7 @@ def derived(config, height, width, column):
 
 
 def group_of(name):
-    """Group that a parameter or module of the network belongs to."""
+    """Return the group to which a parameter or module of the network belongs."""
     if "encoder" in name:
         return "encoders"
     return next((g for g in ("IRM", "CAM", "FFM") if f".{g.lower()}." in f"{name}."), "decoders")
@@ -118,7 +118,7 @@ def test_operations_of_the_whole_network(name):
 
 
 def numbers(title):
-    """Rows of a table of numbers, by variant; `title` is the heading of its last column."""
+    """Return the rows of a table of numbers by variant; `title` heads its last column."""
     rows = tables()
     start = next(i for i, row in enumerate(rows) if row[-1] == title) + 1
     found = {}

@@ -14,7 +14,7 @@ def images(seed, *shape):
 
 
 def response(network, infrared, visible):
-    """What the images make of the fused image of uniform grey."""
+    """Return how the images change the fused image of uniform grey."""
     grey = torch.full_like(infrared, 0.5)
     with torch.no_grad():
         return (network(infrared, visible).fused - network(grey, grey).fused).double()
@@ -25,7 +25,7 @@ def response(network, infrared, visible):
 def test_without_attention_the_fused_image_starts_linear(width, variant):
     torch.manual_seed(0)
     network = SegFANet(Config(width=width, cam=False, **variant)).eval()
-    # Odd numbers of channels leave one feature without its negative.
+    # With an odd number of channels, one feature has no negative.
     tolerance = 1e-4 if width % 2 == 0 else 0.5
     infrared, visible = images(0, 1, 1, 48, 44), images(1, 1, 1, 48, 44)
     whole = response(network, infrared, visible)
@@ -41,7 +41,7 @@ def test_a_pixel_reaches_the_fused_image_and_no_other_far_one():
     infrared[..., 32, 32] = 1
     change = response(network, infrared, torch.full_like(infrared, 0.5))[0, 0].abs()
     assert change[31:34, 31:34].max() > 5 * change[31:34, 31:34].min()
-    # What the quarter-size stages see of it, resampled bilinearly, spreads over some pixels.
+    # The bilinear resampling of the quarter-size stages spreads it over a few pixels.
     assert change[:16].max() < 1e-6
     assert change[48:].max() < 1e-6
 
@@ -53,7 +53,7 @@ def test_pairs_of_opposite_sign_pass_a_relu_unharmed():
     x = torch.randn(1, 2, 6, 6)
     z = first(x)
     torch.testing.assert_close(z[:, 4:], -z[:, :4])
-    # Orthogonal: half of the channels have the length of the input, up to rows over columns.
+    # The matrix is orthogonal: half of the channels keep the length, times rows over columns.
     ratio = z[:, :4].square().sum() / x.square().sum()
     assert ratio.item() == pytest.approx(2, rel=1e-5)
     after = second(torch.relu(z))[:, :4].square().sum() / z[:, :4].square().sum()

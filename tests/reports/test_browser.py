@@ -1,4 +1,4 @@
-"""The page in a real browser, opened from a file as a reader opens it."""
+"""The page in a real browser, opened from a file as readers open it."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ import pytest
 
 from reports.page import render
 from reports.run import read_report
-from tests.helpers.made_up_runs import make_run, make_store, method, outline
+from tests.helpers.made_up_runs import make_run, make_store, method, plan
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -25,7 +25,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory):
-    """A page of two data sets with hostile names, written once."""
+    """Write a page of two data sets with hostile names once."""
     results = tmp_path_factory.mktemp("results")
     rng = np.random.default_rng(0)
     names = ["segfanet", "ydtr", "itfuse", "broken", "average"]
@@ -47,7 +47,7 @@ def page_file(tmp_path_factory):
         {"name": "d", "rows": names, "stands_for": "whu"},
         {"name": "e", "rows": names, "stands_for": "potsdam"},
     ]
-    report = read_report(outline(results, methods, names, datasets=datasets))
+    report = read_report(plan(results, methods, names, datasets=datasets))
     path = results / "report" / "index.html"
     path.parent.mkdir()
     path.write_text(render(report, path.parent), encoding="utf-8")
@@ -83,7 +83,7 @@ def page(browser, page_file):
 
 
 def keep(page, name):
-    """Store a screenshot where CI asks for them."""
+    """Store a screenshot in the folder `SCREENSHOTS`, if it is set."""
     folder = os.environ.get("SCREENSHOTS")
     if folder:
         page.screenshot(path=Path(folder) / f"{name}.png")

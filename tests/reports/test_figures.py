@@ -1,4 +1,4 @@
-"""Figures, feature maps, the protocol audit, and results that lack something."""
+"""Figures, feature maps, the protocol audit, and results in which something is missing."""
 
 import json
 import math
@@ -12,14 +12,14 @@ from harness.disk.records import Record
 from harness.errors import MethodFailure
 from harness.fusing.features import features
 from harness.tiles.store import TileStore
-from reports import pictures
+from reports import panels
 from reports.audit import choices, describe_audit, measure_choices
-from reports.drawings import cliques
+from reports.diagrams import cliques
 from reports.figures import drawings
 from reports.gallery import fused_stacks
 from reports.page import render
 from reports.run import read_report
-from tests.helpers.made_up_runs import METRICS, TILES, make_run, make_store, method, outline
+from tests.helpers.made_up_runs import METRICS, TILES, make_run, make_store, method, plan
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def run(tmp_path):
     Record("features", {}).write(features.with_suffix(".json"), [features])
     kinds = {"segfanet": "proposed", "average": "control"}
     methods = [method(name, kinds.get(name, "baseline")) for name in names]
-    return outline(tmp_path, methods, names, datasets=dataset(names, examples=True))
+    return plan(tmp_path, methods, names, datasets=dataset(names, examples=True))
 
 
 def dataset(rows, examples=False, stands_for="whu"):
@@ -57,7 +57,7 @@ def test_figures_are_the_paper_s(run):
     titles = [title for title, _ in made["figure6"].rows[0]]
     assert titles[:2] == ["Visible", "Infrared"]
     assert titles[2:] == ["UMFusion", "LiMFusion", "ITFUSE", "TarDAL", "YDTR", "SEGFANET"]
-    assert made["figure6"].rows[0][2][1] is None, "a method that was not run has no picture"
+    assert made["figure6"].rows[0][2][1] is None, "a method that was not run has no image"
     assert len(made["figure8"].rows[0]) == 5
     assert len(made["figure9"].rows[0]) == 3
 
@@ -70,32 +70,32 @@ def test_page_holds_figures_and_files_stand_beside_it(run, tmp_path):
 
 
 def test_enlargement_stands_in_the_lower_left():
-    picture = np.zeros((60, 60, 3), np.uint8)
-    picture[10:20, 40:50] = 77
-    result = pictures.marked(picture, (10, 40, 10))
-    assert (result[10, 40:50] == pictures.YELLOW).all()
+    image = np.zeros((60, 60, 3), np.uint8)
+    image[10:20, 40:50] = 77
+    result = panels.marked(image, (10, 40, 10))
+    assert (result[10, 40:50] == panels.YELLOW).all()
     assert (result[42:58, 2:18] == 77).all()
-    assert (result[40, :20] == pictures.YELLOW).all()
-    assert not picture[42:58, 2:18].any(), "the source is left alone"
+    assert (result[40, :20] == panels.YELLOW).all()
+    assert not image[42:58, 2:18].any(), "the source must not change"
 
 
 def test_maps_of_one_figure_share_one_scale():
     low, high = np.zeros((8, 8), np.float32), np.full((8, 8), 10, np.float32)
-    limits = pictures.common_range([low, high])
-    dark, bright = (pictures.feature_map(m, limits, (8, 8)) for m in (low, high))
-    half = pictures.feature_map(np.full((8, 8), 5, np.float32), limits, (8, 8))
+    limits = panels.common_range([low, high])
+    dark, bright = (panels.feature_map(m, limits, (8, 8)) for m in (low, high))
+    half = panels.feature_map(np.full((8, 8), 5, np.float32), limits, (8, 8))
     assert len({tuple(m[0, 0]) for m in (dark, half, bright)}) == 3
 
 
 def test_heat_is_where_the_weights_are():
     weights = np.zeros((4, 4), np.float32)
     weights[3, 3] = 1
-    heat = pictures.heat_map(weights, np.zeros((40, 40, 3), np.uint8)).sum(axis=2)
+    heat = panels.heat_map(weights, np.zeros((40, 40, 3), np.uint8)).sum(axis=2)
     assert heat[35:, 35:].min() > heat[:20, :20].max()
 
 
 class Network:
-    """Gives features whose means are known."""
+    """Returns features whose means are known."""
 
     def __call__(self, infrared, visible):
         maps = torch.stack([infrared[:, 0], -infrared[:, 0]], dim=1)
@@ -169,7 +169,7 @@ def test_cliques_are_maximal():
 
 
 def one_method(tmp_path, name="ydtr", **changes):
-    return outline(tmp_path, [method(name)], [name], **changes)
+    return plan(tmp_path, [method(name)], [name], **changes)
 
 
 def test_one_tile_renders_and_has_no_interval(tmp_path):
@@ -206,7 +206,7 @@ def test_one_failed_seed_fails_the_row(tmp_path):
     make_store(tmp_path / "d" / "tiles")
     make_run(tmp_path / "d", "ydtr", seed=0)
     make_run(tmp_path / "d", "ydtr", seed=1, failure="no luck")
-    run = outline(tmp_path, [method("ydtr", seeds=(0, 1))], ["ydtr"])
+    run = plan(tmp_path, [method("ydtr", seeds=(0, 1))], ["ydtr"])
     row = read_report(run).tables[0].rows[0]
     assert math.isnan(row.cells[0].ours)
     assert row.failure == "no luck"
@@ -220,7 +220,7 @@ def test_metric_without_any_value_renders(tmp_path):
     make_run(tmp_path / "d", "ydtr", values)
     make_run(tmp_path / "d", "segfanet", values)
     methods = [method("segfanet", "proposed"), method("ydtr")]
-    page = render(read_report(outline(tmp_path, methods, ["segfanet", "ydtr"])))
+    page = render(read_report(plan(tmp_path, methods, ["segfanet", "ydtr"])))
     data = json.loads(page.split('id="report-data">')[1].split("</script>")[0])
     column = METRICS.index("scd")
     assert data["datasets"][0]["values"]["ydtr"][column] == [None] * TILES

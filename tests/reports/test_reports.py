@@ -22,7 +22,7 @@ from reports.page import render
 from reports.printed import printed_values
 from reports.quality import quality_checks
 from reports.run import read_report
-from tests.helpers.made_up_runs import TILES, make_run, make_store, method, outline
+from tests.helpers.made_up_runs import TILES, make_run, make_store, method, plan
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def run(tmp_path):
         method("broken"),
         method("average", "control"),
     ]
-    return outline(tmp_path, methods, ["segfanet", "ydtr", "itfuse", "broken", "average"])
+    return plan(tmp_path, methods, ["segfanet", "ydtr", "itfuse", "broken", "average"])
 
 
 def rows_of(report, number=1):
@@ -86,7 +86,7 @@ def test_mean_is_over_tiles_then_seeds_and_undefined_tiles_are_counted(tmp_path)
     values[0, 2] = np.nan
     make_run(tmp_path / "d", "ydtr", values, seed=0)
     make_run(tmp_path / "d", "ydtr", 3 * values, seed=1)
-    rows, _ = rows_of(read_report(outline(tmp_path, [method("ydtr", seeds=(0, 1))], ["ydtr"])))
+    rows, _ = rows_of(read_report(plan(tmp_path, [method("ydtr", seeds=(0, 1))], ["ydtr"])))
     cell = rows["ydtr"].cells[2]
     assert cell.ours == 2.0
     assert cell.undefined == 2
@@ -97,7 +97,7 @@ def test_ablation_tables_need_an_ablation(run, tmp_path):
     assert [table.number for table in read_report(run).tables] == [1]
     make_run(tmp_path / "d", "segfanet_1sinet")
     methods = [method("segfanet", "proposed"), method("segfanet_1sinet", "ablation")]
-    tables = read_report(outline(tmp_path, methods, ["segfanet", "segfanet_1sinet"])).tables
+    tables = read_report(plan(tmp_path, methods, ["segfanet", "segfanet_1sinet"])).tables
     assert [table.number for table in tables] == [1, 3]
     assert [row.name for row in tables[1].rows] == [
         "segfanet_1sinet",
@@ -142,7 +142,7 @@ def test_cells_carry_interval_difference_verdict_and_test(tmp_path):
     make_run(tmp_path / "d", "ydtr", base)
     make_run(tmp_path / "d", "segfanet", base + 1)
     methods = [method("segfanet", "proposed"), method("ydtr")]
-    rows, table = rows_of(read_report(outline(tmp_path, methods, ["segfanet", "ydtr"])))
+    rows, table = rows_of(read_report(plan(tmp_path, methods, ["segfanet", "ydtr"])))
     cell = rows["ydtr"].cells[0]
     assert cell.interval.low < cell.ours < cell.interval.high
     assert cell.difference == pytest.approx((cell.ours - 14.365) / 14.365)
@@ -152,7 +152,7 @@ def test_cells_carry_interval_difference_verdict_and_test(tmp_path):
     assert cell.test.adjusted == pytest.approx(4 * cell.test.p)
     assert rows["segfanet"].cells[0].test is None
     assert table.agreement["sf"] == 1
-    demo = outline(tmp_path, methods, ["segfanet", "ydtr"], demonstration=True)
+    demo = plan(tmp_path, methods, ["segfanet", "ydtr"], demonstration=True)
     cells = [cell for row in rows_of(read_report(demo))[0].values() for cell in row.cells]
     assert {cell.verdict for cell in cells} == {""}
 
@@ -165,7 +165,7 @@ def test_footnotes_name_what_a_reader_must_know(tmp_path):
     make_run(tmp_path / "d", "ydtr", values, details=retrained)
     make_run(tmp_path / "d", "itfuse", failure="no luck")
     methods = [method("ydtr", notes="Reads one channel."), method("itfuse")]
-    rows, table = rows_of(read_report(outline(tmp_path, methods, ["ydtr", "itfuse"])))
+    rows, table = rows_of(read_report(plan(tmp_path, methods, ["ydtr", "itfuse"])))
     text = "\n".join(table.footnotes)
     for part in (
         "Reads one channel.",
@@ -188,13 +188,13 @@ def test_claims_need_agreeing_seeds(tmp_path):
         make_run(tmp_path / "d", names[1], base + noise[1], seed=seed)
         make_run(tmp_path / "d", names[2], base + 5 * (seed - 1) + noise[2], seed=seed)
     methods = [method(name, "ablation", seeds=(0, 1, 2)) for name in names]
-    _, table = rows_of(read_report(outline(tmp_path, methods, names)), 3)
+    _, table = rows_of(read_report(plan(tmp_path, methods, names)), 3)
     verdicts = {(claim.text, claim.metric): claim for claim in table.claims}
     assert verdicts["3 SINets are better than 2", "sf"].verdict == "supported"
     assert verdicts["2 SINets are better than 1", "sf"].verdict == "not distinguishable"
     assert verdicts["2 SINets are better than 1", "scd"].backed is False
     one = [method(name, "ablation") for name in names]
-    _, table = rows_of(read_report(outline(tmp_path, one, names)), 3)
+    _, table = rows_of(read_report(plan(tmp_path, one, names)), 3)
     assert {claim.verdict for claim in table.claims} == {"not distinguishable"}
 
 
@@ -209,7 +209,7 @@ def test_latex_escapes_names():
 
 
 class Tags(HTMLParser):
-    """Collects tags; a script from a name would appear among them."""
+    """Collects tags; a script that comes from a name would be among them."""
 
     def __init__(self):
         super().__init__()
@@ -229,10 +229,10 @@ def test_names_from_outside_are_text(tmp_path):
     make_run(tmp_path / "d", "ydtr", failure="<b>no</b>")
     make_run(tmp_path / "d", "itfuse")
     methods = [method("ydtr", title=hostile), method("itfuse", title=hostile, notes="<b>x</b>")]
-    page = render(read_report(outline(tmp_path, methods, ["ydtr", "itfuse"], title="<i>t</i>")))
+    page = render(read_report(plan(tmp_path, methods, ["ydtr", "itfuse"], title="<i>t</i>")))
     parser = Tags()
     parser.feed(page)
-    # The page's own: its data and its code.
+    # Only the page's own scripts exist: its data and its code.
     assert parser.tags.count("script") == 2
     assert not {"b", "i"} & set(parser.tags)
     assert "onerror" not in parser.attributes
@@ -247,9 +247,7 @@ def test_data_of_the_script_keep_the_order_of_metrics(run):
     assert embedded == data
 
 
-def test_pictures_inside_the_page_are_bounded_and_the_rest_lie_beside_it(
-    run, tmp_path, monkeypatch
-):
+def test_images_inside_the_page_are_bounded_and_the_rest_lie_beside_it(run, tmp_path, monkeypatch):
     monkeypatch.setattr("reports.explorer.EMBEDDED_BYTES", 30_000)
     data = explorer_data(run, read_report(run).analyses, tmp_path / "page")
     places = [tile["pictures"]["ydtr"][:5] for tile in data["datasets"][0]["tiles"]]
@@ -276,8 +274,8 @@ def test_quality_checks_find_what_is_wrong(tmp_path):
     shutil.copytree(folder / "ydtr", copied)
     methods = [method("ydtr"), method("umfusion"), method("itfuse"), method("average", "control")]
     rows = ["ydtr", "umfusion", "itfuse", "average"]
-    report = read_report(outline(tmp_path, methods, rows))
-    checks = quality_checks(report.outline, report.runs, report.analyses, report.tables)
+    report = read_report(plan(tmp_path, methods, rows))
+    checks = quality_checks(report.plan, report.runs, report.analyses, report.tables)
     found = {check.title.split(" (")[0]: " ".join(check.findings) for check in checks}
     assert "no luck" in found["Failed runs"]
     assert "TarDAL" in found["Printed methods that were not run"]
@@ -301,7 +299,7 @@ def test_examples_differ_most_and_come_from_different_scenes():
     assert most_different(analysis, ["a", "b"], 3) == [1, 0, 2]
 
 
-def test_window_is_where_pictures_differ():
+def test_window_is_where_images_differ():
     first = np.zeros((50, 50), np.uint8)
     second = first.copy()
     second[20:30, 35:45] = 200
@@ -317,14 +315,14 @@ def test_page_shows_failures_and_warns_about_demonstration_data(run, tmp_path):
     assert "1 failed run<" in page
     assert "no &lt;b&gt;luck&lt;/b&gt;" in page
     assert "Demonstration data" not in page
-    demo = outline(tmp_path, [method("ydtr")], ["ydtr"], demonstration=True)
+    demo = plan(tmp_path, [method("ydtr")], ["ydtr"], demonstration=True)
     assert "Demonstration data" in render(read_report(demo))
 
 
 def test_all_methods_failed_still_renders(tmp_path):
     make_store(tmp_path / "d" / "tiles")
     make_run(tmp_path / "d", "ydtr", failure="out of memory")
-    assert "out of memory" in render(read_report(outline(tmp_path, [method("ydtr")], ["ydtr"])))
+    assert "out of memory" in render(read_report(plan(tmp_path, [method("ydtr")], ["ydtr"])))
 
 
 def test_damaged_table_is_named(run, tmp_path):

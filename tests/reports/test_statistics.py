@@ -22,7 +22,7 @@ from reports.verdicts import cell_verdict, claim_verdict, relative_difference
 
 
 def clustered(rng, scenes, tiles, between=1.0, within=1.0):
-    """Values with a shared part a scene: (scenes · tiles,), true mean 0."""
+    """Draw values with a shared part per scene: (scenes · tiles,), true mean 0."""
     shared = np.repeat(rng.normal(0, between, scenes), tiles)
     return shared + rng.normal(0, within, scenes * tiles)
 
@@ -32,7 +32,7 @@ def names(scenes, tiles):
 
 
 def coverage(rng, scenes, tiles, labels, cases):
-    """Share of simulated cases in which the interval holds the true mean, 0."""
+    """Return the share of simulated cases whose interval contains the true mean, 0."""
     values = np.stack([clustered(rng, scenes, tiles) for _ in range(cases)], axis=1)
     resampling = Resampling(labels, replicates=1500)
     columns = zip(values.mean(axis=0), resampling.means(values).T, strict=True)
@@ -83,7 +83,7 @@ def test_false_positives_stay_at_5_of_100(scenes, tiles, between):
     rng = np.random.default_rng(6)
     units = np.repeat(np.arange(scenes), tiles)
     p = [signed_rank_p(clustered(rng, scenes, tiles, between), units) for _ in range(4000)]
-    # A standard error of 4000 trials is 0.35 points.
+    # The standard error of 4000 trials is 0.35 percentage points.
     assert 0.035 <= np.mean(np.array(p) <= 0.05) <= 0.05
 
 
@@ -99,7 +99,7 @@ def test_clustered_p_counts_the_signs_of_the_scenes():
         for d in (-1, 1)
     ]
     assert signed_rank_p(differences, units) == np.mean([total >= 6 for total in totals])
-    # Alike in all scenes: 2 of 16, one when every sign is turned.
+    # If all scenes agree, 2 of 16 patterns are as extreme: this one and its opposite.
     assert signed_rank_p(np.abs(differences), units) == 2 / 16
     assert signed_rank_p(differences, np.zeros(8, np.intp)) == 1
 

@@ -11,7 +11,7 @@ from harness.workflow import (
     gpus,
     relative,
 )
-from reports.outline import outline_of
+from reports.plan import plan_of
 
 export_environment()
 
@@ -107,6 +107,6 @@ def features_of():
     ]
 
 
-def outline(wildcards):
+def plan(wildcards):
     """What the report is about; a function, because Snakemake looks for wildcards in texts."""
-    return as_json(outline_of(BENCHMARK))
+    return as_json(plan_of(BENCHMARK))

@@ -17,10 +17,10 @@ rule tables:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        outline=outline,
+        plan=plan,
         folder=subpath(output.index, parent=True),
     shell:
-        "python -m reports.stages.tables --outline {params.outline:q}"
+        "python -m reports.stages.tables --plan {params.plan:q}"
         " --output {params.folder} > {log} 2>&1"
 
 
@@ -43,9 +43,9 @@ rule examples:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        outline=outline,
+        plan=plan,
     shell:
-        "python -m reports.stages.examples --outline {params.outline:q}"
+        "python -m reports.stages.examples --plan {params.plan:q}"
         " --output results > {log} 2>&1"
 
 
@@ -104,9 +104,9 @@ rule audit:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        outline=outline,
+        plan=plan,
     shell:
-        "python -m reports.stages.audit --outline {params.outline:q}"
+        "python -m reports.stages.audit --plan {params.plan:q}"
         " --output results > {log} 2>&1"
 
 
@@ -140,9 +140,9 @@ rule report:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        outline=outline,
+        plan=plan,
     shell:
-        "python -m reports.stages.report --outline {params.outline:q}"
+        "python -m reports.stages.report --plan {params.plan:q}"
         " --output {output.page} > {log} 2>&1"
 
 
@@ -166,7 +166,7 @@ rule complete:
         mem_mb=growing(1000),
         runtime=growing(5),
     params:
-        outline=outline,
+        plan=plan,
     shell:
-        "python -m reports.stages.complete --outline {params.outline:q}"
+        "python -m reports.stages.complete --plan {params.plan:q}"
         " --output {output} > {log} 2>&1"

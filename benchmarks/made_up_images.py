@@ -1,4 +1,4 @@
-"""Full-size pictures in the layout of the real data sets, for the benchmarks."""
+"""Full-size images in the layout of the real data sets, for the benchmarks."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from harness.datasets.potsdam.adapter import PALETTE
 
 POTSDAM = (6000, 6000)
 WHU = (3704, 5556)
+"""(height, width) of a scene, pixels."""
 
 
 def _blocks(rng, bands, size, block):
@@ -17,20 +18,20 @@ def _blocks(rng, bands, size, block):
     return coarse.repeat(block, 1).repeat(block, 2)[:, : size[0], : size[1]]
 
 
-def picture(rng, bands, size):
-    """Return a picture (bands, H, W) with structure and sensor noise, as aerial ones have."""
+def aerial_image(rng, bands, size):
+    """Return an image (bands, H, W) with structure and sensor noise, as aerial images have."""
     noise = rng.integers(0, 16, (bands, *size), np.uint8)
     return (_blocks(rng, bands, size, 12) // 2 + 60 + noise).astype(np.uint8)
 
 
 def colour_labels(rng, size):
-    """Return a label picture (3, H, W) in the colours of Potsdam."""
+    """Return a label image (3, H, W) in the colours of Potsdam."""
     classes = _blocks(rng, 1, size, 40)[0] % len(PALETTE)
     return np.moveaxis(np.array(PALETTE, np.uint8)[classes], 2, 0)
 
 
 def code_labels(rng, size):
-    """Return a label picture (1, H, W) in the codes of WHU-OPT-SAR."""
+    """Return a label image (1, H, W) in the codes of WHU-OPT-SAR."""
     return _blocks(rng, 1, size, 40) % 8 * 10
 
 

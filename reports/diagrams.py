@@ -1,4 +1,4 @@
-"""Small SVG pictures of the page, in its own colours; all text is escaped."""
+"""Small SVG diagrams in the colours of the page; all text is escaped."""
 
 from collections.abc import Sequence
 
@@ -29,8 +29,8 @@ def _svg(width: float, height: float, label: str, parts: Sequence[Markup]) -> Ma
     )
 
 
-def rank_picture(ranks: MeanRanks, titles: Sequence[str]) -> Markup:
-    """Critical-difference picture: methods on an axis of mean ranks, bars over cliques."""
+def rank_diagram(ranks: MeanRanks, titles: Sequence[str]) -> Markup:
+    """Draw a critical-difference diagram: methods on an axis of mean ranks, bars over cliques."""
     means, critical = ranks.ranking.mean_ranks, ranks.ranking.critical_difference
     count = len(means)
     order = sorted(range(count), key=lambda i: means[i])
@@ -59,7 +59,7 @@ def rank_picture(ranks: MeanRanks, titles: Sequence[str]) -> Markup:
 
 
 def cliques(means: Sequence[float], critical: float) -> list[tuple[int, int]]:
-    """Largest groups of two or more sorted mean ranks that lie within the critical difference."""
+    """Find the largest groups of two or more sorted ranks within the critical difference."""
     found: list[tuple[int, int]] = []
     for first in range(len(means)):
         last = max(i for i in range(first, len(means)) if means[i] - means[first] <= critical)
@@ -68,8 +68,8 @@ def cliques(means: Sequence[float], critical: float) -> list[tuple[int, int]]:
     return found
 
 
-def slope_picture(titles: Sequence[str], before: Sequence[int], after: Sequence[int]) -> Markup:
-    """Ranks of methods before (left) and after (right) a change of protocol, 1 on top."""
+def slope_diagram(titles: Sequence[str], before: Sequence[int], after: Sequence[int]) -> Markup:
+    """Draw ranks of methods before (left) and after (right) a change of protocol, 1 on top."""
     width, left, right = 330, 120, 210
     parts = []
     for title, old, new in zip(titles, before, after, strict=True):

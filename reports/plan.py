@@ -1,0 +1,134 @@
+"""The plan of a report: the data sets, methods and rows of a run, as the workflow lists them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.benchmark import Benchmark, Row
+from harness.configuration import ReportSection
+from harness.errors import HarnessError
+from harness.tiles.store import TileStore
+
+TILES = ReportSection().tiles
+
+
+@dataclass(frozen=True)
+class PlannedMethod:
+    """What the tables say about a method, and the seeds that it ran with."""
+
+    name: str
+    title: str
+    kind: str
+    seeds: Sequence[int]
+    notes: str = ""
+
+    @property
+    def compared(self) -> bool:
+        """Whether the method takes part in comparisons: controls and ablations do not."""
+        return self.kind in ("baseline", "proposed")
+
+
+@dataclass(frozen=True)
+class PlannedDataset:
+    """A data set and its rows in table order.
+
+    stands_for: the data set of the paper whose printed values stand beside ours, "" for none.
+    examples: names of the tiles in the figures; if empty, `reports.examples.RULE` chooses them.
+    """
+
+    name: str
+    rows: Sequence[str]
+    stands_for: str = ""
+    examples: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class ReportPlan:
+    """Everything that a report is about.
+
+    results: folder that holds `<dataset>/<row>/seed<k>/`.
+    tiles: number of tiles per data set whose images come with the page.
+    """
+
+    title: str
+    demonstration: bool
+    metrics: tuple[str, ...]
+    methods: Mapping[str, PlannedMethod]
+    datasets: Sequence[PlannedDataset]
+    results: Path
+    tiles: int = TILES
+
+    def method(self, row: str) -> PlannedMethod:
+        """Return the method behind a row."""
+        return self.methods[Row.parse(row).method]
+
+    def store(self, dataset: PlannedDataset) -> TileStore:
+        """Open the tile store of a data set."""
+        return TileStore(self.results / dataset.name / "tiles")
+
+    def folder(self, dataset: PlannedDataset, row: str, seed: int) -> Path:
+        """Return the folder with the results of one run."""
+        return self.results / dataset.name / row / f"seed{seed}"
+
+    def runs(self, dataset: PlannedDataset) -> list[tuple[str, int, Path]]:
+        """List (row, seed, folder) of every run of a data set."""
+        return [
+            (row, seed, self.folder(dataset, row, seed))
+            for row in dataset.rows
+            for seed in self.method(row).seeds
+        ]
+
+
+def plan_of(benchmark: Benchmark) -> dict[str, Any]:
+    """Describe a benchmark as a JSON object that `read_plan` understands."""
+    config = benchmark.config
+    return {
+        "title": config.title,
+        "demonstration": config.demonstration,
+        "metrics": benchmark.metrics,
+        "tiles": config.report.tiles,
+        "methods": [
+            {
+                "name": name,
+                "title": spec.title,
+                "kind": spec.kind,
+                "seeds": benchmark.seeds(name),
+                "notes": spec.notes,
+            }
+            for name, spec in benchmark.methods.items()
+        ],
+        "datasets": [
+            {
+                "name": name,
+                "rows": [row.name for row in benchmark.rows(name)],
+                "stands_for": benchmark.datasets[name].stands_for or "",
+                "examples": list(benchmark.datasets[name].examples or ()),
+            }
+            for name in benchmark.datasets
+        ],
+    }
+
+
+def read_plan(text: str, results: Path) -> ReportPlan:
+    """Parse the JSON text of what `plan_of` returned.
+
+    Raises:
+        HarnessError: if the text is not such a plan.
+    """
+    try:
+        raw = json.loads(text)
+        methods = [PlannedMethod(**method) for method in raw["methods"]]
+        datasets = [PlannedDataset(**dataset) for dataset in raw["datasets"]]
+        lists = {
+            "metrics": tuple(raw["metrics"]),
+            "methods": {method.name: method for method in methods},
+            "datasets": datasets,
+        }
+        return ReportPlan(**{**raw, **lists}, results=results)
+    except (ValueError, KeyError, TypeError) as error:
+        raise HarnessError(
+            f"--plan: found {error!r}, expected JSON as `reports.plan.plan_of` makes it; "
+            "let the workflow pass it"
+        ) from error
