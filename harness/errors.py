@@ -1,7 +1,8 @@
 """The errors that a user of the benchmark is meant to read."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 
 class HarnessError(Exception):
@@ -14,6 +15,18 @@ class StorageError(HarnessError):
 
 class MethodFailure(HarnessError):
     """A method broke its contract or raised; the run of the other methods goes on."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """Build the end of a message about an unknown name.
+
+    Returns:
+        "did you mean 'x'? known: a, b, x", without the question if no name is similar.
+    """
+    names = sorted(known)
+    similar = get_close_matches(name, names, n=1)
+    question = f"did you mean {similar[0]!r}? " if similar else ""
+    return f"{question}known: {', '.join(names)}"
 
 
 @contextmanager
