@@ -7,7 +7,7 @@ import mmap
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,41 @@ def _refusal(error: OSError, temporary: Path) -> str:
     if error.errno == errno.EROFS or (error.errno in FORBIDDEN and ours):
         return f"the folder cannot be written to ({error})"
     return ""
+
+
+def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Refuse to write onto a file or folder that is read, however its path is spelled.
+
+    Two paths to the same place are recognised through hard links, symbolic links, `..` and, on
+    file systems that ignore it, letter case. Call this before anything is written.
+
+    Args:
+        outputs: every file that will be written, and the folder that they go to.
+        inputs: every file that will be read, and the folders that they come from. A folder
+            stands for itself only: name the files in it too, if they must not be replaced.
+
+    Raises:
+        HarnessError: naming the output and the input that are the same.
+    """
+    read = {_identity(path): path for path in inputs}
+    for output in outputs:
+        source = read.get(_identity(output))
+        if source is not None:
+            raise HarnessError(
+                f"{output}: this output is the same file or folder as the input {source}, which "
+                "would be overwritten; name another output"
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | str:
+    """Return what `os.path.samefile` compares; the resolved path if nothing is there yet."""
+    # Resolved first: `new/..` exists only once `new` has been made.
+    resolved = Path(os.path.realpath(path))
+    try:
+        status = resolved.stat()
+    except OSError:
+        return os.path.normcase(resolved)
+    return status.st_dev, status.st_ino
 
 
 def check_space(folder: Path, needed: int, what: str) -> None:

@@ -1,12 +1,14 @@
-"""Memory-mapped arrays do not fill the memory of a process that walks through them."""
+"""No file is overwritten that is read, and memory-mapped arrays do not fill the memory."""
 
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from harness.disk.files import release_pages
+from harness.disk.files import refuse_overwriting, release_pages
+from harness.errors import HarnessError
 
 MIB = 2**20
 
@@ -35,3 +37,65 @@ def test_an_array_in_memory_is_left_alone():
     array = np.arange(4)
     release_pages(array)
     assert array.tolist() == [0, 1, 2, 3]
+
+
+@pytest.fixture
+def source(tmp_path):
+    """One image in an input folder."""
+    path = tmp_path / "ir" / "a.png"
+    path.parent.mkdir()
+    path.write_bytes(b"pixels")
+    return path
+
+
+def spellings(source):
+    """Return paths that all lead to `source`, by what they differ in."""
+    folder = source.parent
+    paths = {
+        "itself": source,
+        "dots": folder / ".." / folder.name / source.name,
+        "relative": Path(os.path.relpath(source)),
+        "symbolic link": folder.parent / "link.png",
+        "hard link": folder.parent / "hard.png",
+        "linked folder": folder.parent / "linked" / source.name,
+    }
+    paths["symbolic link"].symlink_to(source)
+    paths["hard link"].hardlink_to(source)
+    paths["linked folder"].parent.symlink_to(folder)
+    upper = source.with_name("A.PNG")
+    if upper.exists():
+        # Only file systems that ignore letter case find the file under this name.
+        paths["letter case"] = upper
+    return paths
+
+
+def test_an_output_that_is_an_input_is_refused_however_it_is_spelled(source):
+    other = source.with_name("other.png")
+    for what, path in spellings(source).items():
+        for output, read in ((path, source), (source, path)):
+            with pytest.raises(HarnessError, match="name another output") as error:
+                refuse_overwriting([other, output], [source.parent / "b.png", read])
+            assert str(output) in str(error.value), what
+            assert str(read) in str(error.value), what
+    assert source.read_bytes() == b"pixels"
+
+
+def test_an_output_folder_that_is_an_input_folder_is_refused(source):
+    folder = source.parent
+    for output in (folder, folder / ".." / folder.name, folder / "sub" / ".."):
+        with pytest.raises(HarnessError, match="name another output"):
+            refuse_overwriting([output], [folder.parent / "vis", folder])
+
+
+def test_paths_where_nothing_lies_yet_are_compared_too(tmp_path, source):
+    (tmp_path / "dangling").symlink_to(tmp_path / "later.npy")
+    with pytest.raises(HarnessError, match="dangling"):
+        refuse_overwriting([tmp_path / "dangling"], [tmp_path / "ir" / ".." / "later.npy"])
+
+
+def test_other_files_may_lie_beside_and_below_the_inputs(source):
+    folder = source.parent
+    outputs = [folder / "fused" / "a.png", folder / "scores.csv", folder.parent / "a.png"]
+    refuse_overwriting([*outputs, folder / "fused"], [source, folder])
+    refuse_overwriting([], [source])
+    refuse_overwriting(outputs, [])
