@@ -4,6 +4,7 @@ Snakemake counts the resource `gpu` and hands out no device; here each process t
 """
 
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -11,11 +12,24 @@ from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
+from harness.errors import HarnessError
+
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 POLL_SECONDS = 0.2
 
 # Kept so that the locks last as long as the process.
 _held: list[FileLock] = []
+
+
+def check_device_name(name: str) -> str:
+    """Return `name` if it is `auto`, `cpu`, `cuda` or `cuda:N`; torch is not loaded for this.
+
+    Raises:
+        HarnessError: if it is another name.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise HarnessError(f"device is {name!r}; use auto, cpu, cuda or cuda:N")
+    return name
 
 
 def claim_gpu() -> str | None:

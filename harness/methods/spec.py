@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.disk.schema import ROOT, check_schema, read_yaml
-from harness.errors import HarnessError, blamed
+from harness.errors import HarnessError, blamed, suggest
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def find_method(name: str, options: dict[str, Any]) -> MethodSpec:
     """
     methods = discover()
     if name not in methods:
-        raise HarnessError(f"no method {name!r}; found: {', '.join(methods)}")
+        raise HarnessError(f"no method {name!r}: {suggest(name, methods)}")
     spec = methods[name]
     return replace(spec, options={**spec.options, **options})
 

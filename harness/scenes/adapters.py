@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, suggest
 from harness.scenes.scene import Dataset, Layout
 
 FOLDER = Path(__file__).resolve().parents[1] / "datasets"
@@ -28,15 +28,20 @@ class Adapter(Protocol):
         ...
 
 
+def adapter_files() -> dict[str, Path]:
+    """Return the source file of every adapter by its name."""
+    return {path.parent.name: path for path in sorted(FOLDER.glob("*/adapter.py"))}
+
+
 def adapter_file(name: str) -> Path:
     """Return the source file of an adapter.
 
     Raises:
-        HarnessError: listing the adapters, if there is none of that name.
+        HarnessError: suggesting the nearest name, if there is no adapter of that name.
     """
-    adapters = {path.parent.name: path for path in sorted(FOLDER.glob("*/adapter.py"))}
+    adapters = adapter_files()
     if name not in adapters:
-        raise HarnessError(f"no data set adapter {name!r}; there are: {', '.join(adapters)}")
+        raise HarnessError(f"no data set adapter {name!r}: {suggest(name, adapters)}")
     return adapters[name]
 
 

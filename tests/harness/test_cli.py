@@ -16,7 +16,7 @@ from harness.machine.device import choose_device
         (positive, "-2", "got '-2'"),
         (positive, "1.5", "got '1.5'"),
         (assignment, "width", "expected KEY=VALUE, got 'width'"),
-        (assignment, "pool=[4, 4", "pool: '[4, 4' is no YAML"),
+        (assignment, "pool=[4, 4", "pool: '[4, 4' is not YAML"),
         (json_object, "[1]", "expected a JSON object, got '[1]'"),
         (json_object, "{", "expected a JSON object, got '{'"),
     ],
@@ -35,5 +35,5 @@ def test_good_arguments_are_parsed():
 
 @pytest.mark.parametrize("name", ["gpu", "cuda:", "cuda:x", "cpu:1", ""])
 def test_unknown_devices_are_named(name):
-    with pytest.raises(HarnessError, match=r"device is .*; use `auto`, `cpu`"):
+    with pytest.raises(HarnessError, match=r"device is .*; use auto, cpu, cuda or cuda:N"):
         choose_device(name)

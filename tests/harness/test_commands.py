@@ -16,7 +16,7 @@ from PIL import Image
 import harness.methods.spec
 from baselines.umfusion.model import UMFusion
 from harness.commands import fuse, methods, new_baseline
-from harness.commands.pictures import pair_files, read_pair
+from harness.commands.image_pairs import list_pairs, read_pair
 from harness.disk.records import Record
 from harness.disk.schema import ROOT
 from harness.errors import HarnessError, MethodFailure
@@ -94,7 +94,7 @@ def test_folders_are_matched_by_name(scene):
     assert sorted(path.name for path in (scene / "out").iterdir()) == ["one.png", "two.png"]
     (scene / "ir" / "three.png").write_bytes(b"")
     with pytest.raises(HarnessError, match="no partner for three"):
-        pair_files(scene / "ir", scene / "vi", scene / "out")
+        list_pairs(scene / "ir", scene / "vi", scene / "out")
 
 
 @pytest.mark.parametrize(

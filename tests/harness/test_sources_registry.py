@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harness.commands import sources as sources_cli
+from harness.__main__ import main
+from harness.commands import sources
 from harness.errors import HarnessError
 from harness.fetching import registry
 
@@ -56,9 +57,9 @@ def test_an_unknown_data_set_lists_the_known():
 
 
 def test_list_and_where_name_every_file(capsys, cache):
-    sources_cli.main(["list"])
+    main(["sources", "list"])
     listed = capsys.readouterr().out
-    sources_cli.main(["where", "--cache", str(cache)])
+    main(["sources", "where", "--cache", str(cache)])
     places = capsys.readouterr().out
     for item in registry.every_file():
         assert item.source.name in listed
@@ -67,25 +68,25 @@ def test_list_and_where_name_every_file(capsys, cache):
 
 def test_verify_reports_missing_and_refuses_damaged(capsys, cache):
     cache.mkdir()
-    sources_cli.main(["verify", "potsdam", "--cache", str(cache)])
+    main(["sources", "verify", "potsdam", "--cache", str(cache)])
     assert "missing: Potsdam.zip" in capsys.readouterr().out
     (cache / "4_Ortho_RGBIR.zip").write_bytes(b"damaged")
     with pytest.raises(HarnessError, match=r"4_Ortho_RGBIR\.zip: its md5"):
-        sources_cli.main(["verify", "potsdam", "--cache", str(cache)])
+        main(["sources", "verify", "potsdam", "--cache", str(cache)])
 
 
 def test_get_takes_names_only(capsys, cache):
     with pytest.raises(SystemExit):
-        sources_cli.main(["get"])
-    with pytest.raises(HarnessError, match="no file, data set or method nothing"):
-        sources_cli.main(["get", "nothing"])
+        main(["sources", "get"])
+    with pytest.raises(HarnessError, match="no file, data set or method 'nothing'"):
+        main(["sources", "get", "nothing"])
 
 
 def test_get_leaves_optional_and_outer_archives_alone(monkeypatch, cache):
     asked = []
     monkeypatch.setattr(
-        sources_cli, "fetch", lambda source, **_: asked.append(source.name) or Path(source.name)
+        sources, "fetch", lambda source, **_: asked.append(source.name) or Path(source.name)
     )
-    sources_cli.main(["get", "potsdam", "--cache", str(cache)])
+    main(["sources", "get", "potsdam", "--cache", str(cache)])
     labels = ["5_Labels_for_participants.zip", "5_Labels_all.zip"]
     assert asked == ["4_Ortho_RGBIR.zip", *labels]
