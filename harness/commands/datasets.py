@@ -48,4 +48,4 @@ def _origin(name: str, adapter: Path, files: dict[str, Source], cache: Path) -> 
     card = adapter.with_name("README.md")
     if card.is_file():
         return f"files: in the repository\n  licence: see {card.relative_to(ROOT)}"
-    return "files: yours, which the options name; see docs/datasets.md"
+    return "files: nothing to fetch; docs/datasets.md lists its options"

@@ -1,5 +1,6 @@
 """The registry of external files, and its command line."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from harness.__main__ import main
 from harness.commands import sources
 from harness.errors import HarnessError
 from harness.fetching import registry
+from harness.fetching.source import Source
 
 
 @pytest.fixture
@@ -90,3 +92,18 @@ def test_get_leaves_optional_and_outer_archives_alone(monkeypatch, cache):
     main(["sources", "get", "potsdam", "--cache", str(cache)])
     labels = ["5_Labels_for_participants.zip", "5_Labels_all.zip"]
     assert asked == ["4_Ortho_RGBIR.zip", *labels]
+
+
+def test_get_leaves_a_mirror_alone_that_is_also_the_cache(monkeypatch, capsys, cache):
+    """The file is in the mirror under another name: it is used there, and nothing is written."""
+    content = b"archive"
+    source = Source(name="a.zip", sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+    monkeypatch.setattr(sources, "every_file", lambda: [registry.Owned("own", source)])
+    cache.mkdir()
+    (cache / "other.zip").write_bytes(content)
+    linked = cache.with_name("linked")
+    linked.symlink_to(cache)
+    main(["sources", "get", "own", "--cache", str(cache), "--mirror", str(linked)])
+    assert "other.zip" in capsys.readouterr().out
+    assert [path.name for path in cache.iterdir()] == ["other.zip"]
+    assert (cache / "other.zip").read_bytes() == content
