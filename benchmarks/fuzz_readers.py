@@ -16,7 +16,7 @@ import harness.benchmark
 import harness.disk.files
 import harness.fetching.first_use
 from harness.benchmark import Benchmark
-from harness.commands.pictures import read_pair
+from harness.commands.image_pairs import read_pair
 from harness.datasets.tiles import adapter as tiles_adapter
 from harness.disk.files import write_json
 from harness.disk.records import SEAL, Record, check_artefact, read_record

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from harness.configuration import Configuration, DatasetSection, OverrideSection
-from harness.disk.schema import check, nearest
-from harness.errors import HarnessError
+from harness.disk.schema import check
+from harness.errors import HarnessError, suggest
 from harness.methods.recipe import Recipe
 from harness.methods.spec import MethodSpec, discover
 from harness.pixels import STRETCHES
@@ -130,7 +130,7 @@ class Benchmark:
             if weights and weights not in modes and not Path(weights).is_file():
                 raise HarnessError(
                     f"config: {place}: weights: found {weights!r}, expected official, train or "
-                    f"an existing file; {nearest(weights, modes)}"
+                    f"an existing file; {suggest(weights, modes)}"
                 )
 
     def _check_method(self, name: str) -> None:
@@ -240,4 +240,4 @@ def _merged(*sections: Mapping[str, Any]) -> dict[str, Any]:
 def _check_known(place: str, what: str, names: Iterable[str], known: Collection[str]) -> None:
     for name in names:
         if name not in known:
-            raise HarnessError(f"config: {place}: no {what} {name!r}; {nearest(name, known)}")
+            raise HarnessError(f"config: {place}: no {what} {name!r}; {suggest(name, known)}")

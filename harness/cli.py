@@ -1,7 +1,12 @@
-"""What the command lines share: how they end, and the arguments that several of them take."""
+"""What the command lines share: their exit statuses, and the arguments that several of them take.
+
+Exit statuses, of every command line of the repository: 0 done; 1 the input or the run failed, with
+one line on standard error; 2 the command line is wrong; 130 interrupted; 143 terminated.
+"""
 
 import argparse
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -12,29 +17,33 @@ import yaml
 
 from harness.disk.files import FORBIDDEN, FULL
 from harness.errors import HarnessError
+from harness.machine.gpu_slots import check_device_name
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
-"""What `add_subparsers` gives, for a command to add its parser to."""
+"""Return type of `add_subparsers`; each command adds its parser to it."""
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command line; a HarnessError becomes one line and exit status 1, Ctrl-C one and 130.
+    """Run a command line, and end the process with the status that the module's text lists.
 
     A request to terminate unwinds the program, so that it leaves no temporary files.
     """
     signal.signal(signal.SIGTERM, _terminate)
     module = sys.modules["__main__"].__spec__
     if module is not None:
-        # What help and errors call the program; argparse itself knows since Python 3.14.
+        # Help and error texts show this name; argparse finds it itself since Python 3.14.
         sys.argv[0] = f"python -m {module.name.removesuffix('.__main__')}"
     try:
         main()
+        sys.stdout.flush()
     except HarnessError as error:
         sys.exit(f"error: {error}")
+    except BrokenPipeError:
+        # The reader, such as `head`, has seen enough. Python flushes once more when it exits:
+        # send that to nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        if error.errno not in FULL | FORBIDDEN:
-            raise
-        sys.exit(f"error: the disk refuses: {error}; free some space, or make it writable")
+        sys.exit(_explained(error))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
@@ -42,6 +51,18 @@ def run(main: Callable[[], None]) -> None:
 
 def _terminate(number: int, _: object) -> None:
     raise SystemExit(128 + number)
+
+
+def _explained(error: OSError) -> str:
+    """Return one line about a file or disk; raise the error again if it names no file.
+
+    Without a file, the error is a fault of the program, which its traceback shows.
+    """
+    if error.errno in FULL | FORBIDDEN:
+        return f"error: the disk refuses: {error}; free some space, or make it writable"
+    if error.filename is None:
+        raise error
+    return f"error: {error}"
 
 
 def add_command(
@@ -54,11 +75,11 @@ def add_command(
     """Add one of several commands of a program; return its parser.
 
     Args:
-        commands: of the program.
-        name: as it is typed.
-        action: called with the parsed arguments.
+        commands: commands of the program.
+        name: name as it is typed.
+        action: function to call with the parsed arguments.
         summary: what the command does, for the list of commands and its own help.
-        epilog: what follows the arguments in its help, line by line as given.
+        epilog: text after the arguments in its help, printed line by line as given.
     """
     parser = commands.add_parser(
         name,
@@ -72,14 +93,21 @@ def add_command(
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
-    """Add `--device` and `--threads`, of what computes."""
-    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+    """Add `--device` and `--threads` to a command that may compute on a GPU."""
+    parser.add_argument(
+        "--device",
+        type=device,
+        default="auto",
+        help="device to compute on: auto (default), cpu, cuda or cuda:N",
+    )
     add_threads(parser)
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
-    """Add `--threads`, of what computes on processors alone."""
-    parser.add_argument("--threads", type=positive, default=1, metavar="N", help="default 1")
+    """Add `--threads` to a command that computes."""
+    parser.add_argument(
+        "--threads", type=positive, default=1, metavar="N", help="processor threads; default 1"
+    )
 
 
 def add_mirrors(parser: argparse.ArgumentParser, content: str) -> None:
@@ -106,11 +134,23 @@ def add_include(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def device(text: str) -> str:
+    """Parse the name of a device.
+
+    Raises:
+        ArgumentTypeError: if `text` is not the name of a device.
+    """
+    try:
+        return check_device_name(text)
+    except HarnessError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def positive(text: str) -> int:
     """Parse a whole number from 1.
 
     Raises:
-        ArgumentTypeError: for anything else, as argparse wants it.
+        ArgumentTypeError: if `text` is not such a number.
     """
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
@@ -118,10 +158,10 @@ def positive(text: str) -> int:
 
 
 def assignment(text: str) -> tuple[str, Any]:
-    """Parse `KEY=VALUE`, the value as YAML reads it.
+    """Parse `KEY=VALUE`; the value is read as YAML.
 
     Raises:
-        ArgumentTypeError: for anything else, as argparse wants it.
+        ArgumentTypeError: if `text` does not have this form.
     """
     key, equals, value = text.partition("=")
     if not (key and equals):
@@ -129,14 +169,14 @@ def assignment(text: str) -> tuple[str, Any]:
     try:
         return key, yaml.safe_load(value)
     except yaml.YAMLError as error:
-        raise argparse.ArgumentTypeError(f"{key}: {value!r} is no YAML: {error}") from error
+        raise argparse.ArgumentTypeError(f"{key}: {value!r} is not YAML: {error}") from error
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """Parse an argument that holds a JSON object.
+    """Parse a JSON object.
 
     Raises:
-        ArgumentTypeError: for anything else, as argparse wants it.
+        ArgumentTypeError: if `text` is not a JSON object.
     """
     try:
         value = json.loads(text)

@@ -1,7 +1,8 @@
 """Errors whose messages are written for the user of the benchmark."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 
 class HarnessError(Exception):
@@ -14,6 +15,12 @@ class StorageError(HarnessError):
 
 class MethodFailure(HarnessError):
     """A method broke its contract or raised an exception; the other methods still run."""
+
+
+def suggest(name: object, known: Collection[str]) -> str:
+    """Return the nearest known name as a question, or all known names if none is near."""
+    similar = get_close_matches(str(name), known, n=1)
+    return f"did you mean {similar[0]!r}?" if similar else f"there are: {', '.join(known)}"
 
 
 @contextmanager

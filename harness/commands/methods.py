@@ -1,4 +1,4 @@
-"""List the methods found: `python -m harness methods`."""
+"""List the fusion methods: `segfanet-bench methods`."""
 
 import argparse
 
@@ -9,11 +9,11 @@ from harness.terminal import aligned
 
 def add_parser(commands: Commands) -> None:
     """Add this command's parser."""
-    add_command(commands, "methods", run, "list the methods found, a line each")
+    add_command(commands, "methods", run, "list the fusion methods, their weights and options")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Print one line a method."""
+    """Print one line per method."""
     rows = [("name", "kind", "title", "weights", "options"), *map(_row, discover().values())]
     print("\n".join(aligned(rows)))
 

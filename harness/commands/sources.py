@@ -1,12 +1,12 @@
-"""External files from the command line: `python -m harness.commands.sources --help`."""
+"""Show, fetch and check files from elsewhere: `segfanet-bench sources --help`."""
 
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cli import add_mirrors, run
-from harness.errors import HarnessError
+from harness.cli import Commands, add_command, add_mirrors
+from harness.errors import HarnessError, suggest
 from harness.fetching.registry import read_registry
 from harness.fetching.source import CACHE, ExternalFile, access, fetch, locate
 from harness.methods.spec import discover, weight_source
@@ -41,32 +41,92 @@ def every_file() -> list[RegisteredFile]:
     return sets + weights
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Show, fetch and check the files that data sets and methods take from elsewhere."""
-    parser = argparse.ArgumentParser(
-        description=main.__doc__,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("command", choices=COMMANDS, help="what to do")
-    parser.add_argument("names", nargs="*", help="data sets, methods or files; all without")
+EPILOG = """\
+Only `get` uses the network.
+
+examples:
+  segfanet-bench sources list
+  segfanet-bench sources where potsdam
+  segfanet-bench sources get potsdam
+  segfanet-bench sources verify --mirror /data/zips
+"""
+
+
+def add_parser(commands: Commands) -> None:
+    """Add this command's parser, which has four commands of its own."""
+    summary = "list, fetch or verify files of data sets and methods"
+    parser = add_command(commands, "sources", show, summary, EPILOG)
+    parts = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for name, action, help_text, names in (
+        ("list", show, "print address, size, hash and licence of each file", "*"),
+        ("where", where, "print the path of each file, or the path where it is expected", "*"),
+        ("get", get, "download what is missing", "+"),
+        ("verify", verify, "compare the files at hand with their hashes", "*"),
+    ):
+        part = add_command(parts, name, action, help_text)
+        default = "" if names == "+" else "; default all"
+        part.add_argument("names", nargs=names, help=f"data sets, methods or files{default}")
+        if action is not show:
+            _add_places(part)
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--cache", type=Path, default=CACHE, metavar="DIR", help=f"of downloads; default {CACHE}"
+        "--cache",
+        type=Path,
+        default=CACHE,
+        metavar="DIR",
+        help=f"folder of downloaded files; default {CACHE}",
     )
     add_mirrors(parser, "the files")
-    arguments = parser.parse_args(argv)
-    if arguments.command == "get" and not arguments.names:
-        parser.error("get: name a data set, a method or a file; see `list`")
-    chosen = _chosen(arguments.names, needed_only=arguments.command == "get")
-    COMMANDS[arguments.command](chosen, arguments.cache, arguments.mirror)
 
 
-def _chosen(names: Sequence[str], *, needed_only: bool) -> list[RegisteredFile]:
+def show(arguments: argparse.Namespace) -> None:
+    """Print what is known about each file."""
+    for item in _chosen(arguments.names):
+        source = item.source
+        kind = "sha256" if source.sha256 else "md5" if source.md5 else "recorded on first use"
+        size = f"{source.bytes:,} bytes" if source.bytes else "size unknown"
+        print(f"{item.owner}: {source.name} ({size}; {access(source)})")
+        print(f"  hash: {kind} {source.sha256 or source.md5}".rstrip())
+        print(f"  licence: {source.licence}")
+        for url in source.urls:
+            print(f"  {url}")
+
+
+def where(arguments: argparse.Namespace) -> None:
+    """Print the path of each file, or the path where it is expected; contents are not read."""
+    for item in _chosen(arguments.names):
+        folders = (arguments.cache / item.folder, *arguments.mirror)
+        places = [folder / item.source.name for folder in folders]
+        found = next((path for path in places if path.is_file()), None)
+        print(f"{item.owner}: {found or f'missing: {places[0]}'}")
+
+
+def get(arguments: argparse.Namespace) -> None:
+    """Fetch every file that is missing and print its path.
+
+    Raises:
+        HarnessError: listing all files that cannot be obtained.
+    """
+    _for_each(_chosen(arguments.names, needed_only=True), arguments, fetch)
+
+
+def verify(arguments: argparse.Namespace) -> None:
+    """Check the hash of every file that is at hand, without the network.
+
+    Raises:
+        HarnessError: listing all files that are damaged.
+    """
+    _for_each(_chosen(arguments.names), arguments, locate)
+
+
+def _chosen(names: Sequence[str], *, needed_only: bool = False) -> list[RegisteredFile]:
     every = every_file()
     known = {item.owner for item in every} | {item.source.name for item in every}
-    unknown = sorted(set(names) - known)
-    if unknown:
-        raise HarnessError(f"no file, data set or method {', '.join(unknown)}; see `list`")
+    for name in names:
+        if name not in known:
+            raise HarnessError(f"no file, data set or method {name!r}: {suggest(name, known)}")
     outer = {item.source.inside for item in every}
     return [
         item
@@ -80,74 +140,17 @@ def _chosen(names: Sequence[str], *, needed_only: bool) -> list[RegisteredFile]:
     ]
 
 
-def show(chosen: Sequence[RegisteredFile], cache: Path, mirrors: Sequence[Path]) -> None:
-    """Print what is known about each file."""
-    for item in chosen:
-        source = item.source
-        kind = "sha256" if source.sha256 else "md5" if source.md5 else "recorded on first use"
-        size = f"{source.bytes:,} bytes" if source.bytes else "size unknown"
-        print(f"{item.owner}: {source.name} ({size}; {access(source)})")
-        print(f"  hash: {kind} {source.sha256 or source.md5}".rstrip())
-        print(f"  licence: {source.licence}")
-        for url in source.urls:
-            print(f"  {url}")
-
-
-def where(chosen: Sequence[RegisteredFile], cache: Path, mirrors: Sequence[Path]) -> None:
-    """Print where each file lies or would have to lie; its content is not looked at."""
-    for item in chosen:
-        places = [folder / item.source.name for folder in (cache / item.folder, *mirrors)]
-        found = next((path for path in places if path.is_file()), None)
-        print(f"{item.owner}: {found or f'missing: {places[0]}'}")
-
-
-def get(chosen: Sequence[RegisteredFile], cache: Path, mirrors: Sequence[Path]) -> None:
-    """Fetch every file that is not there yet and print where it lies.
-
-    Raises:
-        HarnessError: listing all that could not be had.
-    """
-    _each(chosen, lambda item: fetch(item.source, cache=cache / item.folder, mirrors=mirrors))
-
-
-def verify(chosen: Sequence[RegisteredFile], cache: Path, mirrors: Sequence[Path]) -> None:
-    """Check the hash of every file that is there, without any network.
-
-    Raises:
-        HarnessError: listing all that are damaged.
-    """
-    _each(chosen, lambda item: locate(item.source, cache=cache / item.folder, mirrors=mirrors))
-
-
-def _each(chosen: Sequence[RegisteredFile], find: Callable[[RegisteredFile], Path | None]) -> None:
+def _for_each(
+    chosen: Sequence[RegisteredFile],
+    arguments: argparse.Namespace,
+    find: Callable[..., Path | None],
+) -> None:
     problems = []
     for item in chosen:
         try:
-            print(f"{item.owner}: {find(item) or f'missing: {item.source.name}'}")
+            path = find(item.source, cache=arguments.cache / item.folder, mirrors=arguments.mirror)
+            print(f"{item.owner}: {path or f'missing: {item.source.name}'}")
         except HarnessError as error:
             problems.append(str(error))
     if problems:
         raise HarnessError("\n".join(problems))
-
-
-COMMANDS: dict[str, Callable[[Sequence[RegisteredFile], Path, Sequence[Path]], None]] = {
-    "list": show,
-    "where": where,
-    "get": get,
-    "verify": verify,
-}
-
-EPILOG = """\
-list prints what is known of each file: addresses, size, hash, licence. where prints the place of
-each, or where it would have to lie. get fetches what is missing. verify checks the hashes of what
-is there. Only get uses the network.
-
-examples:
-  python -m harness.commands.sources list
-  python -m harness.commands.sources get potsdam
-  python -m harness.commands.sources verify --mirror /data/zips
-"""
-
-
-if __name__ == "__main__":
-    run(main)

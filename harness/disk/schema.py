@@ -1,9 +1,8 @@
 """YAML files against typed models: one home for every key's type, default and description."""
 
-import difflib
 import re
 import reprlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Strict, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, core_schema
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, suggest
 
 ROOT = Path(__file__).resolve().parents[2]
 """The repository: the folder that holds the Snakefile and the packages."""
@@ -150,17 +149,11 @@ def parse(kind: type[T], value: Mapping[str, Any], source: str) -> T:
     return cast(T, check(kind, value, source))
 
 
-def nearest(name: object, known: Collection[str]) -> str:
-    """Return the nearest known name as a question, or all of them if none is near."""
-    found = difflib.get_close_matches(str(name), known, 1)
-    return f"did you mean {found[0]!r}?" if found else f"there are: {', '.join(known)}"
-
-
 def _problem(kind: Any, error: Any) -> str:
     place, found = error["loc"], f"found {SHORT.repr(error['input'])}"
     if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _keys_at(kind, place[:-1])
-        return f"{_dotted(place[:-1], 'unknown key')} {place[-1]!r}; {nearest(place[-1], known)}"
+        return f"{_dotted(place[:-1], 'unknown key')} {place[-1]!r}; {suggest(place[-1], known)}"
     if place and place[-1] == "[key]":
         name = _dotted(place[:-2], "the name")
         return (

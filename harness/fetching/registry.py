@@ -13,10 +13,9 @@ from harness.disk.schema import (
     Sha256,
     Text,
     check,
-    nearest,
     read_yaml,
 )
-from harness.errors import HarnessError
+from harness.errors import HarnessError, suggest
 from harness.fetching.source import ExternalFile
 
 REGISTRY = ROOT / "config" / "sources.yaml"
@@ -97,5 +96,5 @@ def dataset_sources(dataset: str) -> dict[str, ExternalFile]:
     """
     registry = read_registry()
     if dataset not in registry:
-        raise HarnessError(f"{REGISTRY}: no entry {dataset!r}; {nearest(dataset, registry)}")
+        raise HarnessError(f"{REGISTRY}: no entry {dataset!r}; {suggest(dataset, registry)}")
     return registry[dataset]

@@ -3,14 +3,13 @@
 import ctypes
 import os
 import platform
-import re
 from contextlib import suppress
 from functools import cache
 
 import torch
 
 from harness.errors import HarnessError
-from harness.machine.gpu_slots import claim_gpu
+from harness.machine.gpu_slots import check_device_name, claim_gpu
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -36,9 +35,7 @@ def choose_device(name: str) -> torch.device:
     Raises:
         HarnessError: for another name, or if CUDA is requested and there is no GPU.
     """
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
-        raise HarnessError(f"device is {name!r}; use `auto`, `cpu`, `cuda` or `cuda:N`")
-    if name in ("auto", "cuda"):
+    if check_device_name(name) in ("auto", "cuda"):
         claim_gpu()
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

@@ -4,6 +4,7 @@ Snakemake counts the resource `gpu` but does not assign devices, so each process
 """
 
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -11,12 +12,25 @@ from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
+from harness.errors import HarnessError
+
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 POLL_SECONDS = 0.2
 """Seconds between two attempts to reserve a GPU."""
 
 # A lock is released when its object is deleted, so keep the objects until the process ends.
 _held: list[FileLock] = []
+
+
+def check_device_name(name: str) -> str:
+    """Return `name` if it is `auto`, `cpu`, `cuda` or `cuda:N`; torch is not loaded for this.
+
+    Raises:
+        HarnessError: if it is another name.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise HarnessError(f"device is {name!r}; use auto, cpu, cuda or cuda:N")
+    return name
 
 
 def claim_gpu() -> str | None:

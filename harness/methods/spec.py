@@ -25,10 +25,9 @@ from harness.disk.schema import (
     Sha256,
     Text,
     check,
-    nearest,
     read_yaml,
 )
-from harness.errors import HarnessError, as_method_failure
+from harness.errors import HarnessError, as_method_failure, suggest
 from harness.fetching.source import ExternalFile
 from harness.methods.recipe import MethodRecipe
 
@@ -227,7 +226,7 @@ def find_method(name: str, options: Mapping[str, Any], include: Sequence[Path] =
     """
     methods = discover(include)
     if name not in methods:
-        raise HarnessError(f"no method {name!r}; {nearest(name, methods)}")
+        raise HarnessError(f"no method {name!r}; {suggest(name, methods)}")
     spec = methods[name]
     return replace(spec, options={**spec.options, **options})
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from harness.disk.plugins import children, load_package
-from harness.disk.schema import nearest
-from harness.errors import HarnessError
+from harness.errors import HarnessError, suggest
 from harness.scenes.scene import Dataset, SceneSizes
 
 FOLDER = Path(__file__).resolve().parents[1] / "datasets"
@@ -30,16 +29,14 @@ class Adapter(Protocol):
         ...
 
 
-def adapter_folder(name: str, include: Sequence[Path] = ()) -> Path:
-    """Return the folder of an adapter.
+def adapter_folders(include: Sequence[Path] = ()) -> dict[str, Path]:
+    """Return the folder of every adapter by its name.
 
     Args:
-        name: of the adapter.
         include: folders outside the checkout whose children may be adapters.
 
     Raises:
-        HarnessError: giving the nearest name, if there is none of that name, or if an outside
-            folder has a name that is taken.
+        HarnessError: if an outside folder has a name that is taken.
     """
     folders: dict[str, Path] = {}
     ours = [path.parent for path in sorted(FOLDER.glob("*/adapter.py"))]
@@ -48,8 +45,19 @@ def adapter_folder(name: str, include: Sequence[Path] = ()) -> Path:
             taken = folders[folder.name]
             raise HarnessError(f"{folder}: the name {folder.name!r} is taken by {taken}; rename")
         folders[folder.name] = folder
+    return folders
+
+
+def adapter_folder(name: str, include: Sequence[Path] = ()) -> Path:
+    """Return the folder of the adapter called `name`.
+
+    Raises:
+        HarnessError: giving the nearest name, if there is none of that name; or as
+            `adapter_folders`.
+    """
+    folders = adapter_folders(include)
     if name not in folders:
-        raise HarnessError(f"no data set adapter {name!r}; {nearest(name, folders)}")
+        raise HarnessError(f"no data set adapter {name!r}; {suggest(name, folders)}")
     return folders[name]
 
 

@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from PIL import Image
 
 from harness.benchmark import Benchmark
-from harness.commands.pictures import read_pair
+from harness.commands.image_pairs import read_pair
 from harness.disk.files import sha256
 from harness.disk.schema import ROOT, check, read_yaml
 from harness.errors import HarnessError

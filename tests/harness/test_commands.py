@@ -3,6 +3,7 @@
 import importlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 from argparse import Namespace
@@ -16,7 +17,7 @@ from PIL import Image
 import harness.methods.spec
 from baselines.umfusion.model import UMFusion
 from harness.commands import fuse, methods, new_baseline
-from harness.commands.pictures import pair_files, read_pair
+from harness.commands.image_pairs import list_pairs, read_pair
 from harness.disk.records import Record
 from harness.disk.schema import ROOT
 from harness.errors import HarnessError, MethodFailure
@@ -95,7 +96,7 @@ def test_folders_are_matched_by_name(scene):
     assert sorted(path.name for path in (scene / "out").iterdir()) == ["one.png", "two.png"]
     (scene / "ir" / "three.png").write_bytes(b"")
     with pytest.raises(HarnessError, match="no partner for three"):
-        pair_files(scene / "ir", scene / "vi", scene / "out")
+        list_pairs(scene / "ir", scene / "vi", scene / "out")
 
 
 @pytest.mark.parametrize(
@@ -186,6 +187,67 @@ def test_a_mirror_has_to_exist(scene):
         run("ydtr", scene / "ir.npy", scene / "gray.npy", scene / "o.npy", mirror=[scene / "no"])
 
 
+def fused_onto(scene, spelling):
+    """Return an output that is the infrared image under another spelling."""
+    source = scene / "ir.png"
+    if spelling == "dots":
+        return scene / "folder" / ".." / "ir.png"
+    if spelling == "symbolic link":
+        (scene / "link.png").symlink_to(source)
+    else:
+        (scene / "link.png").hardlink_to(source)
+    return scene / "link.png"
+
+
+@pytest.mark.parametrize("spelling", ["dots", "symbolic link", "hard link"])
+def test_a_source_image_is_never_overwritten(scene, spelling):
+    (scene / "folder").mkdir()
+    output = fused_onto(scene, spelling)
+    before = (scene / "ir.png").read_bytes()
+    with pytest.raises(HarnessError, match="is the same file or folder as the input"):
+        run("average", scene / "ir.png", scene / "gray.png", output)
+    assert output.read_bytes() == before
+
+
+@pytest.mark.parametrize("output", ["ir", "vi", "ir/../vi", "link", "copies"])
+def test_a_source_folder_is_never_written_to(scene, output):
+    for folder, name in (("ir", "ir.png"), ("vi", "gray.png")):
+        (scene / folder).mkdir()
+        (scene / folder / "one.bmp").write_bytes((scene / name).read_bytes())
+    (scene / "link").symlink_to(scene / "ir")
+    (scene / "copies").mkdir()
+    (scene / "copies" / "one.png").hardlink_to(scene / "ir" / "one.bmp")
+    before = sorted(scene.rglob("*"))
+    with pytest.raises(HarnessError, match="is the same file or folder as the input"):
+        run("average", scene / "ir", scene / "vi", scene / output)
+    assert sorted(scene.rglob("*")) == before
+
+
+def test_one_folder_may_hold_both_sources_but_not_the_output(scene):
+    (scene / "both").mkdir()
+    (scene / "both" / "one.png").write_bytes((scene / "gray.png").read_bytes())
+    run("average", scene / "both", scene / "both", scene / "out")
+    assert (scene / "out" / "one.png").is_file()
+    with pytest.raises(HarnessError, match="is the same file or folder as the input"):
+        run("average", scene / "both", scene / "both", scene / "both")
+
+
+@pytest.mark.parametrize("key", ["weights", "checkpoint"])
+def test_weights_are_never_overwritten(scene, key):
+    shutil.copy(scene / "ir.npy", scene / "own.npy")
+    with pytest.raises(HarnessError, match="is the same file or folder as the input"):
+        run(
+            "umfusion", scene / "ir.npy", scene / "gray.npy", scene / "own.npy",
+            **{key: scene / "own.npy"},
+        )  # fmt: skip
+
+
+def test_folders_are_not_fused_into_a_file(scene):
+    (scene / "ir").mkdir()
+    with pytest.raises(HarnessError, match="is a file, expected a folder"):
+        run("average", scene / "ir", scene / "ir", scene / "gray.png")
+
+
 def test_a_command_fuses_a_whole_split(tmp_path):
     tiles = np.random.default_rng(0).integers(0, 256, (3, 5, 41, 53), dtype=np.uint8)
     pairs = Pairs(tiles)
@@ -245,6 +307,13 @@ def test_a_new_baseline_needs_a_new_and_plain_name(name, message):
         new_baseline.write_baseline(name)
     with pytest.raises(HarnessError, match="taken"):
         new_baseline.run(Namespace(name="segfanet"))
+
+
+def test_a_new_baseline_replaces_no_broken_link(tmp_path):
+    (tmp_path / "baselines").mkdir()
+    (tmp_path / "baselines" / "brand_new").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(HarnessError, match="exists already"):
+        new_baseline.write_baseline("brand_new", root=tmp_path)
 
 
 def shell_method(command, **other):

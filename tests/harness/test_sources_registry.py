@@ -1,13 +1,17 @@
 """The registry of external files, and its command line."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
 import yaml
 
-from harness.commands import sources as sources_cli
+from harness.__main__ import main
+from harness.commands import sources
+from harness.commands.sources import every_file
 from harness.errors import HarnessError
 from harness.fetching import registry
+from harness.fetching.source import Source
 
 
 @pytest.fixture
@@ -56,36 +60,51 @@ def test_an_unknown_data_set_lists_the_known():
 
 
 def test_list_and_where_name_every_file(capsys, cache):
-    sources_cli.main(["list"])
+    main(["sources", "list"])
     listed = capsys.readouterr().out
-    sources_cli.main(["where", "--cache", str(cache)])
+    main(["sources", "where", "--cache", str(cache)])
     places = capsys.readouterr().out
-    for item in sources_cli.every_file():
+    for item in every_file():
         assert item.source.name in listed
         assert str(cache / item.folder / item.source.name) in places
 
 
 def test_verify_reports_missing_and_refuses_damaged(capsys, cache):
     cache.mkdir()
-    sources_cli.main(["verify", "potsdam", "--cache", str(cache)])
+    main(["sources", "verify", "potsdam", "--cache", str(cache)])
     assert "missing: Potsdam.zip" in capsys.readouterr().out
     (cache / "4_Ortho_RGBIR.zip").write_bytes(b"damaged")
     with pytest.raises(HarnessError, match=r"4_Ortho_RGBIR\.zip: its md5"):
-        sources_cli.main(["verify", "potsdam", "--cache", str(cache)])
+        main(["sources", "verify", "potsdam", "--cache", str(cache)])
 
 
 def test_get_takes_names_only(capsys, cache):
     with pytest.raises(SystemExit):
-        sources_cli.main(["get"])
-    with pytest.raises(HarnessError, match="no file, data set or method nothing"):
-        sources_cli.main(["get", "nothing"])
+        main(["sources", "get"])
+    with pytest.raises(HarnessError, match="no file, data set or method 'nothing'"):
+        main(["sources", "get", "nothing"])
 
 
 def test_get_leaves_optional_and_outer_archives_alone(monkeypatch, cache):
     asked = []
     monkeypatch.setattr(
-        sources_cli, "fetch", lambda source, **_: asked.append(source.name) or Path(source.name)
+        sources, "fetch", lambda source, **_: asked.append(source.name) or Path(source.name)
     )
-    sources_cli.main(["get", "potsdam", "--cache", str(cache)])
+    main(["sources", "get", "potsdam", "--cache", str(cache)])
     labels = ["5_Labels_for_participants.zip", "5_Labels_all.zip"]
     assert asked == ["4_Ortho_RGBIR.zip", *labels]
+
+
+def test_get_leaves_a_mirror_alone_that_is_also_the_cache(monkeypatch, capsys, cache):
+    """The file is in the mirror under another name: it is used there, and nothing is written."""
+    content = b"archive"
+    source = Source(name="a.zip", sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+    monkeypatch.setattr(sources, "every_file", lambda: [registry.Owned("own", source)])
+    cache.mkdir()
+    (cache / "other.zip").write_bytes(content)
+    linked = cache.with_name("linked")
+    linked.symlink_to(cache)
+    main(["sources", "get", "own", "--cache", str(cache), "--mirror", str(linked)])
+    assert "other.zip" in capsys.readouterr().out
+    assert [path.name for path in cache.iterdir()] == ["other.zip"]
+    assert (cache / "other.zip").read_bytes() == content

@@ -1,7 +1,8 @@
-"""Reading pairs and writing fused pictures, as PNG and the like or as arrays."""
+"""Read image pairs and write fused images for the command `fuse`, as image files or arrays."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,20 @@ ARRAY = ".npy"
 KINDS = (ARRAY, *SUFFIXES)
 
 
+class PairFiles(NamedTuple):
+    """The two files of a pair, and the file that its fused image goes to."""
+
+    infrared: Path
+    visible: Path
+    output: Path
+
+
 @dataclass(frozen=True)
 class Pair:
-    """One infrared and one visible picture of the same scene.
+    """One infrared and one visible image of the same scene.
 
-    infrared, visible: (H, W) float32 in [0, 1]; rgb: (3, H, W) uint8, or None where the
-    visible picture is gray.
+    infrared, visible: (H, W) float32 in [0, 1]; rgb: (3, H, W) uint8, or None if the visible
+    image is gray.
     """
 
     name: str
@@ -33,13 +42,13 @@ class Pair:
     rgb: Bytes | None
 
 
-def pair_files(infrared: Path, visible: Path, output: Path) -> list[tuple[Path, Path, Path]]:
-    """List (infrared, visible, output) files: one of two files, all of two folders.
+def list_pairs(infrared: Path, visible: Path, output: Path) -> list[PairFiles]:
+    """List the pair of two files, or every pair of two folders.
 
-    In folders, partners have the same name up to the suffix.
+    In folders, the two files of a pair have the same name up to the suffix.
 
     Raises:
-        HarnessError: if only one is a folder, one is missing, or a picture has no partner.
+        HarnessError: if only one is a folder, one is missing, or an image has no partner.
     """
     for path in (infrared, visible):
         if not path.exists():
@@ -47,15 +56,21 @@ def pair_files(infrared: Path, visible: Path, output: Path) -> list[tuple[Path, 
     if infrared.is_dir() != visible.is_dir():
         raise HarnessError(f"{infrared} and {visible}: give two files or two folders")
     if not infrared.is_dir():
-        return [(infrared, visible, output)]
+        return [PairFiles(infrared, visible, output)]
+    if output.exists() and not output.is_dir():
+        raise HarnessError(f"{output}: is a file, expected a folder; name another output")
     files = files_by_name(infrared, KINDS), files_by_name(visible, KINDS)
     alone = sorted(files[0].keys() ^ files[1].keys())
     if alone:
         raise HarnessError(f"{infrared} and {visible}: no partner for {', '.join(alone[:5])}")
     return [
-        (path, files[1][stem], output / f"{stem}{ARRAY if path.suffix == ARRAY else '.png'}")
+        PairFiles(path, files[1][stem], output / f"{stem}{_suffix_for(path)}")
         for stem, path in files[0].items()
     ]
+
+
+def _suffix_for(infrared: Path) -> str:
+    return ARRAY if infrared.suffix == ARRAY else ".png"
 
 
 def read_pair(infrared: Path, visible: Path) -> Pair:
@@ -81,7 +96,7 @@ def read_pair(infrared: Path, visible: Path) -> Pair:
             f"{path} {image.shape[1]}×{image.shape[0]}"
             for path, image in ((infrared, first), (visible, second))
         ]
-        raise HarnessError(f"sizes differ: {', '.join(sizes)}; the pair has to be registered")
+        raise HarnessError(f"sizes differ: {', '.join(sizes)}; register the pair first")
     return Pair(infrared.stem, first, second, rgb)
 
 
@@ -113,13 +128,13 @@ def _array(path: Path) -> Float:
 
 
 def write_fused(path: Path, fused: Float, pair: Pair) -> None:
-    """Write a fused luma (H, W) atomically.
+    """Write a fused luma (H, W) float32 atomically.
 
-    To `.npy` as it is, float32 and unclamped; to a picture clamped and truncated to 8 bits,
-    in the visible picture's colours if it has any.
+    An `.npy` file takes the values as they are. An image file takes them clamped to [0, 1] and
+    truncated to 8 bits, with the colours of the visible image if it has any.
 
     Raises:
-        HarnessError: if the suffix names no picture format.
+        HarnessError: if the suffix is not that of an image format or `.npy`.
     """
     if path.suffix.lower() not in KINDS:
         raise HarnessError(f"{path}: unknown kind of file; write to one of {', '.join(KINDS)}")

@@ -1,0 +1,115 @@
+"""Fuse image pairs from disk with one method, for the command `fuse`."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.commands.image_pairs import ARRAY, Float, Pair, PairFiles, read_pair, write_fused
+from harness.disk.records import read_record
+from harness.errors import HarnessError, MethodFailure
+from harness.fusing.command import fuse_pictures
+from harness.fusing.inference import call_fuse, load_method
+from harness.machine.device import choose_device, make_deterministic
+from harness.methods.contract import Method, check_fused
+from harness.methods.spec import MethodSpec
+from harness.methods.weights import Weights, choose_weights
+from harness.terminal import progress
+
+
+def fuse_files(spec: MethodSpec, files: Sequence[PairFiles], arguments: argparse.Namespace) -> None:
+    """Fuse every pair and write the results.
+
+    Args:
+        spec: the method.
+        files: what to read and where to write.
+        arguments: the parsed arguments of the command `fuse`.
+
+    Raises:
+        HarnessError: if a file cannot be read or written, or the method fails.
+    """
+    make_deterministic(0, arguments.threads)
+    device = choose_device(spec.device_for(arguments.device))
+    try:
+        if spec.command:
+            _run_command(spec, files, device, arguments.threads)
+        else:
+            _run_class(spec, files, device, arguments)
+    except MethodFailure as failure:
+        raise HarnessError(f"{spec.name}: {failure}") from failure
+
+
+def _run_command(
+    spec: MethodSpec, files: Sequence[PairFiles], device: torch.device, threads: int
+) -> None:
+    pairs = [read_pair(file.infrared, file.visible) for file in files]
+    sources = [(pair.infrared, pair.visible) for pair in pairs]
+    fused = fuse_pictures(spec, sources, [pair.name for pair in pairs], device, threads)
+    for file, pair, image in zip(files, pairs, fused, strict=True):
+        write_fused(file.output, image, pair)
+
+
+def _run_class(
+    spec: MethodSpec,
+    files: Sequence[PairFiles],
+    device: torch.device,
+    arguments: argparse.Namespace,
+) -> None:
+    options, classes = _as_trained(spec, arguments.checkpoint)
+    spec = replace(spec, options={**spec.options, **options, **dict(arguments.option)})
+    weights = choose_weights(
+        spec,
+        checkpoint=arguments.checkpoint,
+        file=arguments.weights,
+        mirrors=arguments.mirror,
+    )
+    method = load_method(spec, device, weights.path if weights else None, classes)
+    if weights:
+        print(_description(weights))
+    for file in progress(files, f"fusing with {spec.name}"):
+        pair = read_pair(file.infrared, file.visible)
+        raw = file.output.suffix == ARRAY
+        write_fused(file.output, _fuse(spec, method, pair, device, raw=raw), pair)
+
+
+def _as_trained(spec: MethodSpec, checkpoint: Path | None) -> tuple[dict[str, Any], int]:
+    """Return options and number of classes that a checkpoint's record states, if it has one."""
+    path = checkpoint.with_name("training.json") if checkpoint else None
+    if path is None or not path.is_file():
+        return {}, 0
+    record = read_record(path)
+    trained = record["config"]["method"]
+    if trained != spec.name:
+        raise HarnessError(f"{checkpoint}: holds {trained}, not {spec.name}; fuse with {trained}")
+    return record["config"]["options"], record["details"].get("classes", 0)
+
+
+def _description(weights: Weights) -> str:
+    known = {
+        "official": "the authors' file",
+        "retrained": "trained with this benchmark",
+        "user": "given by you, not known to be the authors'",
+    }
+    return f"weights: {weights.path.name}, {known[weights.origin]}, sha256 {weights.sha256}"
+
+
+def _fuse(
+    spec: MethodSpec, method: Method, pair: Pair, device: torch.device, *, raw: bool
+) -> Float:
+    infrared, visible = (
+        torch.from_numpy(image)[None, None].to(device) for image in (pair.infrared, pair.visible)
+    )
+    fused = call_fuse(method, infrared, visible, what=pair.name)
+    if not raw:
+        images = check_fused(fused, infrared, visible, tiles=[pair.name], clamp=spec.clamp)
+        checked: Float = images[0]
+        return checked
+    # A user who asks for raw values may be inspecting untrained weights: refuse only what is
+    # not an array of the right size with finite values.
+    if fused.shape != infrared.shape or not bool(torch.isfinite(fused).all()):
+        raise MethodFailure(f"{pair.name}: shape {tuple(fused.shape)}, or values not finite")
+    values: Float = fused[0, 0].to("cpu", torch.float32).numpy()
+    return values
