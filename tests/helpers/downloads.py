@@ -1,0 +1,21 @@
+"""A made-up download: its content, the entry that describes it, and what a cache holds."""
+
+import hashlib
+
+import numpy as np
+
+from harness.fetching.source import ExternalFile
+
+DATA = np.random.default_rng(0).bytes(3_000_000)
+SHA = hashlib.sha256(DATA).hexdigest()
+QUICK = 0.001
+"""Seconds between two attempts."""
+
+
+def source(url, **changes):
+    return ExternalFile(**{"name": "file.zip", "urls": (url,), "sha256": SHA, **changes})
+
+
+def held(folder):
+    """Return the names of the files that are not lock files."""
+    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".lock"))
