@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+import baselines
 import harness.methods.spec
 from baselines.umfusion.model import UMFusion
 from harness.commands import fuse, methods, new_baseline
@@ -283,7 +284,8 @@ def elsewhere(tmp_path, monkeypatch):
     """A root of its own for new folders, importable like the repository's."""
     monkeypatch.setattr(harness.methods.spec, "ROOT", tmp_path)
     monkeypatch.setattr(contract, "ROOT", tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
+    places = [*baselines.__path__, str(tmp_path / "baselines")]
+    monkeypatch.setattr(baselines, "__path__", places)
     importlib.invalidate_caches()
     return tmp_path
 
