@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from snakemake.cli import get_argument_parser
 
 from harness.disk.schema import ROOT, check
 from harness.methods.spec import MethodFile
@@ -63,16 +64,45 @@ def test_version_and_date_are_the_same_everywhere():
     assert first("pyproject.toml", r'^version = "(.*)"$')[1] == released[0]
 
 
-def commands():
-    """Every `python -m package ...` of a shell block, without what follows a pipe."""
+def command_lines():
+    """Yield the words of each line of a shell block, with a name for the test."""
     for page in PAGES:
         for block in blocks(page, "bash"):
             for line in block.replace("\\\n", " ").splitlines():
                 words = shlex.split(line, comments=True)
-                if "-m" in words and words[0].endswith("python"):
-                    yield pytest.param(
-                        words[words.index("-m") + 1 :], id=f"{page.stem}: {line}"[:70]
-                    )
+                if words:
+                    yield words, f"{page.stem}: {line}"[:70]
+
+
+def commands():
+    """Yield the module and arguments of every `python -m ...` and `segfanet-bench ...`."""
+    for words, name in command_lines():
+        if "-m" in words and words[0].endswith("python"):
+            yield pytest.param(words[words.index("-m") + 1 :], id=name)
+        elif words[0].endswith("segfanet-bench"):
+            yield pytest.param(["harness", *words[1:]], id=name)
+
+
+def workflow_runs():
+    """Yield the arguments of every `snakemake ...`."""
+    for words, name in command_lines():
+        if words[0].endswith("snakemake"):
+            yield pytest.param(words[1:], id=name)
+
+
+RULES = {"data", "train", "baselines", "ablation", "tables", "report", "all", "examples", "audit"}
+OWN = {"my.yaml", "roadscene.yaml"}
+"""Configurations that a reader of the pages writes."""
+
+
+@pytest.mark.parametrize("words", list(workflow_runs()))
+def test_the_workflow_takes_its_targets_for_targets(words):
+    """`--configfile FILE TARGET` would take the target for a further configuration."""
+    arguments = get_argument_parser().parse_args(words)
+    for file in arguments.configfile or ():
+        assert str(file) in OWN or (ROOT / file).is_file(), file
+    for target in arguments.targets:
+        assert target in RULES or target.startswith("results/"), target
 
 
 @pytest.mark.parametrize("words", list(commands()))
