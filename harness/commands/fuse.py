@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from harness.cli import Commands, add_command, add_device, add_mirrors, assignment
+from harness.cli import Commands, add_command, add_device, add_include, add_mirrors, assignment
 from harness.commands.image_pairs import list_pairs
 from harness.disk.files import refuse_overwriting
 from harness.errors import HarnessError
@@ -54,6 +54,7 @@ def add_parser(commands: Commands) -> None:
         help="option that replaces one of method.yaml; may be repeated",
     )
     add_device(parser)
+    add_include(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
         HarnessError: naming the file or method that cannot be obtained, read, fused or written;
             or if an output would replace an input.
     """
-    spec = find_method(arguments.method, {})
+    spec = find_method(arguments.method, {}, arguments.include)
     for folder in arguments.mirror:
         if not folder.is_dir():
             raise HarnessError(f"--mirror {folder}: no such folder")

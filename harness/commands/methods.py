@@ -2,19 +2,21 @@
 
 import argparse
 
-from harness.cli import Commands, add_command
+from harness.cli import Commands, add_command, add_include
 from harness.methods.spec import MethodSpec, discover
 from harness.terminal import aligned
 
 
 def add_parser(commands: Commands) -> None:
     """Add this command's parser."""
-    add_command(commands, "methods", run, "list the fusion methods, their weights and options")
+    summary = "list the fusion methods, their weights and options"
+    add_include(add_command(commands, "methods", run, summary))
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Print one line per method."""
-    rows = [("name", "kind", "title", "weights", "options"), *map(_row, discover().values())]
+    specs = discover(arguments.include).values()
+    rows = [("name", "kind", "title", "weights", "options"), *map(_row, specs)]
     print("\n".join(aligned(rows)))
 
 

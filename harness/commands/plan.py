@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from harness.cli import Commands, add_command, assignment, device, positive
+from harness.cli import Commands, add_command, add_include, assignment, device, positive
 from harness.disk.schema import ROOT, read_yaml
 from harness.errors import HarnessError
 
@@ -52,6 +52,7 @@ def add_parser(commands: Commands) -> None:
     parser.add_argument(
         "--steps", type=positive, default=2, metavar="N", help="training steps to time; default 2"
     )
+    add_include(parser)
     parser.add_argument("--json", action="store_true", help="JSON output with one entry per job")
 
 
@@ -72,6 +73,8 @@ def run(arguments: argparse.Namespace) -> None:
     if not isinstance(config, dict):
         raise HarnessError(f"{arguments.configfile}: is not a configuration; see config/README.md")
     config.update(arguments.config)
+    if arguments.include:
+        config["include"] = [str(folder) for folder in arguments.include]
     benchmark = Benchmark(config)
     threads = arguments.threads or benchmark.config.threads
     chosen = choose_device(arguments.device or benchmark.config.device)

@@ -3,8 +3,6 @@
 from harness.cli import run
 from harness.disk.files import write_text
 from harness.disk.records import Record
-from reports.audit import measure_choices
-from reports.run import read_report
 from reports.stages.common import report_arguments
 
 
@@ -12,6 +10,10 @@ def main() -> None:
     """Write `<dataset>/audit.csv` and its record for each data set."""
     record = Record("audit", {})
     plan, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
+    # They load pandas, which the help of this stage does without.
+    from reports.audit import measure_choices
+    from reports.run import read_report
+
     report = read_report(plan)
     for dataset in plan.datasets:
         table = measure_choices(plan, dataset, report.analyses[dataset.name])

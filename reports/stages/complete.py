@@ -1,16 +1,23 @@
 """Fails if a run failed, after the report shows it: `python -m reports.stages.complete --help`."""
 
+from typing import TYPE_CHECKING
+
 from harness.cli import run
 from harness.disk.files import write_text
 from harness.disk.records import read_record
 from harness.errors import HarnessError
-from reports.run import Report, read_report
 from reports.stages.common import report_arguments
+
+if TYPE_CHECKING:
+    from reports.run import Report
 
 
 def main() -> None:
     """Write the number of runs if all runs have values; fail if one has none."""
     plan, output = report_arguments(main.__doc__ or "", "file to write if no run failed")
+    # They load pandas, which the help of this stage does without.
+    from reports.run import read_report
+
     report = read_report(plan)
     failures = report.failures()
     if failures:
@@ -25,7 +32,7 @@ def main() -> None:
     write_text(output, f"{count} runs, all with values\n")
 
 
-def _forget(report: Report) -> None:
+def _forget(report: "Report") -> None:
     """Delete the outputs of failed runs, so that the next run makes them again.
 
     Records are kept, because they contain the reasons.

@@ -2,14 +2,16 @@
 
 from harness.cli import run
 from harness.disk.files import write_text
-from reports.formats import to_csv, to_latex, to_markdown
-from reports.run import read_report
 from reports.stages.common import report_arguments
 
 
 def main() -> None:
     """Write every table and `index.csv`, which lists them."""
     plan, output = report_arguments(main.__doc__ or "", "folder of the tables")
+    # They load pandas, which the help of this stage does without.
+    from reports.formats import to_csv, to_latex, to_markdown
+    from reports.run import read_report
+
     tables = read_report(plan).tables
     for table in tables:
         write_text(output / f"{table.identifier}.csv", to_csv(table))

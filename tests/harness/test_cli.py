@@ -146,9 +146,9 @@ def test_data_sets_are_listed_with_origin_and_licence(capsys, tmp_path):
     assert "licence: see harness/datasets/landsat7/README.md" in text
 
 
-def test_suggestions_name_all_and_ask_about_the_nearest():
-    assert suggest("vlf", ["vif", "ag"]) == "did you mean 'vif'? known: ag, vif"
-    assert suggest("zzz", ["vif", "ag"]) == "known: ag, vif"
+def test_suggestions_ask_about_the_nearest_name_or_list_all():
+    assert suggest("vlf", ["vif", "ag"]) == "did you mean 'vif'?"
+    assert suggest("zzz", ["vif", "ag"]) == "there are: vif, ag"
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def run(method, infrared, visible, output, **other):
         "threads": 1,
     }  # fmt: skip
     arguments = {"method": method, "infrared": infrared, "visible": visible, "output": output}
-    fuse.run(Namespace(**{**defaults, **arguments, **other}))
+    fuse.run(Namespace(**{"include": [], **defaults, **arguments, **other}))
     return output
 
 
@@ -271,7 +271,7 @@ def test_an_error_is_one_line_and_a_status(tmp_path):
 
 
 def test_methods_are_listed(capsys):
-    methods.run(Namespace())
+    methods.run(Namespace(include=[]))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + len(discover())
     (tardal,) = (line for line in lines if line.startswith("tardal"))

@@ -169,7 +169,7 @@ def test_what_cannot_be_measured_costs_its_own_row_alone(capsys, tmp_path):
 
 def run(path, **changes):
     defaults = {"config": [], "device": "cpu", "threads": 1, "steps": 1, "json": False}
-    plan.run(Namespace(configfile=path, **{**defaults, **changes}))
+    plan.run(Namespace(configfile=path, **{"include": [], **defaults, **changes}))
 
 
 def test_json_and_text_tell_the_same(tiny, capsys, tmp_path):

@@ -11,7 +11,7 @@ from harness.commands import sources
 from harness.commands.sources import every_file
 from harness.errors import HarnessError
 from harness.fetching import registry
-from harness.fetching.source import Source
+from harness.fetching.source import ExternalFile
 
 
 @pytest.fixture
@@ -98,8 +98,10 @@ def test_get_leaves_optional_and_outer_archives_alone(monkeypatch, cache):
 def test_get_leaves_a_mirror_alone_that_is_also_the_cache(monkeypatch, capsys, cache):
     """The file is in the mirror under another name: it is used there, and nothing is written."""
     content = b"archive"
-    source = Source(name="a.zip", sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
-    monkeypatch.setattr(sources, "every_file", lambda: [registry.Owned("own", source)])
+    source = ExternalFile(
+        name="a.zip", sha256=hashlib.sha256(content).hexdigest(), bytes=len(content)
+    )
+    monkeypatch.setattr(sources, "every_file", lambda: [sources.RegisteredFile("own", source)])
     cache.mkdir()
     (cache / "other.zip").write_bytes(content)
     linked = cache.with_name("linked")

@@ -29,7 +29,7 @@ rule prepare:
         tiling=lambda wildcards: BENCHMARK.tiling(wildcards.dataset),
         folder=subpath(output.record, parent=True),
     shell:
-        "python -m harness.stages.prepare --adapter {params.adapter}"
+        "python -P -m harness.stages.prepare --adapter {params.adapter}"
         " --options {params.options:q}"
         " --size {params.tiling[size]} --stride {params.tiling[stride]}"
         " {resources.mirrors} {resources.include} {resources.examples} --jobs {threads} --output {params.folder} > {log} 2>&1"

@@ -37,7 +37,7 @@ rule fuse:
         weights=lambda wildcards: BENCHMARK.weights_file(spec_of(wildcards).name),
         device=DEVICE,
     shell:
-        "python -m harness.stages.fuse --tiles {params.folder} --method {params.method}"
+        "python -P -m harness.stages.fuse --tiles {params.folder} --method {params.method}"
         " --options {params.options:q} --stretch {params.stretch} {params.trained}"
         " --weights {params.weights:q} {resources.mirrors} {resources.timeout} {resources.include}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads}"

@@ -25,7 +25,7 @@ rule measure:
         folder=subpath(input.tiles, parent=True),
         metrics=BENCHMARK.metrics,
     shell:
-        "python -m harness.stages.measure --tiles {params.folder} --fused {input.fused}"
+        "python -P -m harness.stages.measure --tiles {params.folder} --fused {input.fused}"
         " --dataset {wildcards.dataset} --method {wildcards.row} --seed {wildcards.seed}"
         " --metrics {params.metrics} --threads {threads}"
         " --output {output.table} > {log} 2>&1"

@@ -20,7 +20,7 @@ rule tables:
         plan=plan,
         folder=subpath(output.index, parent=True),
     shell:
-        "python -m reports.stages.tables --plan {params.plan:q}"
+        "python -P -m reports.stages.tables --plan {params.plan:q}"
         " --output {params.folder} > {log} 2>&1"
 
 
@@ -45,7 +45,7 @@ rule examples:
     params:
         plan=plan,
     shell:
-        "python -m reports.stages.examples --plan {params.plan:q}"
+        "python -P -m reports.stages.examples --plan {params.plan:q}"
         " --output results > {log} 2>&1"
 
 
@@ -78,7 +78,7 @@ rule features:
         options=lambda wildcards: as_json(spec_of(wildcards).options),
         device=DEVICE,
     shell:
-        "python -m harness.stages.features --tiles {params.folder} --method {wildcards.row}"
+        "python -P -m harness.stages.features --tiles {params.folder} --method {wildcards.row}"
         " --options {params.options:q} {resources.include} --checkpoint {input.weights}"
         " --examples {input.examples} --seed {wildcards.seed} --device {params.device}"
         " --threads {threads} --output {output.features} > {log} 2>&1"
@@ -106,7 +106,7 @@ rule audit:
     params:
         plan=plan,
     shell:
-        "python -m reports.stages.audit --plan {params.plan:q}"
+        "python -P -m reports.stages.audit --plan {params.plan:q}"
         " --output results > {log} 2>&1"
 
 
@@ -142,7 +142,7 @@ rule report:
     params:
         plan=plan,
     shell:
-        "python -m reports.stages.report --plan {params.plan:q}"
+        "python -P -m reports.stages.report --plan {params.plan:q}"
         " --output {output.page} > {log} 2>&1"
 
 
@@ -168,5 +168,5 @@ rule complete:
     params:
         plan=plan,
     shell:
-        "python -m reports.stages.complete --plan {params.plan:q}"
+        "python -P -m reports.stages.complete --plan {params.plan:q}"
         " --output {output} > {log} 2>&1"

@@ -28,7 +28,7 @@ rule train:
         recipe=lambda wildcards: as_json(spec_of(wildcards).train),
         device=DEVICE,
     shell:
-        "python -m harness.stages.train --tiles {params.folder} --method {wildcards.row}"
+        "python -P -m harness.stages.train --tiles {params.folder} --method {wildcards.row}"
         " --options {params.options:q} --recipe {params.recipe:q} --seed {wildcards.seed}"
         " --device {params.device} --threads {threads} {resources.timeout} {resources.include}"
         " --output {output.weights} > {log} 2>&1"
