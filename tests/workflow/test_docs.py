@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from snakemake.cli import get_argument_parser
 
 from harness.disk.schema import ROOT, check
 from harness.methods.spec import MethodFile
@@ -64,11 +65,13 @@ def test_version_and_date_are_the_same_everywhere():
 
 
 def commands():
-    """Every `python -m package ...` of a shell block, without what follows a pipe."""
+    """Every `python -m package ...` and `segfanet-bench ...` of a shell block."""
     for page in PAGES:
         for block in blocks(page, "bash"):
             for line in block.replace("\\\n", " ").splitlines():
                 words = shlex.split(line, comments=True)
+                if words and words[0].endswith("segfanet-bench"):
+                    yield pytest.param(["harness", *words[1:]], id=f"{page.stem}: {line}"[:70])
                 if "-m" in words and words[0].endswith("python"):
                     yield pytest.param(
                         words[words.index("-m") + 1 :], id=f"{page.stem}: {line}"[:70]
@@ -89,6 +92,43 @@ def test_commands_and_their_options_are_known(words):
     assert run.returncode == 0, run.stderr
     options = {word.split("=")[0] for word in rest if word.startswith("-")}
     assert {option for option in options if option not in run.stdout} == set()
+
+
+def snakemake_lines():
+    """Every `snakemake ...` line of the texts, of the comments in `config/`, and of code spans."""
+    for page in [*PAGES, *sorted(ROOT.glob("config/*.yaml"))]:
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        spans = re.findall(r"`((?:\.venv/bin/)?snakemake [^`]+)`", text)
+        lines = re.findall(r"^[ #]*((?:\.venv/bin/)?snakemake .*)", text, re.MULTILINE)
+        for line in dict.fromkeys([*spans, *(line for line in lines if "`" not in line)]):
+            yield pytest.param(line, id=f"{page.stem}: {line}"[:90])
+
+
+OF_THE_READER = {
+    "my.yaml": "the reader's own configuration",
+    "roadscene.yaml": "printed by the page, for the reader to save",
+}
+"""Configurations that no checkout holds, and why."""
+
+
+@pytest.mark.parametrize("line", list(snakemake_lines()))
+def test_snakemake_lines_name_rules_and_files(line):
+    """Snakemake's own parser finds the targets that are meant, and each file where it is said."""
+    words = shlex.split(line, comments=True)[1:]
+    if "TARGET" in words:  # The general form of a command.
+        return
+    parsed = get_argument_parser().parse_args(words)
+    files = [str(path) for path in parsed.configfile]
+    assert [f for f in files if f not in OF_THE_READER and not (ROOT / f).is_file()] == []
+    texts = [path.read_text(encoding="utf-8") for path in ROOT.glob("workflow/rules/*.smk")]
+    rules = set(re.findall(r"^rule (\w+):", "".join(texts), re.MULTILINE))
+    assert (set(parsed.targets) | set(parsed.forcerun)) <= rules
+
+
+def test_a_target_after_the_configuration_is_read_as_a_file():
+    """Hold the parser to the behaviour because of which the texts put targets first."""
+    parsed = get_argument_parser().parse_args(["--configfile", "a.yaml", "data"])
+    assert [str(path) for path in parsed.configfile] == ["a.yaml", "data"]
 
 
 def test_metrics_of_own_pictures_as_the_page_prints_it(tmp_path):
