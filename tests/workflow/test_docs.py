@@ -64,45 +64,18 @@ def test_version_and_date_are_the_same_everywhere():
     assert first("pyproject.toml", r'^version = "(.*)"$')[1] == released[0]
 
 
-def command_lines():
-    """Yield the words of each line of a shell block, with a name for the test."""
+def commands():
+    """Every `python -m package ...` and `segfanet-bench ...` of a shell block."""
     for page in PAGES:
         for block in blocks(page, "bash"):
             for line in block.replace("\\\n", " ").splitlines():
                 words = shlex.split(line, comments=True)
-                if words:
-                    yield words, f"{page.stem}: {line}"[:70]
-
-
-def commands():
-    """Yield the module and arguments of every `python -m ...` and `segfanet-bench ...`."""
-    for words, name in command_lines():
-        if "-m" in words and words[0].endswith("python"):
-            yield pytest.param(words[words.index("-m") + 1 :], id=name)
-        elif words[0].endswith("segfanet-bench"):
-            yield pytest.param(["harness", *words[1:]], id=name)
-
-
-def workflow_runs():
-    """Yield the arguments of every `snakemake ...`."""
-    for words, name in command_lines():
-        if words[0].endswith("snakemake"):
-            yield pytest.param(words[1:], id=name)
-
-
-RULES = {"data", "train", "baselines", "ablation", "tables", "report", "all", "examples", "audit"}
-OWN = {"my.yaml", "roadscene.yaml"}
-"""Configurations that a reader of the pages writes."""
-
-
-@pytest.mark.parametrize("words", list(workflow_runs()))
-def test_the_workflow_takes_its_targets_for_targets(words):
-    """`--configfile FILE TARGET` would take the target for a further configuration."""
-    arguments = get_argument_parser().parse_args(words)
-    for file in arguments.configfile or ():
-        assert str(file) in OWN or (ROOT / file).is_file(), file
-    for target in arguments.targets:
-        assert target in RULES or target.startswith("results/"), target
+                if words and words[0].endswith("segfanet-bench"):
+                    yield pytest.param(["harness", *words[1:]], id=f"{page.stem}: {line}"[:70])
+                if "-m" in words and words[0].endswith("python"):
+                    yield pytest.param(
+                        words[words.index("-m") + 1 :], id=f"{page.stem}: {line}"[:70]
+                    )
 
 
 @pytest.mark.parametrize("words", list(commands()))
@@ -119,6 +92,43 @@ def test_commands_and_their_options_are_known(words):
     assert run.returncode == 0, run.stderr
     options = {word.split("=")[0] for word in rest if word.startswith("-")}
     assert {option for option in options if option not in run.stdout} == set()
+
+
+def snakemake_lines():
+    """Every `snakemake ...` line of the texts, of the comments in `config/`, and of code spans."""
+    for page in [*PAGES, *sorted(ROOT.glob("config/*.yaml"))]:
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        spans = re.findall(r"`((?:\.venv/bin/)?snakemake [^`]+)`", text)
+        lines = re.findall(r"^[ #]*((?:\.venv/bin/)?snakemake .*)", text, re.MULTILINE)
+        for line in dict.fromkeys([*spans, *(line for line in lines if "`" not in line)]):
+            yield pytest.param(line, id=f"{page.stem}: {line}"[:90])
+
+
+OF_THE_READER = {
+    "my.yaml": "the reader's own configuration",
+    "roadscene.yaml": "printed by the page, for the reader to save",
+}
+"""Configurations that no checkout holds, and why."""
+
+
+@pytest.mark.parametrize("line", list(snakemake_lines()))
+def test_snakemake_lines_name_rules_and_files(line):
+    """Snakemake's own parser finds the targets that are meant, and each file where it is said."""
+    words = shlex.split(line, comments=True)[1:]
+    if "TARGET" in words:  # The general form of a command.
+        return
+    parsed = get_argument_parser().parse_args(words)
+    files = [str(path) for path in parsed.configfile]
+    assert [f for f in files if f not in OF_THE_READER and not (ROOT / f).is_file()] == []
+    texts = [path.read_text(encoding="utf-8") for path in ROOT.glob("workflow/rules/*.smk")]
+    rules = set(re.findall(r"^rule (\w+):", "".join(texts), re.MULTILINE))
+    assert (set(parsed.targets) | set(parsed.forcerun)) <= rules
+
+
+def test_a_target_after_the_configuration_is_read_as_a_file():
+    """Hold the parser to the behaviour because of which the texts put targets first."""
+    parsed = get_argument_parser().parse_args(["--configfile", "a.yaml", "data"])
+    assert [str(path) for path in parsed.configfile] == ["a.yaml", "data"]
 
 
 def test_metrics_of_own_pictures_as_the_page_prints_it(tmp_path):
