@@ -62,7 +62,7 @@ def _imports(path: Path) -> frozenset[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     found = frozenset(name for node in _statements(tree) for name in _names(node, path))
     # The registry finds the metrics by looking into its folder, which no import statement shows.
-    return found | {*modules()} if module_name(path) == modules.__module__ else found
+    return found | {*modules()} if path == module_file(modules.__module__) else found
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:

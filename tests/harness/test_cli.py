@@ -14,7 +14,7 @@ from harness.cli import assignment, device, json_object, positive
 from harness.disk.schema import ROOT
 from harness.errors import HarnessError, suggest
 from harness.machine.device import choose_device
-from harness.scenes.adapters import adapter_files
+from harness.scenes.adapters import adapter_folder, adapter_folders
 
 NAMES = ["methods", "fuse", "score", "datasets", "sources", "plan", "new-baseline"]
 PARTS = ["sources list", "sources where", "sources get", "sources verify"]
@@ -101,10 +101,8 @@ def test_exit_statuses(words, status, message, tmp_path):
 
 
 def test_a_misspelt_adapter_is_suggested():
-    from harness.scenes.adapters import adapter_file
-
     with pytest.raises(HarnessError, match="did you mean 'potsdam'"):
-        adapter_file("postdam")
+        adapter_folder("postdam")
 
 
 def test_an_interrupted_command_ends_with_130():
@@ -139,7 +137,7 @@ def test_data_sets_are_listed_with_origin_and_licence(capsys, tmp_path):
     main(["datasets", "--cache", str(tmp_path)])
     text = capsys.readouterr().out
     names = [line.partition(":")[0] for line in text.splitlines() if line[:1] != " "]
-    assert names == list(adapter_files())
+    assert names == list(adapter_folders())
     potsdam = text[text.index("potsdam: ISPRS") :]
     assert f"files: 1 of 6 in {tmp_path}" in potsdam
     assert "licence: ISPRS benchmark terms" in potsdam

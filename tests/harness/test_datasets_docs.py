@@ -101,6 +101,18 @@ def test_the_stage_takes_linked_folders_of_own_pairs(tmp_path, monkeypatch):
     (tmp_path / "pairs/ir").symlink_to(tmp_path / "infrared")
     options = json.dumps({"root": str(tmp_path / "pairs")})
     output = tmp_path / "store"
-    run_prepare(monkeypatch, "--adapter", "tiles", "--options", options, "--output", output)
+    run_prepare(
+        monkeypatch,
+        "--adapter",
+        "tiles",
+        "--options",
+        options,
+        "--size",
+        320,
+        "--stride",
+        320,
+        "--output",
+        output,
+    )
     assert TileStore(output).names("test") == ["FLIR_1_r00c00"]
     assert TileStore(output).tiles("train").shape == (0, 5, 50, 60)

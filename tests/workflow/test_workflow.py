@@ -152,7 +152,7 @@ def test_wrong_configuration_ends_before_any_work(tmp_path):
     (folder / "bad.yaml").write_text("title: x\ndatasets: {town: {adapter: tiles, optoins: {}}}\n")
     run = snakemake(folder, configfile="bad.yaml")
     assert run.returncode != 0
-    assert "'optoins' was unexpected" in run.stdout
+    assert "unknown key 'optoins'; did you mean 'options'?" in run.stdout
     assert "Traceback" not in run.stdout
     assert not (folder / "results").exists()
 
