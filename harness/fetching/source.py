@@ -2,7 +2,7 @@
 
 A file is looked for in the cache, then in mirror folders, then inside an archive that holds
 it; only then it is downloaded. Whatever is found must have the stated hash. On the command line:
-`python -m harness.commands.sources list|where|get|verify`.
+`segfanet-bench sources list|where|get|verify`.
 """
 
 import hashlib
