@@ -15,7 +15,8 @@ from snakemake.cli import get_argument_parser
 
 from harness.disk.schema import ROOT, check
 from harness.methods.spec import MethodFile
-from tests.helpers.project import add_method_files, copy_project
+from tests.helpers.project import add_method_files, copy_project, tiny_config
+from tests.helpers.town import small_town
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("config/*.md")])
 
@@ -109,6 +110,8 @@ OF_THE_READER = {
     "roadscene.yaml": "printed by the page, for the reader to save",
 }
 """Configurations that no checkout holds, and why."""
+NOT_PLANNED = {"TARGET", "--unlock"}
+"""Words of lines that cannot be dry runs: a general form, and what removes a lock."""
 
 
 @pytest.mark.parametrize("line", list(snakemake_lines()))
@@ -123,6 +126,29 @@ def test_snakemake_lines_name_rules_and_files(line):
     texts = [path.read_text(encoding="utf-8") for path in ROOT.glob("workflow/rules/*.smk")]
     rules = set(re.findall(r"^rule (\w+):", "".join(texts), re.MULTILINE))
     assert (set(parsed.targets) | set(parsed.forcerun)) <= rules
+
+
+@pytest.mark.parametrize("line", list(snakemake_lines()))
+def test_snakemake_lines_plan_their_jobs(line, tmp_path):
+    """Every line runs, but as a dry run and with the reader's own files replaced by ours."""
+    words = shlex.split(line, comments=True)[1:]
+    if not NOT_PLANNED.isdisjoint(words):
+        return
+    own, scenes = tmp_path / "own.yaml", tmp_path / "scenes"
+    own.write_text(tiny_config())
+    scenes.mkdir()
+    for name in ("whu", "potsdam"):  # The data sets of config/tiles.yaml.
+        (scenes / name).symlink_to(small_town(96)["root"])
+    ours = {**dict.fromkeys(OF_THE_READER, own), "FOLDER": scenes, "gradient_transfer": "ydtr"}
+    for theirs, replacement in ours.items():
+        words = [word.replace(theirs, str(replacement)) for word in words]
+    run = subprocess.run(
+        [sys.executable, "-m", "snakemake", *words, "--dry-run", "--directory", tmp_path],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def test_a_target_after_the_configuration_is_read_as_a_file():
