@@ -110,6 +110,17 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_cache(parser: argparse.ArgumentParser, default: Path) -> None:
+    """Add `--cache`, the folder of downloaded files."""
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=default,
+        metavar="DIR",
+        help=f"folder of downloaded files; default {default}",
+    )
+
+
 def add_mirrors(parser: argparse.ArgumentParser, content: str) -> None:
     """Add `--mirror`, a list of folders that may hold `content`."""
     parser.add_argument(

@@ -4,7 +4,7 @@ import argparse
 import ast
 from pathlib import Path
 
-from harness.cli import Commands, add_command
+from harness.cli import Commands, add_cache, add_command
 from harness.disk.schema import ROOT
 from harness.fetching.registry import read_registry
 from harness.fetching.source import CACHE, ExternalFile
@@ -14,13 +14,7 @@ from harness.scenes.adapters import adapter_folders
 def add_parser(commands: Commands) -> None:
     """Add this command's parser."""
     parser = add_command(commands, "datasets", run, "list the data sets, their origin and licence")
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=CACHE,
-        metavar="DIR",
-        help=f"folder of downloaded files; default {CACHE}",
-    )
+    add_cache(parser, CACHE)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.cli import Commands, add_command, add_mirrors
+from harness.cli import Commands, add_cache, add_command, add_mirrors
 from harness.errors import HarnessError, suggest
 from harness.fetching.registry import read_registry
 from harness.fetching.source import CACHE, ExternalFile, access, fetch, locate
@@ -71,13 +71,7 @@ def add_parser(commands: Commands) -> None:
 
 
 def _add_places(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=CACHE,
-        metavar="DIR",
-        help=f"folder of downloaded files; default {CACHE}",
-    )
+    add_cache(parser, CACHE)
     add_mirrors(parser, "the files")
 
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from harness.cli import add_include, add_mirrors, json_object, positive, run
+from harness.cli import add_cache, add_include, add_mirrors, json_object, positive, run
 from harness.disk.records import Record
 from harness.fetching.source import CACHE
 from harness.scenes.adapters import find_adapter
@@ -43,9 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", type=int, required=True, help="largest side of a tile, in pixels")
     parser.add_argument("--stride", type=int, required=True, help="step between tiles, in pixels")
     parser.add_argument("--output", type=Path, required=True, help="folder of the tile store")
-    parser.add_argument(
-        "--cache", type=Path, default=CACHE, help=f"folder of downloads; default {CACHE}"
-    )
+    add_cache(parser, CACHE)
     add_mirrors(parser, "archives")
     parser.add_argument(
         "--jobs",

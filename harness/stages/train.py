@@ -40,7 +40,7 @@ def main() -> None:
     log: list[dict[str, float]] = []
     try:
         include = tuple(folder.resolve() for folder in arguments.include)
-        record.details = _train((config, tiles, output, include), arguments.timeout)
+        record.details = _train(config, tiles, output, include, arguments.timeout)
         log = record.details.pop("log")
         output.with_name("partial.pt").unlink(missing_ok=True)
     except MethodFailure as failure:
@@ -53,14 +53,12 @@ def main() -> None:
 
 
 def _train(
-    parts: tuple[dict[str, Any], Path, Path, tuple[Path, ...]], timeout: float
+    config: dict[str, Any], tiles: Path, output: Path, include: tuple[Path, ...], timeout: float
 ) -> dict[str, Any]:
-    output = parts[2]
-
     def work(heartbeat: Heartbeat) -> dict[str, Any]:
         from harness.training.job import TrainingJob, train
 
-        return train(TrainingJob(*parts), heartbeat)
+        return train(TrainingJob(config, tiles, output, include), heartbeat)
 
     try:
         return supervise(work, timeout)
