@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -38,6 +39,9 @@ def folder(tmp_path, tiles, monkeypatch):
     discover = harness.methods.spec.method_folders
     monkeypatch.setattr(harness.methods.spec, "method_folders", lambda: discover(tmp_path))
     monkeypatch.syspath_prepend(tmp_path)
+    # An earlier test may have imported our `baselines`, which would hide the folder's own.
+    for name in [name for name in sys.modules if name.split(".")[0] == "baselines"]:
+        monkeypatch.delitem(sys.modules, name)
     return tmp_path
 
 
