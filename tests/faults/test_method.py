@@ -39,7 +39,10 @@ def folder(tmp_path, tiles, monkeypatch):
     discover = harness.methods.spec.method_folders
     monkeypatch.setattr(harness.methods.spec, "method_folders", lambda: discover(tmp_path))
     monkeypatch.syspath_prepend(tmp_path)
-    # An earlier test may have imported our `baselines`, which would hide the folder's own.
+    # Our `baselines` is a regular package, which hides any folder of this name that is not one,
+    # and an earlier test may have imported it.
+    (tmp_path / "baselines").mkdir()
+    (tmp_path / "baselines/__init__.py").touch()
     for name in [name for name in sys.modules if name.split(".")[0] == "baselines"]:
         monkeypatch.delitem(sys.modules, name)
     return tmp_path
