@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from numpy.typing import ArrayLike
 
-from metrics.shared.arrays import ImageMetric, Values, per_image
+from .shared.arrays import ImageMetric, Values, per_image
 
 if TYPE_CHECKING:
-    from metrics.fast.engine import CompiledPair
+    from .fast.engine import CompiledPair
 
 
 @dataclass(frozen=True)
