@@ -72,14 +72,6 @@ class ReportPlan:
         """Return the folder with the results of one run."""
         return self.results / dataset.name / row / f"seed{seed}"
 
-    def runs(self, dataset: PlannedDataset) -> list[tuple[str, int, Path]]:
-        """List (row, seed, folder) of every run of a data set."""
-        return [
-            (row, seed, self.folder(dataset, row, seed))
-            for row in dataset.rows
-            for seed in self.method(row).seeds
-        ]
-
 
 def plan_of(benchmark: Benchmark) -> dict[str, Any]:
     """Describe a benchmark as a JSON object that `read_plan` understands."""

@@ -20,10 +20,10 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from tests.helpers.fuzz_inputs import changed_bytes, changed_value
-from tests.helpers.fuzz_readers import readers
 from harness.errors import HarnessError
 from metrics.errors import MetricError
+from tests.helpers.fuzz_inputs import changed_bytes, changed_value
+from tests.helpers.fuzz_readers import readers
 
 INPUT_SECONDS = 10
 """Seconds that one input may take."""
