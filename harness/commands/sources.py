@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.cli import Commands, add_cache, add_command, add_mirrors
 from harness.errors import HarnessError, suggest
 from harness.fetching.registry import read_registry
-from harness.fetching.source import CACHE, ExternalFile, access, fetch, locate
+from harness.fetching.source import CACHE, ExternalFile, fetch, locate
 from harness.methods.spec import discover, weight_source
 
 
@@ -81,7 +81,7 @@ def show(arguments: argparse.Namespace) -> None:
         source = item.source
         kind = "sha256" if source.sha256 else "md5" if source.md5 else "recorded on first use"
         size = f"{source.bytes:,} bytes" if source.bytes else "size unknown"
-        print(f"{item.owner}: {source.name} ({size}; {access(source)})")
+        print(f"{item.owner}: {source.name} ({size}; {source.access})")
         print(f"  hash: {kind} {source.sha256 or source.md5}".rstrip())
         print(f"  licence: {source.licence}")
         for url in source.urls:

@@ -9,19 +9,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from harness.datasets.potsdam.classes import CLASSES, PALETTE
-from harness.errors import HarnessError
+from harness.disk.schema import parse
 from harness.fetching.registry import dataset_sources
 from harness.fetching.source import ExternalFile, locate
-from harness.scenes.archived import FetchedOptions, check_pair, gather
+from harness.scenes.archived import FetchedOptions, LabelledImage, gather
 from harness.scenes.labels import LabelEncoding
-from harness.scenes.options import parse_options
 from harness.scenes.raster import Member, Raster, members_of
-from harness.scenes.scene import Dataset, Extent, Scene, SceneSizes
+from harness.scenes.scene import Dataset, Scene, SceneSizes
 from harness.scenes.splits import split_file
 from harness.terminal import progress
 
@@ -49,26 +46,23 @@ class Options(FetchedOptions):
     off-palette colour still counts (6_7 has 252,255,0 for car).
     """
 
+    DATASET = "potsdam"
+    SIZE = (SIDE, SIDE)
+
     no_boundary: bool = False
     tolerance: int = Field(3, ge=0, le=100)
 
 
 def check_options(options: Mapping[str, Any]) -> Options:
-    """Check the options without opening an image.
-
-    Raises:
-        HarnessError: naming the key that is wrong.
-    """
-    chosen = parse_options(Options, options, "potsdam")
-    chosen.check("potsdam")
+    """Check the options without opening an image."""
+    chosen = parse(Options, options, "potsdam")
+    chosen.check()
     return chosen
 
 
 def layout(options: Mapping[str, Any]) -> SceneSizes:
     """Return sizes and classes for plans that are made before the archives are there."""
-    chosen = check_options(options)
-    split = chosen.split("potsdam")
-    return SceneSizes(tuple(Extent(name, part, SIDE, SIDE) for name, part in split), CLASSES)
+    return SceneSizes(check_options(options).extents(), CLASSES)
 
 
 def open_dataset(options: Mapping[str, Any]) -> Dataset:
@@ -78,7 +72,7 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
         HarnessError: naming the file or option that is missing or wrong.
     """
     chosen = check_options(options)
-    split = chosen.split("potsdam")
+    split = chosen.split()
     files = dataset_sources(SOURCES)
     archives = LABELS_WITHOUT_BORDERS if chosen.no_boundary else LABELS
     loose = _loose(chosen)
@@ -97,21 +91,16 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     return Dataset(
         title="ISPRS Potsdam",
         scenes=tuple(
-            _scene(
-                name,
-                part,
-                images.files[_image(name)],
-                labels.files[_label(name, chosen)],
-                encoding,
-                Path(chosen.cache),
+            _scene(name, part, images.files[_image(name)], labels.files[label], encoding, chosen)
+            for (name, part), label in progress(
+                list(zip(split, wanted, strict=True)), "reading headers", unit="scene"
             )
-            for name, part in progress(split, "reading headers", unit="scene")
         ),
         classes=CLASSES,
         palette=PALETTE,
         sources=(*images.records, *labels.records),
         notes=(
-            f"{len(split)} pictures. The division into training and test pictures is ours "
+            f"{len(split)} images. The division into training and test images is ours "
             "(harness/datasets/potsdam/split.csv) unless the options give another: "
             "the paper states the counts, not the list."
         ),
@@ -152,22 +141,9 @@ def _preferred(
 
 
 def _scene(
-    name: str, split: str, image: Member, label: Member, encoding: LabelEncoding, scratch: Path
+    name: str, split: str, image: Member, label: Member, encoding: LabelEncoding, chosen: Options
 ) -> Scene:
-    header = check_pair(image, label, bands=4)
-    if header.dtype != "uint8":
-        raise HarnessError(f"{image}: pixels of type {header.dtype}, expected uint8")
-    pixels, classes = Raster(image, scratch), Raster(label, scratch)
-
-    def read(y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
-        bands = np.empty((5, height, width), np.uint8)
-        pixels.read(y, x, height, width, range(4), out=bands[:4])
-        colours = classes.read(y, x, height, width, range(3))
-        encoding.decode(colours, f"{label}, from row {y} and column {x}", out=bands[4])
-        return bands
-
-    def close() -> None:
-        pixels.close()
-        classes.close()
-
-    return Scene(name, split, header.height, header.width, read, close)
+    scratch = Path(chosen.cache)
+    pair = LabelledImage(Raster(image, scratch), Raster(label, scratch), encoding)
+    header = pair.check()
+    return Scene(name, split, header.height, header.width, pair.read, pair.close)

@@ -14,18 +14,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.disk.images import files_by_name, open_image
-from harness.disk.schema import Items
+from harness.disk.schema import Items, Model, parse
 from harness.errors import HarnessError
 from harness.pixels import IGNORE
 from harness.scenes.labels import LabelEncoding
-from harness.scenes.options import AdapterOptions, Word, parse_options
+from harness.scenes.options import Word
 from harness.scenes.scene import Dataset, Scene
 from harness.scenes.splits import check_split
 
 Bytes = NDArray[np.uint8]
 
 
-class Options(AdapterOptions):
+class Options(Model):
     """Options of the adapter, as `config/README.md` lists them.
 
     `test` names the test pictures (file names without extension); `None` tests on all and
@@ -53,7 +53,7 @@ def check_options(options: Mapping[str, Any]) -> Options:
     Raises:
         HarnessError: naming the key or folder that is wrong.
     """
-    parsed = parse_options(Options, options, "tiles")
+    parsed = parse(Options, options, "tiles")
     root = Path(parsed.root)
     for folder in (root, root / "rgb", root / "ir"):
         if not folder.is_dir():
