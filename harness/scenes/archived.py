@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -135,6 +136,11 @@ class LabelledImage:
     bands: Sequence[int] = (0, 1, 2, 3)
     """Numbers of the bands with red, green, blue and infrared."""
 
+    @cached_property
+    def header(self) -> Header:
+        """Size, bands and type of the image."""
+        return read_header(self.image.member)
+
     def check(self, dtypes: Sequence[str] = ("uint8",)) -> Header:
         """Return the header of the image after checking it and the one of the labels.
 
@@ -143,7 +149,7 @@ class LabelledImage:
                 `dtypes`, or the labels are not uint8.
         """
         image, label = self.image.member, self.labels.member
-        header, other = read_header(image), read_header(label)
+        header, other = self.header, read_header(label)
         if header.bands <= max(self.bands):
             raise HarnessError(
                 f"{image}: {header.bands} bands, expected at least {max(self.bands) + 1}"

@@ -86,11 +86,7 @@ def read_header(member: Member) -> Header:
     # Braces let GDAL find the end of an archive's name, whatever its extension is.
     inside = f"/vsizip/{{{member.path}}}/{member.packed}"
     with _open(inside if member.packed else member.path, member) as opened:
-        return _header_of(opened)
-
-
-def _header_of(opened: "DatasetReader") -> Header:
-    return Header(opened.height, opened.width, opened.count, opened.dtypes[0])
+        return Header(opened.height, opened.width, opened.count, opened.dtypes[0])
 
 
 @dataclass
@@ -105,11 +101,6 @@ class Raster:
     member: Member
     scratch: Path = Path()
     _opened: "DatasetReader | None" = field(default=None, repr=False)
-
-    @property
-    def header(self) -> Header:
-        """Size, bands and type of the image."""
-        return _header_of(self._open())
 
     def read(
         self,
@@ -160,14 +151,6 @@ class Raster:
         if self._opened is not None:
             self._opened.close()
             self._opened = None
-
-    def __enter__(self) -> "Raster":
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close."""
-        self.close()
 
     def _open(self) -> "DatasetReader":
         if self._opened is None:

@@ -147,8 +147,7 @@ class _Sheet(LabelledImage):
     @cached_property
     def limits(self) -> NDArray[np.float32]:
         """Values that become 0 and 255 in each band; the visible bands share one pair."""
-        header = self.image.header
-        height, width = header.height, header.width
+        height, width = self.header.height, self.header.width
         shape = (min(height, SAMPLE), min(width, SAMPLE))
         sample = self.image.read(0, 0, height, width, self.bands, shape)
         # Separate ranges of the visible bands would change their colours.
@@ -158,7 +157,7 @@ class _Sheet(LabelledImage):
         return np.stack([low, np.maximum(high, low + 1)])[:, [0, 0, 0, 1], None, None]
 
     def read_image(self, y: int, x: int, out: NDArray[np.uint8]) -> None:
-        if self.image.header.dtype == "uint8":
+        if self.header.dtype == "uint8":
             super().read_image(y, x, out)
             return
         _, height, width = out.shape
