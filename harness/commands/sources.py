@@ -67,12 +67,8 @@ def add_parser(commands: Commands) -> None:
         default = "" if names == "+" else "; default all"
         part.add_argument("names", nargs=names, help=f"data sets, methods or files{default}")
         if action is not show:
-            _add_places(part)
-
-
-def _add_places(parser: argparse.ArgumentParser) -> None:
-    add_cache(parser, CACHE)
-    add_mirrors(parser, "the files")
+            add_cache(part, CACHE)
+            add_mirrors(part, "the files")
 
 
 def show(arguments: argparse.Namespace) -> None:
@@ -122,15 +118,13 @@ def _chosen(names: Sequence[str], *, needed_only: bool = False) -> list[Register
         if name not in known:
             raise HarnessError(f"no file, data set or method {name!r}: {suggest(name, known)}")
     outer = {item.source.inside for item in every}
+
+    def of_chosen_owner(item: RegisteredFile) -> bool:
+        needed = not item.source.optional and item.source not in outer
+        return item.owner in names and (needed or not needed_only)
+
     return [
-        item
-        for item in every
-        if not names
-        or item.source.name in names
-        or (
-            item.owner in names
-            and not (needed_only and (item.source.optional or item.source in outer))
-        )
+        item for item in every if not names or item.source.name in names or of_chosen_owner(item)
     ]
 
 

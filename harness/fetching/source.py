@@ -61,14 +61,8 @@ def fetch(
     """Return a verified local copy of a file; download it into `cache` if there is none.
 
     Jobs that ask for the same file at the same time fetch it once. A file in a mirror is used
-    where it lies, and nothing is ever written into a mirror.
-
-    Args:
-        source: the file.
-        cache: folder of downloads.
-        mirrors: folders that may hold the file under its name or, if its SHA-256 is known,
-            under another name.
-        pause: seconds before the first repetition of a failed transfer.
+    where it is; it may have another name there if its SHA-256 is known. `pause` is the time in
+    seconds before the first repetition of a failed transfer.
 
     Raises:
         HarnessError: if the file cannot be obtained, naming it and where to put it by hand; if

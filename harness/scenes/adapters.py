@@ -30,10 +30,7 @@ class Adapter(Protocol):
 
 
 def adapter_folders(include: Sequence[Path] = ()) -> dict[str, Path]:
-    """Return the folder of every adapter by its name.
-
-    Args:
-        include: folders outside the checkout whose children may be adapters.
+    """Return the folder of every adapter, also of those in `include`, by its name.
 
     Raises:
         HarnessError: if an outside folder has a name that is taken.

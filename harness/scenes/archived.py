@@ -1,6 +1,6 @@
 """Where the images of a large data set are: unpacked, or in archives that may be fetched."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,9 +62,9 @@ class FetchedOptions(Model):
         """Return what is known about the scenes before any file is there."""
         return tuple(Extent(name, part, *self.SIZE) for name, part in self.split())
 
-    def loose(self) -> Iterable[Member]:
-        """Yield the unpacked images below `root`."""
-        return files_below(Path(self.root)) if self.root is not None else ()
+    def loose(self) -> list[Member]:
+        """Return the unpacked images below `root`."""
+        return files_below(Path(self.root)) if self.root is not None else []
 
     @property
     def folders(self) -> list[Path]:

@@ -45,17 +45,11 @@ def choose_split(
 def check_split(
     dataset: str, known: Collection[str], train: Sequence[str], test: Sequence[str], place: Path
 ) -> None:
-    """Refuse lists of scenes that are not a division into training and test.
-
-    Args:
-        dataset: name for messages.
-        known: names of all scenes.
-        train: scenes to train on.
-        test: scenes to test on.
-        place: file or folder that lists all scenes, for messages.
+    """Refuse lists of scenes that are not a division of the `known` ones into training and test.
 
     Raises:
-        HarnessError: for an unknown scene, one that is named twice, or an empty test list.
+        HarnessError: for a scene that `place` does not list, one that is named twice, or an empty
+            test list.
     """
     for key, names in (("train", train), ("test", test)):
         unknown = sorted(set(names) - set(known))

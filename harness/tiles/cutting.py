@@ -65,15 +65,11 @@ def tile_shape(scenes: tuple[Extent, ...], tiling: Tiling) -> tuple[int, int]:
         raise HarnessError("the data set has no scenes; there is nothing to cut")
     names = Counter(scene.name for scene in scenes)
     for scene in scenes:
+        place, size = f"scene {scene.name}", f"{scene.height}×{scene.width}"
         if names[scene.name] > 1:
-            raise HarnessError(
-                f"scene {scene.name}: {names[scene.name]} scenes have this name; rename"
-            )
+            raise HarnessError(f"{place}: {names[scene.name]} scenes have this name; rename")
         if min(scene.height, scene.width) < MIN_SIDE:
-            size = f"{scene.height}×{scene.width}"
-            raise HarnessError(
-                f"scene {scene.name}: {size} pixels; both sides must be ≥ {MIN_SIDE}"
-            )
+            raise HarnessError(f"{place}: {size} pixels; both sides must be ≥ {MIN_SIDE}")
     height = min(tiling.size, *(scene.height for scene in scenes))
     width = min(tiling.size, *(scene.width for scene in scenes))
     return height, width
@@ -113,13 +109,8 @@ def check_examples(
 def write_store(dataset: Dataset, tiling: Tiling, folder: Path, *, jobs: int = 1) -> list[Path]:
     """Write the tile store of a data set; return its files.
 
-    Each job holds one row of tiles at a time. The result does not depend on the number of jobs.
-
-    Args:
-        dataset: the scenes.
-        tiling: tile side and stride.
-        folder: where the store is written.
-        jobs: number of scenes that are read at the same time.
+    `jobs` scenes are read at the same time, and one row of tiles of each is in memory. The result
+    does not depend on their number.
 
     Raises:
         HarnessError: naming the scene, if it is too small, has the wrong bands, or holds a label

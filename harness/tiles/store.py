@@ -107,14 +107,13 @@ class TileStore:
         path = self._checked(f"{split}.npy")
         array = map_array(path)
         expected = len(self.rows(split))
-        tiles: NDArray[np.uint8] = array
         form = (expected, len(BANDS))
         if array.dtype != np.uint8 or array.ndim != 4 or array.shape[:2] != form:
             raise HarnessError(
                 f"{path}: {array.dtype} {array.shape}, but the manifest lists {expected} tiles "
                 f"of {len(BANDS)} uint8 bands; delete the store and prepare again"
             )
-        return tiles
+        return array
 
     def changed_since(self, before: dict[str, tuple[int, int]]) -> list[str]:
         """Return the names of files whose size or time differs from an earlier `state`."""
