@@ -15,7 +15,7 @@ from harness.fetching.source import CACHE, ExternalFile, fetch, locate, record_o
 from harness.scenes.labels import LabelEncoding
 from harness.scenes.options import Word
 from harness.scenes.raster import Header, Member, Raster, files_below, members_of, read_header
-from harness.scenes.scene import Extent
+from harness.scenes.scene import Extent, Scene
 from harness.scenes.splits import choose_split
 
 SHOWN = 5
@@ -141,12 +141,12 @@ class LabelledImage:
         """Size, bands and type of the image."""
         return read_header(self.image.member)
 
-    def check(self, dtypes: Sequence[str] = ("uint8",)) -> Header:
-        """Return the header of the image after checking it and the one of the labels.
+    def scene(self, name: str, split: str, dtypes: Sequence[str] = ("uint8",)) -> Scene:
+        """Check both headers and return the scene; the image has one of `dtypes`.
 
         Raises:
-            HarnessError: if the sizes differ, the image has too few bands or another type than
-                `dtypes`, or the labels are not uint8.
+            HarnessError: if the sizes differ, the image has too few bands or another type, or the
+                labels are not uint8.
         """
         image, label = self.image.member, self.labels.member
         header, other = self.header, read_header(label)
@@ -164,7 +164,7 @@ class LabelledImage:
         if header.dtype not in dtypes:
             expected = " or ".join(dtypes)
             raise HarnessError(f"{image}: pixels of type {header.dtype}, expected {expected}")
-        return header
+        return Scene(name, split, header.height, header.width, self.read, self.close)
 
     def read(self, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
         """Read a window as a `Scene` gives it."""

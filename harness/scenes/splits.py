@@ -9,25 +9,18 @@ from harness.errors import HarnessError
 FOLDER = Path(__file__).resolve().parents[1] / "datasets"
 
 
-def split_file(dataset: str) -> Path:
-    """Return the file that holds the division of a data set."""
-    return FOLDER / dataset / "split.csv"
-
-
 def choose_split(
     dataset: str, train: Sequence[str] | None, test: Sequence[str] | None
 ) -> list[tuple[str, str]]:
     """Return (scene, split) pairs, training first: the data set's own, or a user's lists.
 
-    Args:
-        dataset: name of the CSV file.
-        train: scenes to train on; the default is the file's list without the scenes of `test`.
-        test: scenes to test on; the default is the file's list without the scenes of `train`.
+    Either list is by default that of the file `split.csv` beside the adapter, without the scenes
+    of the other list.
 
     Raises:
         HarnessError: as `check_split`.
     """
-    path = split_file(dataset)
+    path = FOLDER / dataset / "split.csv"
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
     every = {row["scene"]: row["split"] for row in rows}

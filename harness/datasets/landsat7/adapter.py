@@ -20,7 +20,6 @@ from harness.scenes.shipped import check_shipped
 IMAGE = Path(__file__).parent / "landsat7_great_salt_lake.tif"
 SHA256 = "fabb77846d9c1f44d65f258c5445308c5ac210f5592b3b196fcdfd72c5756a26"
 DATA_FILES = (IMAGE,)
-"""Files beside the code that decide what the tiles look like."""
 
 SIZE = (1482, 1489)
 PARTS = (("north", "train", 0, 640), ("middle", "test", 640, 960), ("south", "train", 960, 1482))

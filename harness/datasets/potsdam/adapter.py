@@ -18,17 +18,12 @@ from harness.fetching.source import ExternalFile, locate
 from harness.scenes.archived import FetchedOptions, LabelledImage, gather
 from harness.scenes.labels import LabelEncoding
 from harness.scenes.raster import Member, Raster, members_of
-from harness.scenes.scene import Dataset, Scene, SceneSizes
-from harness.scenes.splits import split_file
+from harness.scenes.scene import Dataset, SceneSizes
 from harness.terminal import progress
 
 SOURCES = "potsdam"
-"""Entry of the registry of external files."""
-DATA_FILES = (split_file("potsdam"),)
-"""Files beside the code that decide what the tiles look like."""
+DATA_FILES = (Path(__file__).with_name("split.csv"),)
 
-SIDE = 6000
-"""Rows and columns of every image."""
 BORDER = (0, 0, 0)
 IMAGES = "4_Ortho_RGBIR.zip"
 LABELS = ("5_Labels_for_participants.zip", "5_Labels_all.zip")
@@ -47,7 +42,7 @@ class Options(FetchedOptions):
     """
 
     DATASET = "potsdam"
-    SIZE = (SIDE, SIDE)
+    SIZE = (6000, 6000)
 
     no_boundary: bool = False
     tolerance: int = Field(3, ge=0, le=100)
@@ -85,16 +80,18 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
         chosen,
     )
     ignore = (BORDER,) if chosen.no_boundary else ()
-    encoding = LabelEncoding(
-        PALETTE, ignore, chosen.tolerance, hint=f"{LABELS[0]} holds a clean copy"
-    )
+    hint = f"{LABELS[0]} holds a clean copy"
+    encoding = LabelEncoding(PALETTE, ignore, chosen.tolerance, hint)
+    scratch = Path(chosen.cache)
     return Dataset(
         title="ISPRS Potsdam",
         scenes=tuple(
-            _scene(name, part, images.files[_image(name)], labels.files[label], encoding, chosen)
-            for (name, part), label in progress(
-                list(zip(split, wanted, strict=True)), "reading headers", unit="scene"
-            )
+            LabelledImage(
+                Raster(images.files[_image(name)], scratch),
+                Raster(labels.files[_label(name, chosen)], scratch),
+                encoding,
+            ).scene(name, part)
+            for name, part in progress(split, "reading headers", unit="scene")
         ),
         classes=CLASSES,
         palette=PALETTE,
@@ -138,12 +135,3 @@ def _preferred(
     archive = locate(clean, cache=Path(chosen.cache), mirrors=chosen.folders) if lesser else None
     better = members_of(archive, lesser) if archive else {}
     return {name: member for name, member in loose.items() if name not in better}
-
-
-def _scene(
-    name: str, split: str, image: Member, label: Member, encoding: LabelEncoding, chosen: Options
-) -> Scene:
-    scratch = Path(chosen.cache)
-    pair = LabelledImage(Raster(image, scratch), Raster(label, scratch), encoding)
-    header = pair.check()
-    return Scene(name, split, header.height, header.width, pair.read, pair.close)

@@ -20,7 +20,6 @@ SUMS = FOLDER / "SHA256SUMS"
 HASHES = {name: digest for digest, name in map(str.split, SUMS.read_text().splitlines())}
 """Expected SHA-256 of every image, by its path below this folder."""
 DATA_FILES = (SUMS, *(FOLDER / name for name in HASHES))
-"""Files beside the code that decide what the tiles look like."""
 
 TILES_OPTIONS = {
     "root": str(FOLDER),

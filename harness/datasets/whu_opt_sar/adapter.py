@@ -17,18 +17,13 @@ from harness.errors import HarnessError
 from harness.fetching.registry import dataset_sources
 from harness.scenes.archived import FetchedOptions, FoundFiles, LabelledImage, gather
 from harness.scenes.labels import LabelEncoding
-from harness.scenes.raster import Member, Raster
-from harness.scenes.scene import Dataset, Scene, SceneSizes
-from harness.scenes.splits import split_file
+from harness.scenes.raster import Raster
+from harness.scenes.scene import Dataset, SceneSizes
 from harness.terminal import progress
 
 SOURCES = "whu_opt_sar"
-"""Entry of the registry of external files."""
-DATA_FILES = (split_file("whu_opt_sar"),)
-"""Files beside the code that decide what the tiles look like."""
+DATA_FILES = (Path(__file__).with_name("split.csv"),)
 
-SIZE = (3704, 5556)
-"""Rows and columns of a sheet; the narrower sheets give the same number of tiles."""
 BACKGROUND = "background"
 CLASSES = ("farmland", "city", "village", "water", "forest", "road", "others")
 PALETTE = (
@@ -55,7 +50,7 @@ class Options(FetchedOptions):
     """
 
     DATASET = "whu_opt_sar"
-    SIZE = SIZE
+    SIZE = (3704, 5556)  # Narrower sheets give the same number of tiles.
 
     rgb_bands: Items[int] = (0, 1, 2)
     infrared_band: int = 3
@@ -103,11 +98,20 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     chosen = check_options(options)
     split = chosen.split()
     names = [f"{name}.tif" for name, _ in split]
+    codes = tuple((code,) for code in CODES)
+    encoding = LabelEncoding(((0,), *codes)) if chosen.background else LabelEncoding(codes, ((0,),))
+    scratch = Path(chosen.cache)
     images, labels = (_find(folder, names, chosen) for folder in ("optical", "lbl"))
     return Dataset(
         title="WHU-OPT-SAR",
         scenes=tuple(
-            _scene(name, part, images.files[f"{name}.tif"], labels.files[f"{name}.tif"], chosen)
+            _Sheet(
+                Raster(images.files[f"{name}.tif"], scratch),
+                Raster(labels.files[f"{name}.tif"], scratch),
+                encoding,
+                chosen.bands,
+                chosen.percentiles,
+            ).scene(name, part, ("uint8", "uint16"))
             for name, part in progress(split, "reading headers", unit="scene")
         ),
         classes=chosen.classes,
@@ -126,16 +130,6 @@ def _find(folder: str, names: Sequence[str], chosen: Options) -> FoundFiles:
     loose = {member.name: member for member in chosen.loose() if member.path.parent.name == folder}
     archive = dataset_sources(SOURCES)[f"{folder}.zip"]
     return gather(names, loose, [archive], chosen)
-
-
-def _scene(name: str, split: str, image: Member, label: Member, chosen: Options) -> Scene:
-    codes = tuple((code,) for code in CODES)
-    encoding = LabelEncoding(((0,), *codes)) if chosen.background else LabelEncoding(codes, ((0,),))
-    scratch = Path(chosen.cache)
-    files = (Raster(image, scratch), Raster(label, scratch))
-    sheet = _Sheet(*files, encoding, chosen.bands, chosen.percentiles)
-    header = sheet.check(("uint8", "uint16"))
-    return Scene(name, split, header.height, header.width, sheet.read, sheet.close)
 
 
 @dataclass
