@@ -55,7 +55,7 @@ def _cost(
         title,
         details.get("parameters"),
         details.get("gflops"),
-        details.get("milliseconds_an_image"),
+        details.get("milliseconds_per_image"),
         details.get("peak_memory_mib", fusing.get("peak_memory_mib")),
         None if seconds is None else seconds / 3600,
         f"{details.get('device', 'unknown device')}; {processor}",

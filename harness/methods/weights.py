@@ -53,11 +53,8 @@ def choose_weights(
 ) -> Weights | None:
     """Choose the weights of a method; None if it has nothing to load.
 
-    Args:
-        spec: the method.
-        checkpoint: the checkpoint of a training here; it has priority over all other weights.
-        file: a weight file of the user; it has priority over the authors' file.
-        mirrors: folders that may hold the authors' file under any name.
+    The `checkpoint` of a training here has priority over a `file` of the user, and that over the
+    authors' file, which `mirrors` may hold under any name.
 
     Raises:
         MethodFailure: if the training failed, or if the method must be trained first.
@@ -102,7 +99,7 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
 
 
 def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
-    """Return the authors' file that a method uses; its option `weights` chooses among several.
+    """Return the authors' file that the option `weights` chooses, or else the first.
 
     Raises:
         HarnessError: listing the valid names, if the option is not one of them.
@@ -119,13 +116,7 @@ def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
 def official_file(
     spec: MethodSpec, entry: Mapping[str, Any], mirrors: Sequence[Path], cache: Path = CACHE
 ) -> Path:
-    """Obtain the authors' file from the cache, a mirror, or its address.
-
-    Args:
-        spec: the method.
-        entry: one of its `weight_files`.
-        mirrors: folders that may hold the file under any name.
-        cache: the folder of downloads.
+    """Obtain the authors' file `entry` from the cache, a mirror, or its address.
 
     Raises:
         HarnessError: naming the file, its address and where to put it, if the file is not

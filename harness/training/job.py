@@ -26,7 +26,7 @@ from harness.machine.isolation import Heartbeat
 from harness.methods.recipe import Recipe
 from harness.methods.spec import MethodSpec, find_method
 from harness.tiles.store import TileStore
-from harness.training.engine import Training
+from harness.training.engine import Task, Training
 from harness.training.validation import Validation, held_back
 
 PEER_TIMEOUT = timedelta(minutes=30)
@@ -78,10 +78,8 @@ class TrainingJob:
 def train(job: TrainingJob, heartbeat: Heartbeat = lambda: None) -> dict[str, Any]:
     """Train to the end, write the checkpoint, and return the details of the record.
 
-    Args:
-        job: what to train.
-        heartbeat: called after every step; where several processes train, called every second
-            while all of them are alive.
+    The heartbeat beats after every step; where several processes train, it beats every second
+    while all of them are alive.
 
     Raises:
         MethodFailure: if the method cannot be trained on these tiles, or if one of several
@@ -159,15 +157,14 @@ def _start(job: TrainingJob, store: TileStore, device: torch.device) -> Training
     if not store.names("train"):
         raise MethodFailure(f"has to be trained, and {store.meta['title']} has no training tiles")
     method = spec.load_for(len(store.classes))
-    tiles, names = store.tiles("train"), store.names("train")
-    validation = None
+    tiles, names, validation = store.tiles("train"), store.names("train"), None
     if recipe.validate_every and len(names) > 1:
         scenes = [row.scene for row in store.rows("train")]
         kept = len(names) - held_back(scenes, recipe.validation_share)
         validation = Validation(tiles[kept:], recipe.batch)
         tiles, names = tiles[:kept], names[:kept]
     seed, fingerprint = job.config["seed"], job.fingerprint()
-    return Training(method, recipe, tiles, names, seed, device, fingerprint, validation=validation)
+    return Training(method, Task(recipe, tiles, names, device, seed, fingerprint, validation))
 
 
 def _details(training: Training) -> dict[str, Any]:
