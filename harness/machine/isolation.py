@@ -43,12 +43,9 @@ DIE_WITH_PARENT, ADOPT_ORPHANS = 1, 36
 def supervise(work: Callable[[Heartbeat], dict[str, Any]], silence: float) -> dict[str, Any]:
     """Call `work` in a separate process and return its result.
 
-    The output of the process is copied to the log up to `RELAYED` bytes. Processes that it
-    leaves behind are killed.
-
-    Args:
-        work: gets a heartbeat to call after each unit of work, and returns a JSON object.
-        silence: seconds without a heartbeat after which `work` is considered hung.
+    `work` returns a JSON object, and is considered hung after `silence` seconds without a
+    heartbeat. Its output is copied to the log up to `RELAYED` bytes. Processes that it leaves
+    behind are killed.
 
     Raises:
         MethodFailure: with the reason, if `work` raised one, crashed, was killed, ended its
@@ -174,10 +171,7 @@ class _Watch:
 
 
 def _ended(process: int) -> int | None:
-    """Return the exit code of a process, negative for a signal, or None while it runs.
-
-    The process is not reaped.
-    """
+    """Return the exit code of a process, negative for a signal, or None while it runs."""
     state = os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     if state is None:
         return None

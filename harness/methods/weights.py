@@ -25,8 +25,7 @@ files need not contain them, and they do not count as a cost of fusing."""
 class Weights:
     """A verified local weight file.
 
-    origin: `official` (the authors' file, identified by its hash), `retrained` (a checkpoint of
-    a training here) or `user` (any other file).
+    origin: `official` (the authors' file, by its hash), `retrained` (trained here) or `user`.
     """
 
     origin: str
@@ -36,12 +35,8 @@ class Weights:
 
     def record(self) -> dict[str, str]:
         """Return the description of the weights for records and tables."""
-        return {
-            "origin": self.origin,
-            "file": self.path.name,
-            "sha256": self.sha256,
-            "licence": self.licence,
-        }
+        origin, file = self.origin, self.path.name
+        return {"origin": origin, "file": file, "sha256": self.sha256, "licence": self.licence}
 
 
 def choose_weights(
@@ -139,9 +134,8 @@ def _arrays(path: Path) -> dict[str, Any]:
 def load_weights(method: torch.nn.Module, path: Path) -> None:
     """Load a weight file of torch or `.npz` into a method; the weights may be nested.
 
-    If the names differ from those of the network, the method's `official_state` translates
-    them. Then the keys must be exactly those of the network, except for `AUXILIARY` parts,
-    which may be missing.
+    The method's `official_state` translates names that differ. Then the keys must be exactly
+    those of the network, except for `AUXILIARY` parts, which may be missing.
 
     Raises:
         HarnessError: if the file cannot be read as plain weights.

@@ -9,12 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.blocks.distributed import (
-    average,
-    average_gradients,
-    rank,
-    synchronise_batch_norms,
-)
+from harness.blocks.distributed import average, average_gradients, rank, synchronise_batch_norms
 from harness.errors import HarnessError, MethodFailure, as_method_failure
 from harness.machine.device import keep_freed_memory
 from harness.machine.isolation import Heartbeat

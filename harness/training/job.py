@@ -12,7 +12,6 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing
 from torch.multiprocessing.spawn import (
-    ProcessException,
     ProcessExitedException,
     ProcessRaisedException,
     start_processes,
@@ -37,10 +36,9 @@ PEER_TIMEOUT = timedelta(minutes=30)
 class TrainingJob:
     """Everything that decides the result of a training, and the paths of its files.
 
-    config: the configuration in its record: `method` (name), `options` and `recipe` (complete),
-    `seed`, `device`, and `threads`, which the processes share. tiles: the folder of the tile
-    store. output: the path of the checkpoint. include: the outside folders that may hold the
-    method.
+    config: `method` (name), complete `options` and `recipe`, `seed`, `device`, and `threads`,
+    which the processes share. tiles: the folder of the tile store. output: the path of the
+    checkpoint. include: the outside folders that may hold the method.
     """
 
     config: Mapping[str, Any]
@@ -96,9 +94,9 @@ def train(job: TrainingJob, heartbeat: Heartbeat = lambda: None) -> dict[str, An
         )
     answers: Any = torch.multiprocessing.get_context("spawn").SimpleQueue()
     with tempfile.TemporaryDirectory() as folder:
-        meeting = str(Path(folder, "meeting"))
+        arguments = (job, count, str(Path(folder, "meeting")), answers)
         group = start_processes(  # type: ignore[no-untyped-call]
-            _join, (job, count, meeting, answers), count, join=False, start_method="spawn"
+            _join, arguments, count, join=False, start_method="spawn"
         )
         try:
             while not group.join(timeout=1):
@@ -106,19 +104,15 @@ def train(job: TrainingJob, heartbeat: Heartbeat = lambda: None) -> dict[str, An
         except (ProcessExitedException, ProcessRaisedException) as error:
             # If one process is killed, the answers of the others only show the consequence.
             if answers.empty() or isinstance(error, ProcessExitedException):
-                raise MethodFailure(_what_ended(error, count)) from error
+                how = str(error).strip().splitlines()[-1]
+                raise MethodFailure(
+                    f"training process {error.error_index + 1} of {count} ended early, and so the "
+                    f"others were ended: {how}; run again to continue from the last checkpoint"
+                ) from error
     kind, answer = answers.get()
     if kind == "failure":
         raise MethodFailure(answer)
     return dict(answer)
-
-
-def _what_ended(error: ProcessException, count: int) -> str:
-    how = str(error).strip().splitlines()[-1]
-    return (
-        f"training process {error.error_index + 1} of {count} ended early, and so the others "
-        f"were ended: {how}; run again to continue from the last checkpoint"
-    )
 
 
 def _join(rank: int, job: TrainingJob, count: int, meeting: str, answers: Any) -> None:
