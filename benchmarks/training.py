@@ -135,13 +135,13 @@ def ours(width, precision, tiles, steps):
     from torch.utils.flop_counter import FlopCounterMode
 
     from harness.methods.recipe import Recipe
-    from harness.training.engine import Training
+    from harness.training.engine import Task, Training
     from segfanet.method import SegFANetMethod
 
     cpu = torch.device("cpu")
     names = [str(i) for i in range(len(tiles))]
     recipe = Recipe(steps=1000, batch=BATCH, precision=precision)
-    run = Training(SegFANetMethod(CLASSES, width), recipe, tiles, names, 0, cpu, "")
+    run = Training(SegFANetMethod(CLASSES, width), Task(recipe, tiles, names, cpu))
     with FlopCounterMode(display=False) as counter:
         run.advance()
     return {

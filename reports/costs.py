@@ -47,7 +47,7 @@ def _cost(run: Run, title: str) -> MethodCost:
         title,
         details.get("parameters"),
         details.get("gflops"),
-        details.get("milliseconds_an_image"),
+        details.get("milliseconds_per_image"),
         details.get("peak_memory_mib", run.fusing.get("peak_memory_mib")),
         read_record(training)["wall_seconds"] / 3600 if training.is_file() else None,
         f"{details.get('device', 'unknown device')}; {processor}",

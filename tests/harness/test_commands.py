@@ -24,10 +24,12 @@ from harness.disk.schema import ROOT
 from harness.errors import HarnessError, MethodFailure
 from harness.fusing.command import fuse_pictures, write_command_stack
 from harness.fusing.job import FusingJob
+from harness.machine.isolation import USERS_PYTHONPATH
 from harness.methods.recipe import Recipe
 from harness.methods.spec import MethodSpec, discover, read_method
 from harness.tiles.store import Pairs
-from harness.training.engine import Training
+from harness.training.engine import Task, Training
+from harness.workflow import export_environment
 from tests.helpers import contract
 from tests.helpers.shared_data import CHECKPOINTS, golden, need
 
@@ -155,7 +157,7 @@ def test_a_trained_checkpoint_brings_its_options(scene):
     options = {"width": 4, "pool": [4, 4, 4], "sinets": 3, "irm": True, "cam": True}
     method = discover()["segfanet"].load(**options, classes=2)
     tiles = np.random.default_rng(0).integers(0, 2, (2, 5, 48, 48), dtype=np.uint8)
-    training = Training(method, Recipe(steps=1), tiles, ["a", "b"], 0, torch.device("cpu"), "print")
+    training = Training(method, Task(Recipe(steps=1), tiles, ["a", "b"], torch.device("cpu")))
     training.save(scene / "checkpoint.pt")
     record = Record("train", {"method": "segfanet", "options": options}, {"classes": 2})
     record.write(scene / "training.json", [scene / "checkpoint.pt"])
@@ -350,6 +352,27 @@ def test_a_failing_command_is_explained(command, message):
     pair = np.zeros((2, 41, 41), np.float32)
     with pytest.raises(MethodFailure, match=message):
         fuse_pictures(shell_method(command), [tuple(pair)], ["t"], torch.device("cpu"), 1)
+
+
+@pytest.mark.parametrize("users", [None, "", "/opt/theirs"])
+def test_a_command_gets_the_users_own_search_path_of_python(monkeypatch, users):
+    # Every variable that the export changes is set first, so that it is restored at the end.
+    for name in ("PATH", "PYTHONPATH", USERS_PYTHONPATH):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    monkeypatch.delenv(USERS_PYTHONPATH)
+    monkeypatch.setenv("PYTHONPATH", users or "")
+    if users is None:
+        monkeypatch.delenv("PYTHONPATH")
+    export_environment()
+    # A job on another machine parses the workflow again.
+    export_environment()
+    assert str(ROOT) in os.environ["PYTHONPATH"]
+    spec = shell_method(
+        f"test \"${{PYTHONPATH-}}\" = '{users or ''}' && cp {{visible}}/* {{output}}/"
+    )
+    pair = np.ones((2, 41, 41), np.float32)
+    pair[1, 0] = 0
+    fuse_pictures(spec, [tuple(pair)], ["tile"], torch.device("cpu"), 1)
 
 
 def test_a_command_can_have_a_conda_environment(tmp_path, monkeypatch):
