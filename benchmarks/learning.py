@@ -78,7 +78,7 @@ def study(name, store, arguments):
         precision=arguments.precision,
         checkpoint_seconds=1e9,
     )
-    method = SegFANetMethod(len(store.classes), arguments.width)
+    method = SegFANetMethod(len(store.classes), width=arguments.width)
     tiles, names = np.array(store.tiles("train")), store.names("train")
     before = _processor_minutes()
     run = Training(method, Task(recipe, tiles, names, CPU, fingerprint=name))

@@ -141,7 +141,7 @@ def ours(width, precision, tiles, steps):
     cpu = torch.device("cpu")
     names = [str(i) for i in range(len(tiles))]
     recipe = Recipe(steps=1000, batch=BATCH, precision=precision)
-    run = Training(SegFANetMethod(CLASSES, width), Task(recipe, tiles, names, cpu))
+    run = Training(SegFANetMethod(CLASSES, width=width), Task(recipe, tiles, names, cpu))
     with FlopCounterMode(display=False) as counter:
         run.advance()
     return {

@@ -7,6 +7,7 @@ not state (widths, resampling, heads). In shapes, B is the batch, c_i = width ·
 channels and h_i = H / 2^(i−1), w_i = W / 2^(i−1) the size of stage i = 1 … 3.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,14 +41,14 @@ class Config:
     sinets: int = 3
     irm: bool = True
     cam: bool = True
-    pool: tuple[int, ...] = (32, 16, 8)
+    pool: Sequence[int] = (32, 16, 8)
     classes: int = 7
 
     def __post_init__(self) -> None:
         if not 1 <= self.sinets <= STAGES:
             raise ValueError(f"sinets is {self.sinets}, expected 1 to {STAGES}")
         if len(self.pool) != STAGES:
-            raise ValueError(f"pool is {self.pool}, expected {STAGES} grid sides")
+            raise ValueError(f"pool is {tuple(self.pool)}, expected {STAGES} grid sides")
 
     @property
     def channels(self) -> tuple[int, ...]:

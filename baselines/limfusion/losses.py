@@ -34,10 +34,6 @@ def neighbour_loss(fused: Tensor, source: Tensor) -> Tensor:
     # Differences are linear, so those of the two images can be taken from their difference.
     change = F.pad(F.avg_pool2d(fused - source, REGION), (1, 1, 1, 1))
     centre = change[..., 1:-1, 1:-1]
-    neighbours = (
-        change[..., 1:-1, :-2],
-        change[..., 1:-1, 2:],
-        change[..., :-2, 1:-1],
-        change[..., 2:, 1:-1],
-    )
+    beside = change[..., 1:-1, :-2], change[..., 1:-1, 2:]
+    neighbours = *beside, change[..., :-2, 1:-1], change[..., 2:, 1:-1]
     return torch.stack([(centre - other).square().mean() for other in neighbours]).sum()

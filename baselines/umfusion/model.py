@@ -87,21 +87,17 @@ class UMFusion(nn.Module):
         self.merge = nn.Conv2d(2 * CHANNELS, CHANNELS, 3, padding=1)
         self.head = nn.Conv2d(CHANNELS, 1, 3, padding=1)
 
-    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """(B, 1, H, W) pairs in [0, 1], any size → (B, 1, H, W) in (−1, 1)."""
+    def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fuse float32 (B, 1, H, W) pairs in [0, 1] of any size; values in (−1, 1)."""
         infrared, visible = channels_last(infrared), channels_last(visible)
         from_infrared = self.infrared_path(F.leaky_relu(self.infrared_stem(infrared), 0.2))
         from_visible = self.visible_path(F.leaky_relu(self.visible_stem(visible), 0.2))
         merged = joint_conv(self.merge, self.exchange(from_infrared, from_visible))
         return torch.tanh(self.head(merged)).contiguous()
 
-    def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.methods.contract.Method`."""
-        return self(infrared, visible)  # type: ignore[no-any-return]
-
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return terms of structure, intensity and edges against the saliency-weighted sources."""
-        fused = self(batch.infrared, batch.visible)
+        fused = self.fuse(batch.infrared, batch.visible)
         weights = saliency_weights(batch.infrared, batch.visible)
         target = weights[0] * batch.infrared + weights[1] * batch.visible
         edges = torch.maximum(laplacian(batch.infrared).abs(), laplacian(batch.visible).abs())

@@ -17,15 +17,17 @@ def _gaussian(device: torch.device, dtype: torch.dtype) -> Tensor:
     return weights / weights.sum()
 
 
-def blur(images: Tensor) -> Tensor:
-    """Blur with a Gaussian 11×11 window (σ 1.5), unpadded: (B, C, H, W) → (B, C, H−10, W−10)."""
+def blur(images: Tensor, padding: int = 0) -> Tensor:
+    """Blur with a Gaussian 11×11 window (σ 1.5) after padding each side with zeros.
+
+    (B, C, H, W) → (B, C, H − 10 + 2 · padding, W − 10 + 2 · padding).
+    """
     channels = images.shape[1]
-    window = _gaussian(images.device, images.dtype)
-    rows = window.view(1, 1, WINDOW, 1).expand(channels, 1, WINDOW, 1)
-    columns = window.view(1, 1, 1, WINDOW).expand(channels, 1, 1, WINDOW)
+    window = _gaussian(images.device, images.dtype).expand(channels, 1, 1, WINDOW)
     # A variance is a small difference of large numbers, which half precision cannot represent.
     with torch.autocast(images.device.type, enabled=False):
-        return F.conv2d(F.conv2d(images, rows, groups=channels), columns, groups=channels)
+        rows = F.conv2d(images, window.mT, padding=(padding, 0), groups=channels)
+        return F.conv2d(rows, window, padding=(0, padding), groups=channels)
 
 
 class SourceMoments:

@@ -82,20 +82,9 @@ class Plan:
 
 
 def _job_json(item: Forecast) -> dict[str, Any]:
-    job = item.job
-    return {
-        "name": job.name,
-        "stage": job.stage,
-        "dataset": job.dataset,
-        "row": job.row,
-        "seed": job.seed,
-        "after": list(job.after),
-        "gpus": job.gpus,
-        "amount": job.amount,
-        "hours": item.hours,
-        "disk": item.disk,
-        **asdict(item.cost),
-    }
+    keys = ("name", "stage", "dataset", "row", "seed", "after", "gpus", "amount")
+    job = {key: getattr(item.job, key) for key in keys}
+    return {**job, "hours": item.hours, "disk": item.disk, **asdict(item.cost)}
 
 
 def forecast(benchmark: Benchmark, setting: Setting) -> Plan:

@@ -17,7 +17,7 @@ import metrics
 from harness.errors import HarnessError, MethodFailure
 from harness.fusing.command import fuse_pictures
 from harness.fusing.cost import gflops, parameters
-from harness.fusing.inference import load_method
+from harness.fusing.inference import call_fuse, load_method, to_tensor
 from harness.machine.device import synchronise
 from harness.methods.contract import Batch
 from harness.methods.recipe import Recipe
@@ -165,27 +165,18 @@ def fusing_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> UnitCost:
     most = FEW if device.type == "cpu" else spec.batch
     pixels = noise(min(spec.batch, most, tiles.test), tiles)
     pairs = Pairs(pixels)
-    every = slice(None)
-    sources = [
-        images.astype(np.float32) / np.float32(255)
-        for images in (pairs.infrared(every), pairs.visible(every))
-    ]
+    sources = [images(slice(None)) for images in (pairs.infrared, pairs.visible)]
     if spec.command:
-        listed = list(zip(*sources, strict=True))
+        listed = list(zip(*(part.astype(np.float32) / 255 for part in sources), strict=True))
         names = [str(i) for i in range(len(listed))]
         seconds = _seconds(
             lambda: fuse_pictures(spec, listed, names, device, setting.threads), device
         )
         return UnitCost(seconds / len(listed))
     method = load_method(spec, device, None, tiles.classes)
-    infrared, visible = (torch.from_numpy(images)[:, None].to(device) for images in sources)
-
-    def fuse() -> None:
-        with torch.no_grad():
-            method.fuse(infrared.clone(), visible.clone())
-
+    infrared, visible = (to_tensor(part, device) for part in sources)
     _forget_peak(device)
-    seconds = _settled(fuse, device)
+    seconds = _settled(lambda: call_fuse(method, infrared, visible, what="noise"), device)
     peak, operations = _peak(device), gflops(method, tiles.shape, device)
     return UnitCost(seconds / len(pixels), peak, parameters(method), operations)
 
@@ -193,15 +184,13 @@ def fusing_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> UnitCost:
 def scoring_cost(names: tuple[str, ...], tiles: Tiles, setting: Setting) -> UnitCost:
     """Measure the computation of the metrics on a few tiles of noise."""
     pixels = noise(8, tiles)
-    cpu = torch.device("cpu")
+    images = pixels[:, 0], pixels[:, 1], pixels[:, 2]
 
     def score() -> None:
-        metrics.score(
-            pixels[:, 0], pixels[:, 1], pixels[:, 2], names=list(names), threads=setting.threads
-        )
+        metrics.score(*images, names=list(names), threads=setting.threads)
 
     score()
-    return UnitCost(_settled(score, cpu) / len(pixels))
+    return UnitCost(_settled(score, torch.device("cpu")) / len(pixels))
 
 
 def tiling_cost(tiles: Tiles, setting: Setting) -> UnitCost:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.disk.schema import Items, parse
+from harness.disk.schema import Items, check
 from harness.errors import HarnessError
 from harness.fetching.registry import dataset_sources
 from harness.scenes.archived import FetchedOptions, FoundFiles, LabelledImage, gather
@@ -70,7 +70,7 @@ class Options(FetchedOptions):
 
 def check_options(options: Mapping[str, Any]) -> Options:
     """Check the options without opening an image."""
-    chosen = parse(Options, options, "whu_opt_sar")
+    chosen: Options = check(Options, dict(options), "whu_opt_sar")
     chosen.check()
     if len(set(chosen.bands)) != 4 or min(chosen.bands) < 0:
         raise HarnessError(
