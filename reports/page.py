@@ -125,23 +125,23 @@ def _background(report: Report) -> dict[str, Any]:
 
 
 def _counts(report: Report) -> dict[str, int]:
-    kinds = Counter(method.kind for method in report.plan.methods.values())
+    methods = report.plan.methods.values()
+    kinds = Counter(method.kind for method in methods)
     return {
         "methods": kinds["baseline"] + kinds["proposed"],
         "controls": kinds["control"],
         "ablations": kinds["ablation"],
         "runs": sum(len(runs) for runs in report.runs.values()),
-        "seeds": max((len(m.seeds) for m in report.plan.methods.values()), default=0),
+        "seeds": max((len(method.seeds) for method in methods), default=0),
     }
 
 
 def _ranked_rows(plan: ReportPlan) -> list[str]:
     """Return the raw rows that every data set has: a mean rank compares only those fairly."""
-    shared = [set(dataset.rows) for dataset in plan.datasets]
     return [
         name
         for name, method in plan.methods.items()
-        if method.compared and all(name in rows for rows in shared)
+        if method.compared and all(name in dataset.rows for dataset in plan.datasets)
     ]
 
 
