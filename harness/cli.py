@@ -95,12 +95,8 @@ def add_command(
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add `--device` and `--threads` to a command that may compute on a GPU."""
-    parser.add_argument(
-        "--device",
-        type=device,
-        default="auto",
-        help="device to compute on: auto (default), cpu, cuda or cuda:N",
-    )
+    words = "device to compute on: auto (default), cpu, cuda or cuda:N"
+    parser.add_argument("--device", type=device, default="auto", help=words)
     add_threads(parser)
 
 
@@ -113,13 +109,8 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 
 def add_cache(parser: argparse.ArgumentParser, default: Path) -> None:
     """Add `--cache`, the folder of downloaded files."""
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=default,
-        metavar="DIR",
-        help=f"folder of downloaded files; default {default}",
-    )
+    words = f"folder of downloaded files; default {default}"
+    parser.add_argument("--cache", type=Path, default=default, metavar="DIR", help=words)
 
 
 def add_mirrors(parser: argparse.ArgumentParser, content: str) -> None:

@@ -20,8 +20,7 @@ class SegFANetMethod(SegFANet):
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fuse float32 (B, 1, H, W) pairs in [0, 1]; see `harness.methods.contract.Method`."""
-        fused: Tensor = self(infrared, visible, segment=False).fused
-        return fused.clamp(0, 1)
+        return self.forward(infrared, visible, segment=False).fused.clamp(0, 1)
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the three terms of Eq. 14, unweighted."""

@@ -14,8 +14,7 @@ def _blur(image: Tensor) -> Tensor:
 
 
 def _expand(image: Tensor, like: Tensor) -> Tensor:
-    size = (like.shape[-2], like.shape[-1])
-    return F.interpolate(image, size=size, mode="bilinear", align_corners=False)
+    return F.interpolate(image, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 class LaplacianPyramid:

@@ -12,11 +12,11 @@ def gradient_loss(fused: Tensor, infrared: Tensor, visible: Tensor) -> Tensor:
 
     All images are (B, 1, H, W), the result is a scalar. Pixels outside the image are zero.
     """
-    total = fused.new_zeros(())
+    terms = []
     for axis in (2, 3):
         edges = torch.maximum(_difference(infrared, axis), _difference(visible, axis))
-        total = total + F.l1_loss(_difference(fused, axis), edges)
-    return total
+        terms.append(F.l1_loss(_difference(fused, axis), edges))
+    return terms[0] + terms[1]
 
 
 def _difference(images: Tensor, axis: int) -> Tensor:

@@ -52,8 +52,7 @@ class LiMFusion(nn.Module):
         """
         height, width = infrared.shape[-2:]
         high, low = self(prepare(pad(infrared)), prepare(pad(visible)))
-        fused: Tensor = high + low
-        return fused[..., :height, :width].contiguous()
+        return (high + low)[..., :height, :width].contiguous()  # type: ignore[no-any-return]
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the terms of gradients, intensity of the low part, and neighbour differences."""

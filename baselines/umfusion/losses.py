@@ -25,9 +25,7 @@ def laplacian(images: Tensor) -> Tensor:
 def multiscale_ssim(images: Tensor, target: Tensor) -> Tensor:
     """Return the multi-scale SSIM (Wang et al. 2003) over five levels, a scalar.
 
-    Args:
-        images: (B, 1, H, W), H and W ≥ 16.
-        target: same shape.
+    Both images are (B, 1, H, W), H and W ≥ 16.
     """
     total = images.new_ones(())
     for level, weight in enumerate(LEVEL_WEIGHTS):

@@ -43,11 +43,8 @@ class SourceMoments:
 def ssim(images: Tensor, moments: SourceMoments) -> Tensor:
     """Return the mean SSIM of `images` with a source (Wang et al. 2004), a scalar in [−1, 1].
 
-    Args:
-        images: float (B, 1, H, W) in [0, 1], H and W ≥ 11.
-        moments: moments of the source, which has the same shape.
-
-    The result equals scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5,
+    Images and source are float (B, 1, H, W) in [0, 1], H and W ≥ 11. The result equals
+    scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5,
     use_sample_covariance=False, data_range=1)` averaged over the pixels whose window lies
     inside the image.
     """

@@ -100,11 +100,11 @@ def forecast(benchmark: Benchmark, setting: Setting) -> Plan:
         kind: _measure(job, tiles[job.dataset], benchmark, setting)
         for kind, job in progress(list(reversed(kinds.items())), "measuring", unit="kind")
     }
-    forecasts = []
-    for job in jobs:
-        cost = costs[_kind(job, tiles[job.dataset])]
-        disk = _disk(job, tiles[job.dataset], cost, len(benchmark.metrics))
-        forecasts.append(Forecast(job, cost, disk))
+    costed = [(job, costs[_kind(job, tiles[job.dataset])]) for job in jobs]
+    numbers = len(benchmark.metrics)
+    forecasts = [
+        Forecast(job, cost, _disk(job, tiles[job.dataset], cost, numbers)) for job, cost in costed
+    ]
     return Plan(benchmark.config.title, setting, tiles, forecasts)
 
 
