@@ -9,9 +9,11 @@ import torch
 
 from harness.disk.schema import ROOT
 from harness.errors import MethodFailure
-from harness.fusing.command import fuse_pictures
+from harness.fusing.command import fuse_pictures, write_command_stack
+from harness.fusing.job import FusingJob
 from harness.machine.isolation import USERS_PYTHONPATH
 from harness.methods.spec import MethodSpec
+from harness.tiles.store import Pairs
 from harness.workflow import export_environment
 from tests.helpers import contract
 
@@ -79,3 +81,13 @@ def test_a_command_can_have_a_conda_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     spec = replace(shell_method("cp {visible}/*.png {output}/"), conda="matlab")
     contract.check_shapes_and_values(spec)
+
+
+def test_a_command_fuses_a_whole_split(tmp_path):
+    tiles = np.random.default_rng(0).integers(0, 256, (3, 5, 41, 53), dtype=np.uint8)
+    pairs = Pairs(tiles)
+    spec = shell_method("cp {infrared}/*.png {output}/")
+    path = tmp_path / "fused.npy"
+    write_command_stack(FusingJob(spec, pairs, ["a", "b", "c"], path), torch.device("cpu"), list)
+    # The way through floats may truncate one level away.
+    assert np.abs(np.load(path).astype(int) - tiles[:, 3]).max() <= 1

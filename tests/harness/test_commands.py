@@ -21,11 +21,8 @@ from harness.commands.image_pairs import list_pairs, read_pair
 from harness.disk.records import Record
 from harness.disk.schema import ROOT
 from harness.errors import HarnessError
-from harness.fusing.command import write_command_stack
-from harness.fusing.job import FusingJob
 from harness.methods.recipe import Recipe
 from harness.methods.spec import discover, read_method
-from harness.tiles.store import Pairs
 from harness.training.engine import Task, Training
 from tests.helpers import contract
 from tests.helpers.shared_data import CHECKPOINTS, golden, need
@@ -246,16 +243,6 @@ def test_folders_are_not_fused_into_a_file(scene):
     (scene / "ir").mkdir()
     with pytest.raises(HarnessError, match="is a file, expected a folder"):
         run("average", scene / "ir", scene / "ir", scene / "gray.png")
-
-
-def test_a_command_fuses_a_whole_split(tmp_path):
-    tiles = np.random.default_rng(0).integers(0, 256, (3, 5, 41, 53), dtype=np.uint8)
-    pairs = Pairs(tiles)
-    spec = shell_method("cp {infrared}/*.png {output}/")
-    path = tmp_path / "fused.npy"
-    write_command_stack(FusingJob(spec, pairs, ["a", "b", "c"], path), torch.device("cpu"), list)
-    # The way through floats may truncate one level away.
-    assert np.abs(np.load(path).astype(int) - tiles[:, 3]).max() <= 1
 
 
 def test_an_error_is_one_line_and_a_status(tmp_path):
