@@ -77,10 +77,18 @@ PRODUCT = python_files(*PACKAGES, "benchmarks")
 TESTS = python_files("tests")
 
 
+def outside_functions(node):
+    """Yield the statements that run, or that a type checker reads, when a module is imported."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield child
+            yield from outside_functions(child)
+
+
 def imports(path, *, inside_functions=True):
     """Return the dotted names that a file imports, each `from` import with the imported name."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = ast.walk(tree) if inside_functions else tree.body
+    nodes = ast.walk(tree) if inside_functions else outside_functions(tree)
     found = []
     for node in nodes:
         if isinstance(node, ast.Import):
