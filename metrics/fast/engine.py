@@ -130,8 +130,8 @@ class _Fidelity:
     def measure(self, fused: Batch) -> float:
         """Measure one fused image against the loaded pair."""
         fresh = self._held is None or not self._reuse
+        kernels.prepare(fused, self._windows, self._scratch.lines, self._fused_scales)
         found = kernels.compare(
-            fused,
             self._fused_scales,
             self._infrared_scales,
             self._visible_scales,
