@@ -27,7 +27,7 @@ from harness.scenes.scene import BANDS, INFRARED, LABEL, Dataset, Scene
 from harness.tiles.cutting import Tiling, write_store
 from harness.tiles.store import Pairs
 from harness.training.batches import to_batch
-from harness.training.engine import Training
+from harness.training.engine import Task, Training
 from harness.training.precision import Precision
 
 STATES = 4
@@ -101,7 +101,7 @@ def training_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> UnitCost:
     recipe = whole.model_copy(update=share_of_one)
     pixels = noise(min(recipe.batch, tiles.train), tiles)
     names = [str(i) for i in range(len(pixels))]
-    training = Training(method, recipe, pixels, names, 0, device, fingerprint="")
+    training = Training(method, Task(recipe, pixels, names, device))
     part = -(-len(pixels) // recipe.accumulate)
     few = to_batch(torch.from_numpy(pixels[: min(part, FEW)]).to(device))
     gflop, saved = step_footprint(method, few, Precision(recipe.precision, device))
