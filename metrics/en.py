@@ -14,7 +14,6 @@ METRIC = Metric(
     name="en",
     title="Entropy",
     define=level_entropy,
-    larger_is_better=True,
     range=(0.0, 8.0),
     unit="bits",
     formula="−Σ p log₂ p over the 256 levels of F",

@@ -17,7 +17,6 @@ METRIC = Metric(
     name="mi",
     title="Mutual information",
     define=shared_information,
-    larger_is_better=True,
     range=(0.0, 16.0),
     unit="bits",
     formula="I(F; I) + I(F; V)",

@@ -17,7 +17,6 @@ METRIC = Metric(
     name="psnr",
     title="Peak signal-to-noise ratio",
     define=signal_to_noise,
-    larger_is_better=True,
     range=(0.0, math.inf),
     unit="dB",
     formula="10 log₁₀ (255² / mse)",

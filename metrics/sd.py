@@ -16,7 +16,6 @@ METRIC = Metric(
     name="sd",
     title="Standard deviation",
     define=standard_deviation,
-    larger_is_better=True,
     range=(0.0, 127.5),
     unit="grey levels",
     formula="√ mean (F − mean F)²",

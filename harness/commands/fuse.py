@@ -28,13 +28,8 @@ def add_parser(commands: Commands) -> None:
     parser = add_command(commands, "fuse", run, summary, EPILOG)
     parser.add_argument("method", help="name of a method; `segfanet-bench methods` lists them")
     for source in ("infrared", "visible"):
-        parser.add_argument(
-            f"--{source}",
-            type=Path,
-            required=True,
-            metavar="PATH",
-            help=f"{source} image, array or folder of them",
-        )
+        what = f"{source} image, array or folder of them"
+        parser.add_argument(f"--{source}", type=Path, required=True, metavar="PATH", help=what)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="PATH", help="file or folder to write"
     )
@@ -69,12 +64,10 @@ def run(arguments: argparse.Namespace) -> None:
         if not folder.is_dir():
             raise HarnessError(f"--mirror {folder}: no such folder")
     files = list_pairs(arguments.infrared, arguments.visible, arguments.output)
-    given = (arguments.infrared, arguments.visible, arguments.checkpoint, arguments.weights)
-    refuse_overwriting(
-        [arguments.output, *(pair.output for pair in files)],
-        [path for path in given if path]
-        + [path for pair in files for path in (pair.infrared, pair.visible)],
-    )
+    inputs = [arguments.infrared, arguments.visible, arguments.checkpoint, arguments.weights]
+    inputs += [path for pair in files for path in (pair.infrared, pair.visible)]
+    outputs = [arguments.output, *(pair.output for pair in files)]
+    refuse_overwriting(outputs, [path for path in inputs if path])
     # It loads torch, which the help of this command does without.
     from harness.commands.pair_fusion import fuse_files
 

@@ -59,18 +59,15 @@ def list_pairs(infrared: Path, visible: Path, output: Path) -> list[PairFiles]:
         return [PairFiles(infrared, visible, output)]
     if output.exists() and not output.is_dir():
         raise HarnessError(f"{output}: is a file, expected a folder; name another output")
-    files = files_by_name(infrared, KINDS), files_by_name(visible, KINDS)
-    alone = sorted(files[0].keys() ^ files[1].keys())
+    files, partners = files_by_name(infrared, KINDS), files_by_name(visible, KINDS)
+    alone = sorted(files.keys() ^ partners.keys())
     if alone:
         raise HarnessError(f"{infrared} and {visible}: no partner for {', '.join(alone[:5])}")
+    suffixes = {ARRAY: ARRAY}
     return [
-        PairFiles(path, files[1][stem], output / f"{stem}{_suffix_for(path)}")
-        for stem, path in files[0].items()
+        PairFiles(path, partners[stem], output / f"{stem}{suffixes.get(path.suffix, '.png')}")
+        for stem, path in files.items()
     ]
-
-
-def _suffix_for(infrared: Path) -> str:
-    return ARRAY if infrared.suffix == ARRAY else ".png"
 
 
 def read_pair(infrared: Path, visible: Path) -> Pair:
@@ -92,11 +89,11 @@ def read_pair(infrared: Path, visible: Path) -> Pair:
             rgb = np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
             second = luma(rgb).astype(np.float32) / np.float32(255)
     if first.shape != second.shape:
-        sizes = [
-            f"{path} {image.shape[1]}×{image.shape[0]}"
-            for path, image in ((infrared, first), (visible, second))
-        ]
-        raise HarnessError(f"sizes differ: {', '.join(sizes)}; register the pair first")
+        (height, width), (rows, columns) = first.shape, second.shape
+        raise HarnessError(
+            f"sizes differ: {infrared} {width}×{height}, {visible} {columns}×{rows}; "
+            "register the pair first"
+        )
     return Pair(infrared.stem, first, second, rgb)
 
 

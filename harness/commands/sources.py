@@ -8,7 +8,7 @@ from pathlib import Path
 from harness.cli import Commands, add_cache, add_command, add_mirrors
 from harness.errors import HarnessError, suggest
 from harness.fetching.registry import read_registry
-from harness.fetching.source import CACHE, ExternalFile, access, fetch, locate
+from harness.fetching.source import CACHE, ExternalFile, fetch, locate
 from harness.methods.spec import discover, weight_source
 
 
@@ -67,12 +67,8 @@ def add_parser(commands: Commands) -> None:
         default = "" if names == "+" else "; default all"
         part.add_argument("names", nargs=names, help=f"data sets, methods or files{default}")
         if action is not show:
-            _add_places(part)
-
-
-def _add_places(parser: argparse.ArgumentParser) -> None:
-    add_cache(parser, CACHE)
-    add_mirrors(parser, "the files")
+            add_cache(part, CACHE)
+            add_mirrors(part, "the files")
 
 
 def show(arguments: argparse.Namespace) -> None:
@@ -81,7 +77,7 @@ def show(arguments: argparse.Namespace) -> None:
         source = item.source
         kind = "sha256" if source.sha256 else "md5" if source.md5 else "recorded on first use"
         size = f"{source.bytes:,} bytes" if source.bytes else "size unknown"
-        print(f"{item.owner}: {source.name} ({size}; {access(source)})")
+        print(f"{item.owner}: {source.name} ({size}; {source.access})")
         print(f"  hash: {kind} {source.sha256 or source.md5}".rstrip())
         print(f"  licence: {source.licence}")
         for url in source.urls:
@@ -122,15 +118,13 @@ def _chosen(names: Sequence[str], *, needed_only: bool = False) -> list[Register
         if name not in known:
             raise HarnessError(f"no file, data set or method {name!r}: {suggest(name, known)}")
     outer = {item.source.inside for item in every}
+
+    def of_chosen_owner(item: RegisteredFile) -> bool:
+        needed = not item.source.optional and item.source not in outer
+        return item.owner in names and (needed or not needed_only)
+
     return [
-        item
-        for item in every
-        if not names
-        or item.source.name in names
-        or (
-            item.owner in names
-            and not (needed_only and (item.source.optional or item.source in outer))
-        )
+        item for item in every if not names or item.source.name in names or of_chosen_owner(item)
     ]
 
 

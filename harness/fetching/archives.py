@@ -1,8 +1,7 @@
 """Reading of zip archives from elsewhere: members are found by their bare names.
 
-A member is never written under its own name, so no path, link or kind of member in an archive
-can reach another place of the disk. What remains to guard against is data that is damaged, and
-data that does not fit on the disk.
+A member is never written under its own name, so that no path or link in an archive can reach
+another place of the disk. Damaged data, and data that does not fit on the disk, are refused.
 """
 
 import lzma
@@ -46,9 +45,8 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         problem = "the disk is full while unpacking" if full else "damaged or not readable"
         raise HarnessError(f"{path}: {problem}: {error}") from error
     except BROKEN as error:
-        raise HarnessError(
-            f"{path}: damaged, or not a plain zip archive: {error!r}; replace it"
-        ) from error
+        problem = "damaged, or not a plain zip archive"
+        raise HarnessError(f"{path}: {problem}: {error!r}; replace it") from error
 
 
 def find_members(archive: zipfile.ZipFile, names: Collection[str]) -> dict[str, zipfile.ZipInfo]:

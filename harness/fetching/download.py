@@ -38,21 +38,16 @@ RETRIED = (408, 425, 429, 500, 502, 503, 504)
 class Part:
     """A file that is being downloaded.
 
-    The small file `state` holds its address, its full size in bytes and the server's validator
-    (ETag or date), so that a later process continues the same file and not a newer one.
+    The small file `state` beside it holds its address, its full size in bytes and the server's
+    validator (ETag or date), so that a later process continues the same file and not a newer one.
     """
 
     path: Path
 
     @property
     def state(self) -> Path:
-        """The small file beside the part."""
+        """What is known about the file on the server."""
         return self.path.with_name(f"{self.path.name}.json")
-
-    @property
-    def title(self) -> str:
-        """Name of the file, for messages."""
-        return self.path.name.removeprefix(".").removesuffix(".part")
 
     @property
     def have(self) -> int:
@@ -132,9 +127,15 @@ def _download_ranges(url: str, part: Part, password: str, pause: float) -> None:
 
 def _attempt(url: str, part: Part, password: str, pause: float) -> str:
     """Ask for the missing rest; return why another attempt is needed, or an empty string."""
+    noted = part.known(url)
+    if not part.have or not noted:
+        part.discard()
+        noted = {}
+    headers = {"Range": f"bytes={part.have}-"} if noted else {}
+    if noted.get("validator"):
+        headers["If-Range"] = noted["validator"]
     with _session(pause) as session:
         address = open_share(session, url, password) if password else url
-        headers = _range(url, part)
         with session.get(address, headers=headers, stream=True, timeout=TIMEOUT) as answer:
             return _receive(url, part, answer)
 
@@ -158,18 +159,6 @@ def _session(pause: float) -> requests.Session:
     return session
 
 
-def _range(url: str, part: Part) -> dict[str, str]:
-    """Return the headers that ask for the missing rest of a part, if it is known to be ours."""
-    noted = part.known(url)
-    if not part.have or not noted:
-        part.discard()
-        return {}
-    headers = {"Range": f"bytes={part.have}-"}
-    if noted["validator"]:
-        headers["If-Range"] = noted["validator"]
-    return headers
-
-
 def _receive(url: str, part: Part, answer: requests.Response) -> str:
     known = part.known(url).get("total")
     if answer.status_code == 416 and part.have == known:
@@ -188,13 +177,17 @@ def _receive(url: str, part: Part, answer: requests.Response) -> str:
         )
     length = answer.raw.length_remaining or 0
     total = total or (start and known) or (start + length if length else 0)
-    part.note(url, total, _validator(answer))
-    check_space(part.path.parent, length, part.title)
+    etag = answer.headers.get("ETag", "")
+    # A weak ETag does not prove that a later answer is the same file.
+    strong = etag and not etag.startswith("W/")
+    part.note(url, total, etag if strong else answer.headers.get("Last-Modified", ""))
+    title = part.path.name.removeprefix(".").removesuffix(".part")
+    check_space(part.path.parent, length, title)
     try:
         with part.path.open("r+b" if start else "wb") as stream:
             stream.seek(start)
             body = _Body(answer, length, stream)
-            for _ in progress(body, f"downloading {part.title}", start=start // MEBI, unit="MiB"):
+            for _ in progress(body, f"downloading {title}", start=start // MEBI, unit="MiB"):
                 pass
     except requests.RequestException as error:
         return f"connection lost: {error}"
@@ -214,13 +207,6 @@ def _span(answer: requests.Response) -> tuple[int, int | None]:
     if found is None:
         return -1, None
     return int(found[1]), None if found[2] == "*" else int(found[2])
-
-
-def _validator(answer: requests.Response) -> str:
-    """Return what proves that a later answer is the same file; weak ETags prove nothing."""
-    etag = answer.headers.get("ETag", "")
-    strong = etag and not etag.startswith("W/")
-    return etag if strong else answer.headers.get("Last-Modified", "")
 
 
 @dataclass

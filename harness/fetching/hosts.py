@@ -45,14 +45,11 @@ def open_share(session: requests.Session, url: str, password: str) -> str:
     form = _Form(page.text)
     if not form.asks:
         return address
-    fields = {"token": urlsplit(url).path.rstrip("/").split("/")[-1], **form.fields}
+    token = urlsplit(url).path.rstrip("/").split("/")[-1]
+    data = {"token": token, **form.fields, "password": password}
+    headers = {"Referer": url}
     with session.post(
-        address,
-        data={**fields, "password": password},
-        headers={"Referer": url},
-        allow_redirects=False,
-        stream=True,
-        timeout=TIMEOUT,
+        address, data=data, headers=headers, allow_redirects=False, stream=True, timeout=TIMEOUT
     ) as answer:
         check_status(url, answer)
         if is_page(answer) and not answer.is_redirect and _Form(answer.text).asks:
@@ -63,11 +60,7 @@ def open_share(session: requests.Session, url: str, password: str) -> str:
 
 
 def check_status(url: str, answer: requests.Response) -> None:
-    """Refuse an answer that is an error.
-
-    Raises:
-        HarnessError: naming the address and the status.
-    """
+    """Raise HarnessError, naming address and status, for an answer that is an error."""
     if not answer.ok:
         raise HarnessError(f"{url}: the server answers {answer.status_code} {answer.reason}")
 

@@ -25,21 +25,10 @@ CACHE = Path("resources")
 
 @dataclass(frozen=True)
 class ExternalFile:
-    """One external file.
+    """One external file, with the fields that `registry.SourceEntry` describes.
 
-    Attributes:
-        name: file name in the cache and in mirror folders.
-        urls: addresses, tried in this order; empty if the file has to be fetched by hand.
-        sha256: 64 hexadecimal digits; if it is empty, the hash of the first use is recorded in
-            the cache and enforced from then on.
-        md5: 32 hexadecimal digits, checked at the first use of a file without a SHA-256.
-        bytes: size, 0 if unknown.
-        licence: terms of use, as far as they are stated.
-        citation: publication to cite.
-        password: password of a share that asks for one.
-        page: where a person finds the file, and what has to be done there.
-        inside: an archive that holds this file as a member.
-        optional: whether the file is fetched only by its own name, not with its data set.
+    `inside` is the archive that holds it. Without a `sha256`, the hash of the first use is
+    recorded in the cache and enforced from then on.
     """
 
     name: str
@@ -54,6 +43,17 @@ class ExternalFile:
     inside: Optional["ExternalFile"] = None
     optional: bool = False
 
+    @property
+    def access(self) -> str:
+        """How it is obtained: open, password, Google Drive, by hand, or in an archive."""
+        if self.password:
+            return "password (known)"
+        if self.inside is not None:
+            return f"in {self.inside.name}"
+        if not self.urls:
+            return "by hand"
+        return "Google Drive" if "drive.google.com" in self.urls[0] else "open"
+
 
 def fetch(
     source: ExternalFile, *, cache: Path = CACHE, mirrors: Sequence[Path] = (), pause: float = 1.0
@@ -61,14 +61,8 @@ def fetch(
     """Return a verified local copy of a file; download it into `cache` if there is none.
 
     Jobs that ask for the same file at the same time fetch it once. A file in a mirror is used
-    where it lies, and nothing is ever written into a mirror.
-
-    Args:
-        source: the file.
-        cache: folder of downloads.
-        mirrors: folders that may hold the file under its name or, if its SHA-256 is known,
-            under another name.
-        pause: seconds before the first repetition of a failed transfer.
+    where it is; it may have another name there if its SHA-256 is known. `pause` is the time in
+    seconds before the first repetition of a failed transfer.
 
     Raises:
         HarnessError: if the file cannot be obtained, naming it and where to put it by hand; if
@@ -145,26 +139,21 @@ def mismatch(source: ExternalFile, path: Path, cache: Path) -> str:
     if source.bytes and size != source.bytes:
         return f"it has {size} bytes, expected {source.bytes}"
     hashes = FirstUseHashes(cache)
-    expected = source.sha256 or hashes.get(source.name)
-    if not expected and source.md5:
-        md5 = _md5(path)
-        if md5 != source.md5:
-            return f"its md5 is {md5}, expected {source.md5}"
-    found = sha256(path)
-    if expected:
-        origin = "" if source.sha256 else f", as recorded in {hashes.path} on first use"
-        wrong = f"its sha256 is {found}, expected {expected}{origin}"
-        return wrong if found != expected else ""
-    if source.name.endswith(".zip") and not zipfile.is_zipfile(path):
-        # If half a file were recorded, the complete one would be refused from then on.
-        return "it is not a complete zip archive"
-    hashes.record(source.name, found)
+    recorded = "" if source.sha256 else hashes.get(source.name)
+    expected = source.sha256 or recorded
+    kind, value = ("sha256", expected) if expected else ("md5", source.md5)
+    if value:
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, kind).hexdigest()
+        if found != value:
+            origin = f", as recorded in {hashes.path} on first use" if recorded else ""
+            return f"its {kind} is {found}, expected {value}{origin}"
+    if not expected:
+        if source.name.endswith(".zip") and not zipfile.is_zipfile(path):
+            # If half a file were recorded, the complete one would be refused from then on.
+            return "it is not a complete zip archive"
+        hashes.record(source.name, sha256(path))
     return ""
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "md5").hexdigest()
 
 
 def _obtain(source: ExternalFile, cache: Path, mirrors: Sequence[Path], pause: float) -> Path:
@@ -193,7 +182,12 @@ def _obtain(source: ExternalFile, cache: Path, mirrors: Sequence[Path], pause: f
             return target
         part.discard()
         problems.append(f"{url}: the file was refused: {problem}")
-    raise HarnessError(_by_hand(source, cache, problems))
+    lines = [f"{source.name} could not be obtained", *problems]
+    if source.page:
+        lines.append(f"where to find it: {source.page}")
+    raise HarnessError(
+        "\n  ".join([*lines, f"put it by hand at {target}, or into a mirror folder"])
+    )
 
 
 def _unpack(source: ExternalFile, archive: Path, target: Path, cache: Path) -> Path:
@@ -205,14 +199,6 @@ def _unpack(source: ExternalFile, archive: Path, target: Path, cache: Path) -> P
     return target
 
 
-def _by_hand(source: ExternalFile, cache: Path, problems: list[str]) -> str:
-    lines = [f"{source.name} could not be obtained", *(f"  {problem}" for problem in problems)]
-    if source.page:
-        lines.append(f"  where to find it: {source.page}")
-    lines.append(f"  put it by hand at {cache / source.name}, or into a mirror folder")
-    return "\n".join(lines)
-
-
 def record_of(source: ExternalFile, path: Path, *, cache: Path = CACHE) -> dict[str, Any]:
     """Describe a verified file, for the record of what is made from it."""
     return {
@@ -222,14 +208,3 @@ def record_of(source: ExternalFile, path: Path, *, cache: Path = CACHE) -> dict[
         "licence": source.licence,
         "citation": source.citation,
     }
-
-
-def access(source: ExternalFile) -> str:
-    """Return how a file is obtained: open, password, Google Drive, by hand, or in an archive."""
-    if source.password:
-        return "password (known)"
-    if source.inside is not None:
-        return f"in {source.inside.name}"
-    if not source.urls:
-        return "by hand"
-    return "Google Drive" if "drive.google.com" in source.urls[0] else "open"

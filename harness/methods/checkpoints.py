@@ -33,7 +33,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         HarnessError: naming the file, if it is damaged or holds more than plain values.
     """
     try:
-        _check_sums(path)
+        # Files of the format before torch 1.6 are no archives and have no checksums; torch
+        # writes checksums into newer ones, but does not check them on loading.
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                damaged = archive.testzip()
+            if damaged is not None:
+                raise ValueError(f"its part {damaged} is damaged")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         # torch raises many types of errors here; each means that the file is not usable.
@@ -42,14 +48,3 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise HarnessError(f"{path}: holds a {type(state).__name__}, expected a checkpoint")
     return state
-
-
-def _check_sums(path: Path) -> None:
-    """Check the checksums in the archive, which torch writes but does not check on loading."""
-    if not zipfile.is_zipfile(path):
-        # Files of the format before torch 1.6 have no checksums.
-        return
-    with zipfile.ZipFile(path) as archive:
-        damaged = archive.testzip()
-    if damaged is not None:
-        raise ValueError(f"its part {damaged} is damaged")

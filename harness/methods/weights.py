@@ -25,8 +25,7 @@ files need not contain them, and they do not count as a cost of fusing."""
 class Weights:
     """A verified local weight file.
 
-    origin: `official` (the authors' file, identified by its hash), `retrained` (a checkpoint of
-    a training here) or `user` (any other file).
+    origin: `official` (the authors' file, by its hash), `retrained` (trained here) or `user`.
     """
 
     origin: str
@@ -36,12 +35,8 @@ class Weights:
 
     def record(self) -> dict[str, str]:
         """Return the description of the weights for records and tables."""
-        return {
-            "origin": self.origin,
-            "file": self.path.name,
-            "sha256": self.sha256,
-            "licence": self.licence,
-        }
+        origin, file = self.origin, self.path.name
+        return {"origin": origin, "file": file, "sha256": self.sha256, "licence": self.licence}
 
 
 def choose_weights(
@@ -53,11 +48,8 @@ def choose_weights(
 ) -> Weights | None:
     """Choose the weights of a method; None if it has nothing to load.
 
-    Args:
-        spec: the method.
-        checkpoint: the checkpoint of a training here; it has priority over all other weights.
-        file: a weight file of the user; it has priority over the authors' file.
-        mirrors: folders that may hold the authors' file under any name.
+    The `checkpoint` of a training here has priority over a `file` of the user, and that over the
+    authors' file, which `mirrors` may hold under any name.
 
     Raises:
         MethodFailure: if the training failed, or if the method must be trained first.
@@ -102,7 +94,7 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
 
 
 def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
-    """Return the authors' file that a method uses; its option `weights` chooses among several.
+    """Return the authors' file that the option `weights` chooses, or else the first.
 
     Raises:
         HarnessError: listing the valid names, if the option is not one of them.
@@ -119,13 +111,7 @@ def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
 def official_file(
     spec: MethodSpec, entry: Mapping[str, Any], mirrors: Sequence[Path], cache: Path = CACHE
 ) -> Path:
-    """Obtain the authors' file from the cache, a mirror, or its address.
-
-    Args:
-        spec: the method.
-        entry: one of its `weight_files`.
-        mirrors: folders that may hold the file under any name.
-        cache: the folder of downloads.
+    """Obtain the authors' file `entry` from the cache, a mirror, or its address.
 
     Raises:
         HarnessError: naming the file, its address and where to put it, if the file is not
@@ -148,9 +134,8 @@ def _arrays(path: Path) -> dict[str, Any]:
 def load_weights(method: torch.nn.Module, path: Path) -> None:
     """Load a weight file of torch or `.npz` into a method; the weights may be nested.
 
-    If the names differ from those of the network, the method's `official_state` translates
-    them. Then the keys must be exactly those of the network, except for `AUXILIARY` parts,
-    which may be missing.
+    The method's `official_state` translates names that differ. Then the keys must be exactly
+    those of the network, except for `AUXILIARY` parts, which may be missing.
 
     Raises:
         HarnessError: if the file cannot be read as plain weights.

@@ -2,7 +2,8 @@
 
 An adapter module has `check_options(options)`, which is quick and opens no image, and
 `open_dataset(options) -> Dataset`. One whose data have to be fetched also has
-`layout(options) -> SceneSizes`, for plans made before that.
+`layout(options) -> SceneSizes`, for plans made before that, and `SOURCES`, its entry in the
+registry of external files. `DATA_FILES` lists files beside the code that decide on the tiles.
 """
 
 import importlib
@@ -30,10 +31,7 @@ class Adapter(Protocol):
 
 
 def adapter_folders(include: Sequence[Path] = ()) -> dict[str, Path]:
-    """Return the folder of every adapter by its name.
-
-    Args:
-        include: folders outside the checkout whose children may be adapters.
+    """Return the folder of every adapter, also of those in `include`, by its name.
 
     Raises:
         HarnessError: if an outside folder has a name that is taken.

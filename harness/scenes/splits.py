@@ -9,25 +9,18 @@ from harness.errors import HarnessError
 FOLDER = Path(__file__).resolve().parents[1] / "datasets"
 
 
-def split_file(dataset: str) -> Path:
-    """Return the file that holds the division of a data set."""
-    return FOLDER / dataset / "split.csv"
-
-
 def choose_split(
     dataset: str, train: Sequence[str] | None, test: Sequence[str] | None
 ) -> list[tuple[str, str]]:
     """Return (scene, split) pairs, training first: the data set's own, or a user's lists.
 
-    Args:
-        dataset: name of the CSV file.
-        train: scenes to train on; the default is the file's list without the scenes of `test`.
-        test: scenes to test on; the default is the file's list without the scenes of `train`.
+    Either list is by default that of the file `split.csv` beside the adapter, without the scenes
+    of the other list.
 
     Raises:
         HarnessError: as `check_split`.
     """
-    path = split_file(dataset)
+    path = FOLDER / dataset / "split.csv"
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
     every = {row["scene"]: row["split"] for row in rows}
@@ -45,17 +38,11 @@ def choose_split(
 def check_split(
     dataset: str, known: Collection[str], train: Sequence[str], test: Sequence[str], place: Path
 ) -> None:
-    """Refuse lists of scenes that are not a division into training and test.
-
-    Args:
-        dataset: name for messages.
-        known: names of all scenes.
-        train: scenes to train on.
-        test: scenes to test on.
-        place: file or folder that lists all scenes, for messages.
+    """Refuse lists of scenes that are not a division of the `known` ones into training and test.
 
     Raises:
-        HarnessError: for an unknown scene, one that is named twice, or an empty test list.
+        HarnessError: for a scene that `place` does not list, one that is named twice, or an empty
+            test list.
     """
     for key, names in (("train", train), ("test", test)):
         unknown = sorted(set(names) - set(known))

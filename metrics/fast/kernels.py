@@ -104,14 +104,10 @@ def _rows(strips: Image) -> int:
 
 @compiled
 def prepare(image: Batch, windows: Windows, lines: Image, scales: Scales) -> None:
-    """Bring an image to all scales.
+    """Bring an image (H, W) of any dtype to all scales, one window each.
 
-    Args:
-        image: (H, W) of any dtype, 0 to 255.
-        windows: one per scale.
-        lines: the field of `Scratch`.
-        scales: the result: at each scale strips of SIDE columns, one of them beyond the image,
-            (strips, (H + SIDE)·SIDE), with mid-grey at 0. Values beyond the image are arbitrary.
+    The result is at each scale strips of SIDE columns, one of them beyond the image,
+    (strips, (H + SIDE)·SIDE), with mid-grey at 0. Values beyond the image are arbitrary.
     """
     _lay_out(image, lines, scales[0])
     _halve(scales[0], windows[1], lines, scales[1])
@@ -263,14 +259,9 @@ def _carry(columns: Buffer) -> None:
 
 @compiled
 def _borrow_scratch(scratch: Scratch) -> Scratch:
-    return Scratch(
-        borrow(scratch.pixels),
-        borrow(scratch.filtered),
-        borrow(scratch.columns),
-        borrow(scratch.means),
-        borrow(scratch.factors),
-        borrow(scratch.lines),
-    )
+    pixels, filtered, columns, means, factors, lines = scratch
+    arrays = borrow(pixels), borrow(filtered), borrow(columns), borrow(means), borrow(factors)
+    return Scratch(*arrays, borrow(lines))
 
 
 @compiled
@@ -338,19 +329,11 @@ def compare(
     maps: Scales,
     fresh: bool,
 ) -> Buffer:
-    """Compare a fused image with its sources at all scales.
+    """Compare a fused image (H, W) of any dtype with its sources, `prepare`d, at all scales.
 
-    Args:
-        image: fused, (H, W) of any dtype, 0 to 255.
-        f: memory for its scales.
-        a: infrared, as `prepare` leaves it.
-        b: visible, likewise.
-        widths: columns of the images.
-        windows: one per scale.
-        scratch: working memory.
-        maps: means and variances of the sources, (blocks, PLANES·BLOCK). With one row per
-            block they are kept for the next fused image; one row is enough for a single image.
-        fresh: whether the sources are new, so that their maps must be computed.
+    `f` is memory for its scales, `widths` the columns of each. `maps` keeps means and variances of
+    the sources, (blocks, PLANES·BLOCK), for the next fused image; one row is enough for a single
+    one. They are computed if `fresh` says that the sources are new.
 
     Returns:
         (4,): Σ log(1 + g²σ²ᵣ / (σ²ᵥ + 2)) for infrared and for visible, then Σ log(1 + σ²ᵣ / 2) for

@@ -24,12 +24,7 @@ CACHE_LINE = 64
 
 
 class Window(NamedTuple):
-    """A symmetric window.
-
-    Attributes:
-        taps: its values, (2·len(half) + 1,).
-        half: one item per tap left of the centre, at most SIDE / 2.
-    """
+    """A symmetric window: its taps, and one item of `half` per tap left of the centre."""
 
     taps: Buffer
     half: Constant

@@ -19,11 +19,6 @@ def gaussian(size: int, sigma: float) -> Values:
     return np.asarray(taps / taps.sum())
 
 
-def uniform(size: int) -> Values:
-    """Give the (size,) taps of a flat window that sums to 1."""
-    return np.full(size, 1 / size)
-
-
 def filter_valid(images: Image, taps: Values, step: int = 1) -> Image:
     """Filter images with a window along both axes, where it fits entirely.
 

@@ -12,7 +12,7 @@ from harness.machine.device import make_deterministic
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.recipe import Recipe
 from harness.training.batches import Batches
-from harness.training.engine import Training
+from harness.training.engine import Task, Training
 from harness.training.log import write_log
 
 TILES = np.random.default_rng(0).integers(0, 5, (5, 5, 44, 44), dtype=np.uint8)
@@ -39,7 +39,7 @@ def training(seed=0, fingerprint="same", steps=7, method=None):
     make_deterministic(seed, 1)
     recipe = Recipe(steps=steps, learning_rate=1e-2, checkpoint_seconds=0)
     device = torch.device("cpu")
-    return Training(method or Tiny(), recipe, TILES, NAMES, seed, device, fingerprint)
+    return Training(method or Tiny(), Task(recipe, TILES, NAMES, device, seed, fingerprint))
 
 
 def weights(run):

@@ -12,24 +12,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.disk.schema import Items
+from harness.disk.schema import Items, check
 from harness.errors import HarnessError
 from harness.fetching.registry import dataset_sources
-from harness.scenes.archived import FetchedOptions, FoundFiles, check_pair, gather
+from harness.scenes.archived import FetchedOptions, FoundFiles, LabelledImage, gather
 from harness.scenes.labels import LabelEncoding
-from harness.scenes.options import parse_options
-from harness.scenes.raster import Header, Member, Raster
-from harness.scenes.scene import Dataset, Extent, Scene, SceneSizes
-from harness.scenes.splits import split_file
+from harness.scenes.raster import Raster
+from harness.scenes.scene import Dataset, SceneSizes
 from harness.terminal import progress
 
 SOURCES = "whu_opt_sar"
-"""Entry of the registry of external files."""
-DATA_FILES = (split_file("whu_opt_sar"),)
-"""Files beside the code that decide what the tiles look like."""
+DATA_FILES = (Path(__file__).with_name("split.csv"),)
 
-SIZE = (3704, 5556)
-"""Rows and columns of a sheet; the narrower sheets give the same number of tiles."""
 BACKGROUND = "background"
 CLASSES = ("farmland", "city", "village", "water", "forest", "road", "others")
 PALETTE = (
@@ -51,9 +45,12 @@ class Options(FetchedOptions):
 
     Scenes have names such as NH49E001013. `rgb_bands` and `infrared_band` count from 0;
     public readers disagree on the order of the first three. `background` makes label 0 a
-    class of its own instead of ignoring it. `percentiles` bound the range that pictures of 16
+    class of its own instead of ignoring it. `percentiles` bound the range that images of 16
     bits are scaled from, sheet by sheet.
     """
+
+    DATASET = "whu_opt_sar"
+    SIZE = (3704, 5556)  # Narrower sheets give the same number of tiles.
 
     rgb_bands: Items[int] = (0, 1, 2)
     infrared_band: int = 3
@@ -72,13 +69,9 @@ class Options(FetchedOptions):
 
 
 def check_options(options: Mapping[str, Any]) -> Options:
-    """Check the options without opening an image.
-
-    Raises:
-        HarnessError: naming the key that is wrong.
-    """
-    chosen = parse_options(Options, options, "whu_opt_sar")
-    chosen.check("whu_opt_sar")
+    """Check the options without opening an image."""
+    chosen: Options = check(Options, dict(options), "whu_opt_sar")
+    chosen.check()
     if len(set(chosen.bands)) != 4 or min(chosen.bands) < 0:
         raise HarnessError(
             f"whu_opt_sar: rgb_bands {chosen.rgb_bands} and infrared_band "
@@ -93,8 +86,7 @@ def check_options(options: Mapping[str, Any]) -> Options:
 def layout(options: Mapping[str, Any]) -> SceneSizes:
     """Return sizes and classes for plans that are made before the archives are there."""
     chosen = check_options(options)
-    split = chosen.split("whu_opt_sar")
-    return SceneSizes(tuple(Extent(name, part, *SIZE) for name, part in split), chosen.classes)
+    return SceneSizes(chosen.extents(), chosen.classes)
 
 
 def open_dataset(options: Mapping[str, Any]) -> Dataset:
@@ -104,13 +96,22 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
         HarnessError: naming the file or option that is missing or wrong.
     """
     chosen = check_options(options)
-    split = chosen.split("whu_opt_sar")
+    split = chosen.split()
     names = [f"{name}.tif" for name, _ in split]
+    codes = tuple((code,) for code in CODES)
+    encoding = LabelEncoding(((0,), *codes)) if chosen.background else LabelEncoding(codes, ((0,),))
+    scratch = Path(chosen.cache)
     images, labels = (_find(folder, names, chosen) for folder in ("optical", "lbl"))
     return Dataset(
         title="WHU-OPT-SAR",
         scenes=tuple(
-            _scene(name, part, images.files[f"{name}.tif"], labels.files[f"{name}.tif"], chosen)
+            _Sheet(
+                Raster(images.files[f"{name}.tif"], scratch),
+                Raster(labels.files[f"{name}.tif"], scratch),
+                encoding,
+                chosen.bands,
+                chosen.percentiles,
+            ).scene(name, part, ("uint8", "uint16"))
             for name, part in progress(split, "reading headers", unit="scene")
         ),
         classes=chosen.classes,
@@ -131,62 +132,29 @@ def _find(folder: str, names: Sequence[str], chosen: Options) -> FoundFiles:
     return gather(names, loose, [archive], chosen)
 
 
-def _scene(name: str, split: str, image: Member, label: Member, chosen: Options) -> Scene:
-    header = check_pair(image, label, bands=max(chosen.bands) + 1)
-    if header.dtype not in ("uint8", "uint16"):
-        raise HarnessError(f"{image}: pixels of type {header.dtype}, expected uint8 or uint16")
-    scratch = Path(chosen.cache)
-    sheet = _Sheet(Raster(image, scratch), Raster(label, scratch), header, chosen)
-    return Scene(name, split, header.height, header.width, sheet.read, sheet.close)
-
-
 @dataclass
-class _Sheet:
-    """One optical image with its labels."""
+class _Sheet(LabelledImage):
+    """One optical image with its labels; 16 bits are scaled to 8."""
 
-    pixels: Raster
-    labels: Raster
-    header: Header
-    chosen: Options
+    percentiles: tuple[float, ...] = ()
 
     @cached_property
-    def encoding(self) -> LabelEncoding:
-        codes = tuple((code,) for code in CODES)
-        return (
-            LabelEncoding(((0,), *codes))
-            if self.chosen.background
-            else LabelEncoding(codes, ((0,),))
-        )
-
-    @cached_property
-    def limits(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Values that become 0 and 255: one pair for the visible bands, another for infrared."""
+    def limits(self) -> NDArray[np.float32]:
+        """Values that become 0 and 255 in each band; the visible bands share one pair."""
         height, width = self.header.height, self.header.width
         shape = (min(height, SAMPLE), min(width, SAMPLE))
-        sample = self.pixels.read(0, 0, height, width, self.chosen.bands, shape)
-        # The visible bands share one range; separate ranges would change their colours.
+        sample = self.image.read(0, 0, height, width, self.bands, shape)
+        # Separate ranges of the visible bands would change their colours.
         low, high = np.transpose(
-            [np.percentile(part, self.chosen.percentiles) for part in (sample[:3], sample[3])]
+            [np.percentile(part, self.percentiles) for part in (sample[:3], sample[3])]
         ).astype(np.float32)
-        return low[[0, 0, 0, 1]], np.maximum(high, low + 1)[[0, 0, 0, 1]]
+        return np.stack([low, np.maximum(high, low + 1)])[:, [0, 0, 0, 1], None, None]
 
-    def read(self, y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
-        bands = np.empty((5, height, width), np.uint8)
+    def read_image(self, y: int, x: int, out: NDArray[np.uint8]) -> None:
         if self.header.dtype == "uint8":
-            self.pixels.read(y, x, height, width, self.chosen.bands, out=bands[:4])
-        else:
-            bands[:4] = self._scaled(self.pixels.read(y, x, height, width, self.chosen.bands))
-        codes = self.labels.read(y, x, height, width, (0,))
-        place = f"{self.labels.member}, from row {y} and column {x}"
-        self.encoding.decode(codes, place, out=bands[4])
-        return bands
-
-    def _scaled(self, bands: NDArray[Any]) -> NDArray[np.float32]:
-        low, high = (limit[:, None, None] for limit in self.limits)
-        scaled = (bands.astype(np.float32) - low) * (np.float32(255) / (high - low))
-        whole: NDArray[np.float32] = np.rint(np.clip(scaled, 0, 255))
-        return whole
-
-    def close(self) -> None:
-        self.pixels.close()
-        self.labels.close()
+            super().read_image(y, x, out)
+            return
+        _, height, width = out.shape
+        bands = self.image.read(y, x, height, width, self.bands).astype(np.float32)
+        low, high = self.limits
+        out[:] = np.rint(np.clip((bands - low) * (np.float32(255) / (high - low)), 0, 255))
