@@ -100,6 +100,14 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
     known = {entry.get("sha256"): entry for entry in spec.weight_files.values()}
     if digest in known:
         return Weights("official", file, digest, known[digest]["licence"])
+    sizes = {entry.get("bytes"): entry["file"] for entry in known.values()}
+    size = file.stat().st_size
+    if size in sizes and not zipfile.is_zipfile(file):
+        # Bare arrays and files from before torch 1.6 load with wrong bytes in them.
+        raise HarnessError(
+            f"{file}: has the size of the authors' {sizes[size]} but another hash, and no "
+            "checksums of its own; fetch it again, or save your own weights anew with torch"
+        )
     return Weights("user", file, digest)
 
 
