@@ -9,6 +9,17 @@ from harness.errors import HarnessError
 FOLDER = Path(__file__).resolve().parents[1] / "datasets"
 
 
+def split_file(dataset: str) -> Path:
+    """Return the table beside an adapter: one row per scene, with its split."""
+    return FOLDER / dataset / "split.csv"
+
+
+def read_split(dataset: str) -> list[dict[str, str]]:
+    """Return the rows of the table of a data set's scenes."""
+    with split_file(dataset).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(line for line in stream if not line.startswith("#")))
+
+
 def choose_split(
     dataset: str, train: Sequence[str] | None, test: Sequence[str] | None
 ) -> list[tuple[str, str]]:
@@ -20,10 +31,7 @@ def choose_split(
     Raises:
         HarnessError: as `check_split`.
     """
-    path = FOLDER / dataset / "split.csv"
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
-    every = {row["scene"]: row["split"] for row in rows}
+    every = {row["scene"]: row["split"] for row in read_split(dataset)}
     taken = {*(train or ()), *(test or ())}
     chosen = {
         split: names
@@ -31,7 +39,7 @@ def choose_split(
         else [name for name in every if every[name] == split and name not in taken]
         for split, names in (("train", train), ("test", test))
     }
-    check_split(dataset, every, chosen["train"], chosen["test"], path)
+    check_split(dataset, every, chosen["train"], chosen["test"], split_file(dataset))
     return [(name, split) for split, names in chosen.items() for name in names]
 
 

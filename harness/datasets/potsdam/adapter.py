@@ -19,10 +19,11 @@ from harness.scenes.archived import FetchedOptions, LabelledImage, gather
 from harness.scenes.labels import LabelEncoding
 from harness.scenes.raster import Member, Raster, members_of
 from harness.scenes.scene import Dataset, SceneSizes
+from harness.scenes.splits import split_file
 from harness.terminal import progress
 
 SOURCES = "potsdam"
-DATA_FILES = (Path(__file__).with_name("split.csv"),)
+DATA_FILES = (split_file("potsdam"),)
 
 BORDER = (0, 0, 0)
 IMAGES = "4_Ortho_RGBIR.zip"
