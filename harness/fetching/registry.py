@@ -138,6 +138,8 @@ def _sources(group: SourceGroup, place: str) -> dict[str, ExternalFile]:
             git_blob=row.get("git_blob", ""),
             bytes=int(row.get("bytes", 0)),
             about=int(row.get("about", 0)),
+            # Boxes, masks and fused images are fetched only when somebody asks for them.
+            optional=row.get("role", "visible") not in ("visible", "infrared", "label"),
             **terms,
         )
     return found

@@ -1,7 +1,7 @@
 """Which scene is for training and which for testing: one CSV file per data set."""
 
 import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError
@@ -23,15 +23,30 @@ def read_split(dataset: str) -> list[dict[str, str]]:
 def choose_split(
     dataset: str, train: Sequence[str] | None, test: Sequence[str] | None
 ) -> list[tuple[str, str]]:
+    """Return the (scene, split) pairs of a data set whose table is `split.csv`, as `divide`."""
+    every = {row["scene"]: row["split"] for row in read_split(dataset)}
+    return divide(dataset, every, train, test, split_file(dataset))
+
+
+def divide(
+    dataset: str,
+    every: Mapping[str, str],
+    train: Sequence[str] | None,
+    test: Sequence[str] | None,
+    place: Path,
+) -> list[tuple[str, str]]:
     """Return (scene, split) pairs, training first: the data set's own, or a user's lists.
 
-    Either list is by default that of the file `split.csv` beside the adapter, without the scenes
-    of the other list.
+    Args:
+        dataset: name for messages.
+        every: the published split of every scene, `train` or `test`.
+        train: scenes to train on; by default those of `every` that are not in `test`.
+        test: scenes to test on; by default those of `every` that are not in `train`.
+        place: the table of scenes, for messages.
 
     Raises:
         HarnessError: as `check_split`.
     """
-    every = {row["scene"]: row["split"] for row in read_split(dataset)}
     taken = {*(train or ()), *(test or ())}
     chosen = {
         split: names
@@ -39,7 +54,7 @@ def choose_split(
         else [name for name in every if every[name] == split and name not in taken]
         for split, names in (("train", train), ("test", test))
     }
-    check_split(dataset, every, chosen["train"], chosen["test"], split_file(dataset))
+    check_split(dataset, every, chosen["train"], chosen["test"], place)
     return [(name, split) for split, names in chosen.items() for name in names]
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.datasets.whu_opt_sar.classes import CLASSES, CODES, COLOURS, IGNORE
 from harness.disk.schema import Items, parse
 from harness.errors import HarnessError
 from harness.fetching.registry import dataset_sources
@@ -32,17 +33,6 @@ ARCHIVES = ("optical.zip", "lbl.zip", "whu-opt-sar.zip")
 DATA_FILES = (split_file("whu_opt_sar"),)
 
 BACKGROUND = "background"
-CLASSES = ("farmland", "city", "village", "water", "forest", "road", "others")
-PALETTE = (
-    (204, 102, 0),
-    (255, 0, 0),
-    (255, 255, 0),
-    (0, 0, 255),
-    (85, 166, 0),
-    (93, 255, 255),
-    (152, 102, 153),
-)
-CODES = (10, 20, 30, 40, 50, 60, 70)
 FLAGGED = frozenset(row["scene"] for row in read_split("whu_opt_sar") if row["flagged"])
 """Sheets whose labels are reported to contradict the image; docs/datasets.md says by whom."""
 SAMPLE = 512
@@ -116,8 +106,10 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     """
     chosen = check_options(options)
     split = chosen.split()
-    codes = tuple((code,) for code in CODES)
-    encoding = LabelEncoding(((0,), *codes)) if chosen.background else LabelEncoding(codes, ((0,),))
+    codes, ignore = (tuple((code,) for code in values) for values in (CODES, IGNORE))
+    encoding = (
+        LabelEncoding((*ignore, *codes)) if chosen.background else LabelEncoding(codes, ignore)
+    )
     scratch = Path(chosen.cache)
     files = dataset_sources(SOURCES)
     found = gather(
@@ -141,7 +133,7 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
             for name, part in progress(split, "reading headers", unit="scene")
         ),
         classes=chosen.classes,
-        palette=((0, 0, 0), *PALETTE) if chosen.background else PALETTE,
+        palette=((0, 0, 0), *COLOURS) if chosen.background else COLOURS,
         sources=found.records,
         notes=(
             "The data set authors' division into training and test sheets, unless the options "
@@ -173,7 +165,7 @@ def inspect(source: ExternalFile, path: Path) -> str:
         return "" if header.bands == 4 else f"it has {header.bands} bands, expected 4"
     if header.bands != 1:
         return f"it has {header.bands} bands, expected 1"
-    unknown = np.setdiff1d(pixels, (0, *CODES)).tolist()
+    unknown = np.setdiff1d(pixels, (*IGNORE, *CODES)).tolist()
     return f"it holds {unknown[:5]}, expected labels 0, 10, … 70" if unknown else ""
 
 
