@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-WRAPPERS = ("net", "state_dict", "model")
+WRAPPERS = ("net", "state_dict", "model", "fuse_net")
 """Keys under which training scripts store the weights if they save more than weights."""
 
 
