@@ -11,7 +11,6 @@ from harness.errors import HarnessError
 from harness.fusing.inference import load_method
 from harness.methods.spec import discover
 from harness.methods.weights import choose_weights
-from harness.pixels import quantise
 from tests.helpers.shared_data import SHARED, need, tensor
 
 CPU = torch.device("cpu")
@@ -37,6 +36,7 @@ NETWORKS = {
     # The authors crop odd sides; the extension to every size has a key of its own.
     "sfdfusion": Golden(odd="extension_1"),
     "mmdrfuse": Golden(saved="stretch and round"),
+    "sage": Golden(saved="round"),
 }
 LOADED: dict[str, torch.nn.Module] = {}
 
@@ -65,12 +65,14 @@ def fuse(name, pair):
 def saved_image(fused, rule):
     """Return the 8-bit image that the authors save, from a raw output (1, 1, H, W)."""
     values = fused.numpy()[0, 0]
-    if rule == "truncate":
-        return quantise(values)
-    scale = np.float32(255) / (values.max() - values.min())
-    stretched = np.clip((values - values.min()) * scale, 0, 255)
-    rounding = np.float32(0.5 if rule == "stretch and round" else 0)
-    return (stretched + rounding).astype(np.uint8)
+    if rule.startswith("stretch"):
+        low, high = values.min(), values.max()
+        levels = (values - low) * (np.float32(255) / (high - low))
+    else:
+        levels = np.clip(values, 0, 1) * np.float32(255)
+    if rule.endswith("round"):
+        levels += np.float32(0.5)
+    return np.clip(levels, 0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
