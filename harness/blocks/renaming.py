@@ -17,6 +17,15 @@ def unwrapped(state: Mapping[str, Any]) -> dict[str, Any]:
     return dict(state)
 
 
+def flattened(state: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the tensors of nested state dicts under one dotted name each."""
+    result = {}
+    for key, value in state.items():
+        inside = isinstance(value, Mapping)
+        result.update(flattened(value, f"{prefix}{key}.") if inside else {prefix + key: value})
+    return result
+
+
 def renamed(
     state: Mapping[str, Tensor], names: Mapping[str, str], unused: Sequence[str] = ()
 ) -> dict[str, Tensor]:
