@@ -71,7 +71,8 @@ class ChannelAttention(nn.Module):
         query, key, value = pixels.flatten(1, 2).chunk(3, dim=-1)
         # Attention and projection are both linear in the values: one matrix per image is enough.
         projection = self.project.weight[..., 0, 0] @ self._attention(query, key)
-        return (value @ projection.mT).view(*pixels.shape[:-1], CHANNELS).movedim(-1, 1)
+        mixed: Tensor = (value @ projection.mT).view(*pixels.shape[:-1], CHANNELS)
+        return mixed.movedim(-1, 1)
 
     def _attention(self, query: Tensor, key: Tensor) -> Tensor:
         """(B, N, CHANNELS) each → (B, CHANNELS, CHANNELS), 0 between channels of two heads."""
@@ -80,14 +81,16 @@ class ChannelAttention(nn.Module):
         size = CHANNELS // HEADS
         heads = cosines.view(-1, HEADS, size, HEADS, size).diagonal(dim1=1, dim2=3)
         weights = (heads.movedim(-1, 1) * self.temperature).softmax(-1)
-        return torch.stack([torch.block_diag(*image) for image in weights])
+        blocks = [torch.block_diag(*image) for image in weights]  # type: ignore[no-untyped-call]
+        return torch.stack(blocks)
 
 
 def _length(tokens: Tensor) -> Tensor:
     """Return the Euclidean length of each channel over all pixels: (B, N, C) → (B, C)."""
     # In float32, one running sum over all pixels of an image would lose digits.
-    parts = [torch.linalg.vector_norm(part, dim=1) for part in tokens.split(PART, dim=1)]
-    return torch.linalg.vector_norm(torch.stack(parts), dim=0).clamp(min=1e-12)
+    parts = [torch.linalg.vector_norm(part, dim=1) for part in torch.split(tokens, PART, dim=1)]
+    lengths: Tensor = torch.linalg.vector_norm(torch.stack(parts), dim=0)
+    return lengths.clamp(min=1e-12)
 
 
 class GatedFeed(nn.Module):

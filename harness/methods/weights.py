@@ -150,6 +150,18 @@ def _read_state(method: torch.nn.Module, path: Path) -> dict[str, Any]:
     return read_arrays(path, {name: tuple(own[name].shape) for name in order})
 
 
+def _check_kinds(state: Mapping[str, Any], wanted: Mapping[str, torch.Tensor]) -> None:
+    """Refuse complex and whole numbers for real weights, which torch would convert silently."""
+    for key in state.keys() & wanted.keys():
+        kinds = [
+            (tensor.is_floating_point(), tensor.is_complex())
+            for tensor in (state[key], wanted[key])
+            if isinstance(tensor, torch.Tensor)
+        ]
+        if len(set(kinds)) > 1:
+            raise ValueError(f"{key} holds {state[key].dtype}, expected {wanted[key].dtype}")
+
+
 def load_weights(method: torch.nn.Module, path: Path) -> None:
     """Load a weight file of torch or `.npz`, or bare arrays, into a method.
 
@@ -168,6 +180,7 @@ def load_weights(method: torch.nn.Module, path: Path) -> None:
     with as_method_failure(f"{path}: weights do not fit"):
         if translate is not None and not set(state) <= set(method.state_dict()):
             state = translate(state)
+        _check_kinds(state, method.state_dict())
         missing, unexpected = method.load_state_dict(state, strict=False)
     problems = [
         f"{word} {', '.join(keys[:5])}{' …' if len(keys) > 5 else ''}"
