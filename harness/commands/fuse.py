@@ -9,6 +9,8 @@ from harness.disk.files import refuse_overwriting
 from harness.errors import HarnessError
 from harness.methods.spec import find_method
 
+CHANGING = (".npy", ".jpg", ".jpeg")
+"""Suffixes of files that would hold other values than those that the workflow measures."""
 EPILOG = """\
 Give two files, or two folders whose files have the same names. If the visible image is in
 colour, the fused image is in colour. If the sources are `.npy` files, (H, W) float32 in [0, 1],
@@ -32,6 +34,11 @@ def add_parser(commands: Commands) -> None:
         parser.add_argument(f"--{source}", type=Path, required=True, metavar="PATH", help=what)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="PATH", help="file or folder to write"
+    )
+    parser.add_argument(
+        "--gray",
+        action="store_true",
+        help="8-bit luma without colour, as the workflow measures it",
     )
     parser.add_argument(
         "--checkpoint", type=Path, metavar="FILE", help="checkpoint.pt that a training run wrote"
