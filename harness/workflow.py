@@ -67,7 +67,9 @@ def _imports(path: Path) -> frozenset[str]:
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all statements below a node; expressions, most of a tree, hold no import."""
+    """Yield all statements below a node that can run, not expressions, which hold no import."""
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return
     for field in ("body", "orelse", "finalbody", "handlers", "cases"):
         for child in getattr(node, field, ()):
             yield child

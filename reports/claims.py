@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from metrics import METRICS
+from metrics.registry import METRICS
 from reports.analysis import Analysis
 from reports.statistics import Interval
 from reports.verdicts import claim_verdict

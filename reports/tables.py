@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from harness.benchmark import Row
-from metrics import METRICS
+from metrics.registry import METRICS
 from reports.analysis import REFERENCE, Analysis
 from reports.claims import Claim, build_claims
 from reports.plan import PlannedDataset, ReportPlan

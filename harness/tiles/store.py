@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from harness.disk.files import read_json, write_text
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
-from harness.pixels import luma
 from harness.scenes.scene import BANDS, INFRARED
+from metrics.images import luma
 
 RECORD = "prepare.json"
 """Record of the stage that wrote a store; if it is present, every file is checked against it."""
