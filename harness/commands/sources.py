@@ -33,7 +33,7 @@ def every_file() -> list[RegisteredFile]:
         for source in files.values()
     ]
     weights = [
-        RegisteredFile(spec.name, weight_source(item, spec.bibtex), Path("weights", spec.name))
+        RegisteredFile(spec.name, weight_source(item, spec.bibtex), spec.weight_folder(item))
         for spec in discover().values()
         if spec.kind != "ablation"
         for item in spec.weight_files.values()
