@@ -14,7 +14,7 @@ from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError, MethodFailure, as_method_failure
 from harness.fetching.source import CACHE, fetch
 from harness.methods.checkpoints import load_checkpoint
-from harness.methods.spec import MethodSpec, weight_source
+from harness.methods.spec import MethodSpec, weight_entry, weight_source
 
 AUXILIARY = "auxiliary."
 """Prefix of submodules that only training needs, such as discriminators. The authors' weight
@@ -91,21 +91,6 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
     if digest in known:
         return Weights("official", file, digest, known[digest]["licence"])
     return Weights("user", file, digest)
-
-
-def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
-    """Return the authors' file that the option `weights` chooses, or else the first.
-
-    Raises:
-        HarnessError: listing the valid names, if the option is not one of them.
-    """
-    entries = spec.weight_files
-    if not entries:
-        return None
-    name = spec.options.get("weights", next(iter(entries)))
-    if name not in entries:
-        raise HarnessError(f"{spec.name}: no weights {name!r}; there are: {', '.join(entries)}")
-    return entries[name]
 
 
 def official_file(

@@ -6,14 +6,18 @@ An adapter module has `check_options(options)`, which is quick and opens no imag
 """
 
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from harness.disk.code import files_of_folder
 from harness.disk.plugins import children, load_package
 from harness.errors import HarnessError, suggest
 from harness.scenes.scene import Dataset, SceneSizes
 
+ROOT_OPTION = "root"
+"""Option of an adapter that says where the images are: their content counts, not the place."""
 FOLDER = Path(__file__).resolve().parents[1] / "datasets"
 
 
@@ -62,9 +66,18 @@ def adapter_folder(name: str, include: Sequence[Path] = ()) -> Path:
 
 
 def adapter_files(name: str, include: Sequence[Path] = ()) -> list[Path]:
-    """Return the Python files of an adapter: its module, or all those of an outside folder."""
-    folder = adapter_folder(name, include)
-    return [folder / "adapter.py"] if folder.parent == FOLDER else sorted(folder.rglob("*.py"))
+    """Return every file of an adapter's folder that can change the tiles."""
+    return files_of_folder(adapter_folder(name, include))
+
+
+def source_places(options: Mapping[str, Any]) -> list[Path]:
+    """Return the user's own files and folders that the options of an adapter name."""
+    named = [
+        Path(value)
+        for key, value in sorted(options.items())
+        if isinstance(value, str) and (key == ROOT_OPTION or os.sep in value)
+    ]
+    return [path for path in named if path.exists()]
 
 
 def find_adapter(name: str, include: Sequence[Path] = ()) -> Adapter:

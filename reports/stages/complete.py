@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Write the number of runs if all runs have values; fail if one has none."""
-    plan, output = report_arguments(main.__doc__ or "", "file to write if no run failed")
+    part = report_arguments("complete", main.__doc__ or "", "file to write if no run failed")
+    record = part.record(part.output.with_suffix(".json"))
     # They load pandas, which the help of this stage does without.
     from reports.run import read_report
 
-    report = read_report(plan)
+    report = read_report(part.plan)
     failures = report.failures()
     if failures:
         _forget(report)
@@ -29,7 +30,8 @@ def main() -> None:
             + "\nThe next run tries them again and keeps finished results."
         )
     count = sum(len(runs) for runs in report.runs.values())
-    write_text(output, f"{count} runs, all with values\n")
+    write_text(part.output, f"{count} runs, all with values\n")
+    record.write(part.output.with_suffix(".json"), [part.output])
 
 
 def _forget(report: "Report") -> None:

@@ -6,16 +6,21 @@ from reports.stages.common import report_arguments
 
 
 def main() -> None:
-    """Write `<dataset>/examples.json`, a list of tile indices, for each data set."""
-    plan, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
+    """Write `<dataset>/examples.json`, a list of tile indices per data set, and their record."""
+    part = report_arguments("examples", main.__doc__ or "", "folder of the data sets' results")
+    path = part.output / "examples.json"
+    record, plan = part.record(path), part.plan
     # They load pandas, which the help of this stage does without.
     from reports.examples import choose_examples
     from reports.run import read_report
 
     report = read_report(plan)
+    written = []
     for dataset in plan.datasets:
         chosen = choose_examples(plan, dataset, report.analyses[dataset.name])
-        write_text(output / dataset.name / "examples.json", f"{chosen}\n")
+        written.append(part.output / dataset.name / "examples.json")
+        write_text(written[-1], f"{chosen}\n")
+    record.write(path, written)
 
 
 if __name__ == "__main__":
