@@ -18,16 +18,6 @@ from harness.scenes.adapters import adapter_folder, adapter_folders
 
 NAMES = ["methods", "fuse", "score", "datasets", "sources", "plan", "status", "adopt"]
 NAMES += ["new-baseline"]
-    "methods",
-    "fuse",
-    "score",
-    "datasets",
-    "sources",
-    "plan",
-    "status",
-    "adopt",
-    "new-baseline",
-]
 PARTS = ["sources list", "sources where", "sources get", "sources verify"]
 STAGES = [
     f"{package}.{path.stem}"
