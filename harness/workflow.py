@@ -22,7 +22,7 @@ from harness.disk.schema import ROOT
 from harness.errors import HarnessError
 from harness.machine.isolation import USERS_PYTHONPATH
 from harness.methods.spec import MethodSpec, weights_content
-from harness.scenes.adapters import adapter_files, source_places
+from harness.scenes.adapters import adapter_files, adapter_folder, source_places
 from harness.stages import identity
 from harness.tiles.store import INVENTORY, RECORD
 
@@ -157,9 +157,9 @@ class Results:
             return self._parts.setdefault(job.stage, identity.report(job.stage, self.plan))
         if job.stage == "prepare":
             name = bench.adapter_name(job.dataset)
-            files = adapter_files(name, bench.include)
+            files = adapter_files(name, bench.include), adapter_folder(name, bench.include)
             options = bench.dataset_options(job.dataset)
-            return identity.prepare(name, options, bench.tiling(job.dataset), files)
+            return identity.prepare(name, options, bench.tiling(job.dataset), *files)
         if job.stage == "measure":
             return identity.measure(job.dataset, job.row, job.seed, bench.metrics)
         spec, device = self.spec(job), bench.config.device

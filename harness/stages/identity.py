@@ -41,17 +41,23 @@ class Method(Protocol):
 
 
 def prepare(
-    adapter: str, options: Mapping[str, Any], tiling: Mapping[str, int], files: Iterable[Path]
+    adapter: str,
+    options: Mapping[str, Any],
+    tiling: Mapping[str, int],
+    files: Iterable[Path],
+    folder: Path,
 ) -> Request:
-    """Return what a tile store depends on, but the images; `files` are those of the adapter."""
-    listed = list(files)
+    """Return what a tile store depends on, but the images.
+
+    `files` decide on the tiles; those from outside are named as below the parent of `folder`.
+    """
     return {
         "stage": "prepare",
         "adapter": adapter,
         # The content of the images counts, not the place where they are.
         "options": {key: value for key, value in options.items() if key != "root"},
         "tiling": dict(tiling),
-        "code": _code("prepare", listed, listed[0].parents[1]),
+        "code": _code("prepare", files, folder.parent),
     }
 
 

@@ -8,7 +8,7 @@ from harness.cli import add_asked, add_cache, add_include, add_mirrors, json_obj
 from harness.disk.inventory import Inventory
 from harness.disk.records import Claim, Record
 from harness.fetching.source import CACHE
-from harness.scenes.adapters import adapter_files, find_adapter, source_places
+from harness.scenes.adapters import adapter_files, adapter_folder, find_adapter, source_places
 from harness.stages import identity
 from harness.tiles.contact_sheet import write_contact_sheet
 from harness.tiles.cutting import Tiling, check_examples, write_store
@@ -23,8 +23,12 @@ def main() -> None:
     path = arguments.output / RECORD
     inventory = Inventory(source_places(arguments.options), arguments.output / INVENTORY)
     files = adapter_files(arguments.adapter, arguments.include)
+    folder = adapter_folder(arguments.adapter, arguments.include)
     claim = Claim(
-        path, arguments.asked, lambda: identity.prepare(**config, files=files), inventory.content
+        path,
+        arguments.asked,
+        lambda: identity.prepare(**config, files=files, folder=folder),
+        inventory.content,
     )
     record = Record("prepare", config, claim=claim)
     # Delete the old record first: it describes files that we are about to overwrite.

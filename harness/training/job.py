@@ -26,6 +26,7 @@ from harness.methods.recipe import Recipe
 from harness.methods.spec import MethodSpec, find_method
 from harness.tiles.store import TileStore
 from harness.training.engine import Task, Training
+from harness.training.log import RATE
 from harness.training.validation import Validation, held_back
 
 PEER_TIMEOUT = timedelta(minutes=30)
@@ -164,7 +165,7 @@ def _start(job: TrainingJob, store: TileStore, device: torch.device) -> Training
 
 
 def _details(training: Training) -> dict[str, Any]:
-    rates = [row["images_s"] for row in training.log if "images_s" in row]
+    rates = [row[RATE] for row in training.log if RATE in row]
     return {
         "device": str(training.device),
         "steps": training.step,
@@ -172,5 +173,5 @@ def _details(training: Training) -> dict[str, Any]:
         "final_loss": next((r["loss"] for r in reversed(training.log) if "loss" in r), None),
         "best": training.best,
         "log": training.log,
-        "images_s": sorted(rates)[len(rates) // 2] if rates else None,
+        RATE: sorted(rates)[len(rates) // 2] if rates else None,
     }

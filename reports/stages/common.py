@@ -2,39 +2,36 @@
 
 import argparse
 import json
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
-from harness.cli import add_asked
-from harness.disk.records import Asked, Claim, Record
+from harness.cli import add_asked, run
+from harness.disk.records import Claim, Record
 from harness.stages import identity
-from reports.plan import ReportPlan, read_plan
+from reports.plan import read_plan
+
+if TYPE_CHECKING:
+    from reports.run import Report
+
+Written: TypeAlias = Mapping[Path, list[Path]]
+"""Path of a record → the files that it describes."""
+Work: TypeAlias = "Callable[[Report, Path], Written]"
 
 
-@dataclass(frozen=True)
-class Part:
-    """The part of the report that one stage makes: what it is about, and where it goes."""
+def run_stage(stage: str, work: Work, output: str) -> None:
+    """Parse the arguments, read the results, do the stage's work and write its records.
 
-    stage: str
-    plan: ReportPlan
-    description: dict[str, Any]
-    output: Path
-    asked: Asked
-
-    def record(self, path: Path) -> Record:
-        """Begin a record that will lie at `path`.
-
-        Raises:
-            HarnessError: if the values are not those that the workflow asked for.
-        """
-        claim = Claim(path, self.asked, lambda: identity.report(self.stage, self.description))
-        return Record(self.stage, {}, claim=claim)
+    Args:
+        stage: name of the stage.
+        work: function of the report and the output; its docstring is the program's help.
+        output: help text of `--output`.
+    """
+    run(lambda: _run(stage, work, output))
 
 
-def report_arguments(stage: str, description: str, output: str) -> Part:
-    """Parse `--plan`, `--results`, `--asked` and `--output`."""
-    parser = argparse.ArgumentParser(description=description)
+def _run(stage: str, work: Work, output: str) -> None:
+    parser = argparse.ArgumentParser(description=work.__doc__)
     parser.add_argument("--plan", required=True, help="plan of the report as JSON")
     parser.add_argument(
         "--results",
@@ -46,4 +43,13 @@ def report_arguments(stage: str, description: str, output: str) -> Part:
     add_asked(parser)
     arguments = parser.parse_args()
     plan = read_plan(arguments.plan, arguments.results)
-    return Part(stage, plan, json.loads(arguments.plan), arguments.output, arguments.asked)
+    description = json.loads(arguments.plan)
+    # All records of a stage of the report state the same identity.
+    path = Path(next(iter(arguments.asked.makes), stage))
+    claim = Claim(path, arguments.asked, lambda: identity.report(stage, description))
+    record = Record(stage, {}, claim=claim)
+    # It loads pandas, which the help of a stage does without.
+    from reports.run import read_report
+
+    for path, files in work(read_report(plan), arguments.output).items():
+        record.write(path, files)
