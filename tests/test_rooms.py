@@ -94,7 +94,10 @@ def imports(path, *, inside_functions=True):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            found += [f"{node.module}.{alias.name}" for alias in node.names]
+            parents = path.relative_to(ROOT).parent.parts
+            package = [*parents[: len(parents) - node.level + 1]] if node.level else []
+            module = ".".join([*package, *([node.module] if node.module else [])])
+            found += [f"{module}.{alias.name}" for alias in node.names]
     return found
 
 

@@ -13,11 +13,14 @@ EPILOG = """\
 Give two files, or two folders whose files have the same names. If the visible image is in
 colour, the fused image is in colour. If the sources are `.npy` files, (H, W) float32 in [0, 1],
 or the output is one, the method's own float32 values are written, neither clamped nor quantised.
+With --as-published the images are those that the authors' script saves: in the luma that it reads,
+stretched, rounded and in colour or gray as it does (`docs/methods.md` lists the rules).
 
 examples:
   segfanet-bench fuse ydtr --infrared ir.png --visible rgb.png -o fused.png
   segfanet-bench fuse tardal --option weights=ct --infrared ir/ --visible rgb/ -o fused/
   segfanet-bench fuse umfusion --weights fus_0280.pth --infrared a.npy --visible b.npy -o f.npy
+  segfanet-bench fuse seafusion --as-published --infrared ir/ --visible rgb/ -o published/
   segfanet-bench fuse segfanet --checkpoint checkpoint.pt --infrared ir/ --visible rgb/ -o out/
 """
 
@@ -47,6 +50,12 @@ def add_parser(commands: Commands) -> None:
         default=[],
         metavar="KEY=VALUE",
         help="option that replaces one of method.yaml; may be repeated",
+    )
+    written = parser.add_mutually_exclusive_group()
+    written.add_argument(
+        "--as-published",
+        action="store_true",
+        help="images as the method's authors publish them, instead of the clamped output",
     )
     add_device(parser)
     add_include(parser)

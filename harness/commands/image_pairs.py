@@ -133,16 +133,24 @@ def write_fused(path: Path, fused: Float, pair: Pair) -> None:
     Raises:
         HarnessError: if the suffix is not that of an image format or `.npy`.
     """
-    if path.suffix.lower() not in KINDS:
+    if path.suffix == ARRAY:
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            np.save(stream, fused)
+    elif pair.rgb is None:
+        write_pixels(path, quantise(fused))
+    else:
+        write_pixels(path, quantise(recompose(np.clip(fused, 0, 1)[None], pair.rgb[None])[0]))
+
+
+def write_pixels(path: Path, pixels: Bytes) -> None:
+    """Write an image, uint8 (H, W) or (3, H, W), atomically.
+
+    Raises:
+        HarnessError: if the suffix is not that of an image format.
+    """
+    kind = path.suffix.lower()
+    if kind not in SUFFIXES:
         raise HarnessError(f"{path}: unknown kind of file; write to one of {', '.join(KINDS)}")
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        if path.suffix == ARRAY:
-            np.save(stream, fused)
-            return
-        pixels = quantise(fused)
-        if pair.rgb is not None:
-            colour = quantise(recompose(np.clip(fused, 0, 1)[None], pair.rgb[None])[0])
-            pixels = np.moveaxis(colour, 0, -1)
-        Image.fromarray(pixels).save(
-            stream, format=Image.registered_extensions()[path.suffix.lower()]
-        )
+        image = Image.fromarray(pixels if pixels.ndim == 2 else np.moveaxis(pixels, 0, -1))
+        image.save(stream, format=Image.registered_extensions()[kind])

@@ -9,11 +9,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.commands.image_pairs import ARRAY, Float, Pair, PairFiles, read_pair, write_fused
+from harness.commands.image_pairs import (
+    ARRAY,
+    Float,
+    Pair,
+    PairFiles,
+    read_pair,
+    write_fused,
+    write_pixels,
+)
 from harness.disk.records import read_record
 from harness.errors import HarnessError, MethodFailure
 from harness.fusing.command import fuse_pictures
 from harness.fusing.inference import call_fuse, load_method
+from harness.fusing.publishing import Source, publish, published_rule
 from harness.machine.device import choose_device, make_deterministic
 from harness.methods.contract import Method, check_fused, copied
 from harness.methods.spec import MethodSpec
@@ -33,6 +42,8 @@ def fuse_files(spec: MethodSpec, files: Sequence[PairFiles], arguments: argparse
     Raises:
         HarnessError: if a file cannot be read or written, or the method fails.
     """
+    if arguments.as_published:
+        _check_publishable(spec, files)
     make_deterministic(0, arguments.threads)
     device = choose_device(spec.device_for(arguments.device))
     try:
@@ -42,6 +53,13 @@ def fuse_files(spec: MethodSpec, files: Sequence[PairFiles], arguments: argparse
             _run_class(spec, files, device, arguments)
     except MethodFailure as failure:
         raise HarnessError(f"{spec.name}: {failure}") from failure
+
+
+def _check_publishable(spec: MethodSpec, files: Sequence[PairFiles]) -> None:
+    published_rule(spec)
+    arrays = [file.output for file in files if file.output.suffix == ARRAY]
+    if arrays:
+        raise HarnessError(f"{arrays[0]}: --as-published writes 8-bit images; name an image file")
 
 
 def _run_command(
@@ -66,10 +84,27 @@ def _run_class(
     if weights:
         origin = ORIGINS[weights.origin]
         print(f"weights: {weights.path.name}, {origin}, sha256 {weights.sha256}")
+    if given.as_published:
+        _write_published(spec, method, files, device)
+        return
     for file in progress(files, f"fusing with {spec.name}"):
         pair = read_pair(file.infrared, file.visible)
         raw = file.output.suffix == ARRAY
         write_fused(file.output, _fuse(spec, method, pair, device, raw=raw), pair)
+
+
+def _write_published(
+    spec: MethodSpec, method: Method, files: Sequence[PairFiles], device: torch.device
+) -> None:
+    together = published_rule(spec).batch
+    starts = range(0, len(files), together)
+    for start in progress(starts, f"fusing with {spec.name}"):
+        group = files[start : start + together]
+        pairs = [read_pair(file.infrared, file.visible) for file in group]
+        sources = [Source(pair.name, pair.infrared, pair.visible, pair.rgb) for pair in pairs]
+        images = publish(spec, method, sources, device)
+        for file, image in zip(group, images, strict=True):
+            write_pixels(file.output, image)
 
 
 def _as_trained(spec: MethodSpec, checkpoint: Path | None) -> tuple[dict[str, Any], int]:

@@ -1,6 +1,6 @@
 """The contract between the harness and a fusion method, and the guard that enforces it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,12 +40,57 @@ class Method(Protocol):
         ...
 
 
+class PublishingMethod(Method, Protocol):
+    """A method whose authors save their images in a way that `published:` has no words for."""
+
+    def publish(self, infrared: Tensor, visible: Tensor, rgb: Tensor | None) -> Tensor:
+        """Return the 8-bit image that the authors' script saves for one pair.
+
+        Args:
+            infrared: float32 (1, 1, H, W) in [0, 1].
+            visible: float32 (1, 1, H, W) in [0, 1], luma as `published: luma` says.
+            rgb: uint8 (1, 3, H, W), or None if the visible image is gray.
+
+        Returns:
+            uint8 (h, w), or (3, h, w) in colour; h and w are smaller than H and W where the
+            script crops.
+        """
+        ...
+
+
 class TrainableMethod(Method, Protocol):
     """A method that is also a torch module and can be trained."""
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return named scalar loss terms; training minimises their sum."""
         ...
+
+
+Fuse = Callable[[Tensor, Tensor], Tensor]
+
+
+def extended(fuse: Fuse, multiple: int) -> Fuse:
+    """Return `fuse` for any size, made from one that takes multiples of `multiple` pixels only.
+
+    The images are extended by reflection at the right and the bottom, and the result is cropped.
+    """
+
+    def fuse_any_size(infrared: Tensor, visible: Tensor) -> Tensor:
+        height, width = infrared.shape[-2:]
+        pair = (_reflected(_reflected(x, -2, multiple), -1, multiple) for x in (infrared, visible))
+        return fuse(*pair)[..., :height, :width]
+
+    return fuse_any_size
+
+
+def _reflected(images: Tensor, axis: int, multiple: int) -> Tensor:
+    size = images.shape[axis]
+    if size % multiple == 0:
+        return images
+    index = torch.arange(size + -size % multiple, device=images.device)
+    # Positions run forth and back without repeating the edge, also in an image that is tiny.
+    index = index % max(1, 2 * size - 2)
+    return images.index_select(axis, torch.minimum(index, (2 * size - 2 - index).abs()))
 
 
 def check_fused(

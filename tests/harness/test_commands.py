@@ -44,6 +44,7 @@ def scene(tmp_path):
 def run(method, infrared, visible, output, **other):
     defaults = {
         "checkpoint": None, "weights": None, "mirror": [], "option": [], "device": "cpu",
+        "as_published": False,
         "threads": 1,
     }  # fmt: skip
     arguments = {"method": method, "infrared": infrared, "visible": visible, "output": output}

@@ -85,6 +85,16 @@ def test_a_users_file_is_called_so_unless_it_is_the_authors(spec, tmp_path):
         choose_weights(spec, file=tmp_path / "missing.pth")
 
 
+def test_a_file_without_checksums_is_the_authors_or_of_another_size(spec, tmp_path):
+    state, old = UMFusion().state_dict(), tmp_path / "old.pth"
+    torch.save(state, old, _use_new_zipfile_serialization=False)
+    entry = {**weight_entry(spec), "bytes": old.stat().st_size}
+    with pytest.raises(HarnessError, match=r"old\.pth: has the size of the authors' fus_0280\.pth"):
+        choose_weights(replace(spec, weights=entry), file=old)
+    assert choose_weights(spec, file=old).origin == "user"
+    load_method(spec, CPU, old, 0)
+
+
 def test_keys_are_strict(tmp_path):
     state = UMFusion().state_dict()
     wrong = {**state, "extra": torch.zeros(1)}
