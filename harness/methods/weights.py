@@ -16,7 +16,7 @@ from harness.errors import HarnessError, MethodFailure, as_method_failure
 from harness.fetching.source import CACHE, fetch
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.raw_arrays import read_arrays
-from harness.methods.spec import MethodSpec, weight_source
+from harness.methods.spec import MethodSpec, weight_entry, weight_source
 
 AUXILIARY = "auxiliary."
 """Prefix of submodules that only training needs, such as discriminators. The authors' weight
@@ -101,21 +101,6 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
             "checksums of its own; fetch it again, or save your own weights anew with torch"
         )
     return Weights("user", file, digest)
-
-
-def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
-    """Return the authors' file that the option `weights` chooses, or else the first.
-
-    Raises:
-        HarnessError: listing the valid names, if the option is not one of them.
-    """
-    entries = spec.weight_files
-    if not entries:
-        return None
-    name = spec.options.get("weights", next(iter(entries)))
-    if name not in entries:
-        raise HarnessError(f"{spec.name}: no weights {name!r}; there are: {', '.join(entries)}")
-    return entries[name]
 
 
 def official_file(
