@@ -12,8 +12,8 @@ from baselines.umfusion.model import NAMES, UMFusion
 from harness.disk.records import Record
 from harness.errors import HarnessError, MethodFailure
 from harness.fusing.inference import load_method
-from harness.methods.spec import discover
-from harness.methods.weights import choose_weights, load_weights, official_file, weight_entry
+from harness.methods.spec import discover, weight_entry
+from harness.methods.weights import choose_weights, load_weights, official_file
 
 CPU = torch.device("cpu")
 
