@@ -121,9 +121,10 @@ class _Fidelity:
     def measure(self, fused: Batch) -> float:
         """Measure one fused image against the loaded pair."""
         fresh = self._held is None or not self._reuse
+        kernels.prepare(fused, self._windows, self._scratch.lines, self._fused_scales)
         scales = self._fused_scales, self._infrared_scales, self._visible_scales
         memory = self._windows, self._scratch, self._maps
-        kept, held = np.split(kernels.compare(fused, *scales, self._widths, *memory, fresh), 2)
+        kept, held = np.split(kernels.compare(*scales, self._widths, *memory, fresh), 2)
         if self._held is None:
             self._held = held
         return float((kept / self._held).sum()) if self._held.all() else math.nan
