@@ -31,7 +31,7 @@ from harness.scenes.adapters import find_adapter
 from harness.tiles.cutting import Tiling, write_store
 from harness.tiles.store import TileStore
 from harness.training.batches import to_batch
-from harness.training.engine import Training
+from harness.training.engine import Task, Training
 from segfanet.losses import Sources, similarity_loss
 from segfanet.method import SegFANetMethod
 
@@ -76,10 +76,10 @@ def study(name, store, arguments):
         precision=arguments.precision,
         checkpoint_seconds=1e9,
     )
-    method = SegFANetMethod(len(store.classes), arguments.width)
+    method = SegFANetMethod(len(store.classes), width=arguments.width)
     tiles, names = np.array(store.tiles("train")), store.names("train")
     before = _processor_minutes()
-    run = Training(method, recipe, tiles, names, 0, CPU, name)
+    run = Training(method, Task(recipe, tiles, names, CPU, fingerprint=name))
     run.run(store.folder / "partial.pt")
     minutes = _processor_minutes() - before
     method.eval()

@@ -7,7 +7,7 @@ own shift and gain, so that tiles and scenes differ as real ones do.
 import numpy as np
 
 from harness.datasets.landsat7 import adapter as landsat7
-from harness.disk.schema import Model, parse
+from harness.disk.schema import Model, check
 from harness.scenes.scene import Dataset, Scene
 
 
@@ -21,7 +21,7 @@ class Options(Model):
 
 def check_options(options):
     """Check the options."""
-    return parse(Options, options, "simulated")
+    return check(Options, dict(options), "simulated")
 
 
 def open_dataset(options):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.disk.schema import ROOT
+from harness.machine.isolation import USERS_PYTHONPATH
 from metrics.registry import modules
 
 PACKAGES = ("harness", "segfanet", "metrics", "reports", "baselines")
@@ -97,6 +98,8 @@ def _absolute(node: ast.ImportFrom, path: Path) -> str:
 
 def export_environment() -> None:
     """Let jobs find this python and our packages, also where no environment is activated."""
+    # A job on another machine inherits this environment and parses the workflow again.
+    os.environ.setdefault(USERS_PYTHONPATH, os.environ.get("PYTHONPATH", ""))
     for name, folder in (("PATH", Path(sys.executable).parent), ("PYTHONPATH", ROOT)):
         before = os.environ.get(name)
         os.environ[name] = os.pathsep.join([str(folder), *([before] if before else [])])

@@ -5,9 +5,9 @@
 float64. Misuse raises `MetricError`.
 """
 
-from metrics.errors import MetricError
-from metrics.metric import Metric
-from metrics.registry import METRICS
-from metrics.scoring import score, score_methods
+from .errors import MetricError
+from .metric import Metric
+from .registry import METRICS
+from .scoring import score, score_methods
 
 __all__ = ["METRICS", "Metric", "MetricError", "score", "score_methods"]

@@ -137,8 +137,8 @@ def analyse(plan: ReportPlan, dataset: PlannedDataset, runs: list[Run]) -> Analy
             continue
         if list(run.scores["tile"]) != tiles:
             raise HarnessError(
-                f"{plan.folder(dataset, run.row, run.seed) / 'scores.csv'}: its tiles are not "
-                "those of the tile store; delete it and rerun"
+                f"{run.folder / 'scores.csv'}: its tiles are not those of the tile store; "
+                "delete it and rerun"
             )
         tables.setdefault(run.row, []).append(run.scores)
     failed = {run.row for run in runs if run.failure}

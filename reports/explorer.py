@@ -29,14 +29,10 @@ def explorer_data(
         folder: folder of the page, for the images that do not fit inside.
     """
     share = EMBEDDED_BYTES // max(len(plan.datasets), 1)
+    metrics = [METRICS[name] for name in plan.metrics]
     return {
         "metrics": [
-            {
-                "name": name,
-                "title": METRICS[name].title,
-                "larger": METRICS[name].larger_is_better,
-            }
-            for name in plan.metrics
+            {"name": m.name, "title": m.title, "larger": m.larger_is_better} for m in metrics
         ],
         "datasets": [
             _dataset(plan, dataset, analyses[dataset.name], Gallery(folder, share))

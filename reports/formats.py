@@ -2,6 +2,7 @@
 
 import csv
 import math
+from collections.abc import Callable
 from io import StringIO
 
 from reports.tables import Cell, Table, TableRow, heading
@@ -21,21 +22,20 @@ LATEX_SPECIAL = {
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
 }
-
-
-PARTS = (
-    "ours",
-    "low",
-    "high",
-    "printed",
-    "difference",
-    "verdict",
-    "rank",
-    "undefined",
-    "seed_sd",
-    "effect",
-    "p_holm",
-)
+PARTS: dict[str, Callable[[Cell], float | str]] = {
+    "ours": lambda cell: cell.ours,
+    "low": lambda cell: cell.interval.low,
+    "high": lambda cell: cell.interval.high,
+    "printed": lambda cell: cell.printed,
+    "difference": lambda cell: cell.difference,
+    "verdict": lambda cell: cell.verdict,
+    "rank": lambda cell: cell.rank or "",
+    "undefined": lambda cell: cell.undefined,
+    "seed_sd": lambda cell: cell.spread,
+    "effect": lambda cell: cell.test.effect if cell.test else "",
+    "p_holm": lambda cell: cell.test.adjusted if cell.test else "",
+}
+"""The columns per metric of a CSV table, and their values."""
 
 
 def to_csv(table: Table) -> str:
@@ -49,38 +49,15 @@ def to_csv(table: Table) -> str:
     columns = [f"{metric}_{part}" for metric in table.metrics for part in PARTS]
     writer.writerow(["row", "title", "stretch", "control", "seeds", *columns, "failure"])
     for row in table.rows:
-        values = [value for cell in row.cells for value in _parts(cell)]
+        values = [_plain(part(cell)) for cell in row.cells for part in PARTS.values()]
         seeds = 0 if row.missing else row.seeds
-        writer.writerow(
-            [row.name, row.title, row.stretch, row.control, seeds, *values, status(row)]
-        )
+        status = "not run" if row.missing else row.failure
+        writer.writerow([row.name, row.title, row.stretch, row.control, seeds, *values, status])
     return text.getvalue()
 
 
-def _parts(cell: Cell) -> list[str | int]:
-    test = cell.test
-    return [
-        _number(cell.ours),
-        _number(cell.interval.low),
-        _number(cell.interval.high),
-        cell.printed,
-        _number(cell.difference),
-        cell.verdict,
-        cell.rank or "",
-        cell.undefined,
-        _number(cell.spread),
-        _number(test.effect) if test else "",
-        _number(test.adjusted) if test else "",
-    ]
-
-
-def _number(value: float) -> str:
-    return repr(value) if math.isfinite(value) else ""
-
-
-def status(row: TableRow) -> str:
-    """Return why a row has no values of ours; "" if it has."""
-    return "not run" if row.missing else row.failure
+def _plain(value: float | str) -> float | str:
+    return "" if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def to_latex(table: Table) -> str:
@@ -94,11 +71,9 @@ def to_latex(table: Table) -> str:
         *_latex_heads(table),
         r"\midrule",
     ]
-    controls = False
-    for row in table.rows:
-        if row.control and not controls:
+    for above, row in zip((None, *table.rows), table.rows, strict=False):
+        if row.control and not (above and above.control):
             lines.append(r"\midrule")
-            controls = True
         lines.append(_latex_row(table, row))
     notes = [rf"% {i}: {note}".replace("\n", " ") for i, note in enumerate(table.footnotes, 1)]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes, ""])

@@ -19,7 +19,7 @@ from reports.figures import draw, drawings, page_url, write_files
 from reports.formats import status_mark
 from reports.plan import ReportPlan
 from reports.printed import DATASETS
-from reports.quality import quality_checks
+from reports.quality import CONTROLS, quality_checks
 from reports.run import Report
 from reports.statistics import Comparison, Interval
 from reports.tables import heading
@@ -61,12 +61,9 @@ def _figures(report: Report, folder: Path | None) -> list[dict[str, str]]:
 
 
 def _audits(report: Report) -> list[dict[str, Any]]:
-    found = []
-    for dataset in report.plan.datasets:
-        table = read_audit(report.plan.results / dataset.name / "audit.csv")
-        if table is not None:
-            found.append(describe_audit(report.plan, dataset.name, table))
-    return found
+    plan = report.plan
+    tables = {d.name: read_audit(plan.results / d.name / "audit.csv") for d in plan.datasets}
+    return [describe_audit(plan, n, table) for n, table in tables.items() if table is not None]
 
 
 def _environment() -> Environment:
@@ -94,7 +91,7 @@ def _results(report: Report) -> dict[str, Any]:
     cells = Counter(cell.verdict for table in tables for row in table.rows for cell in row.cells)
     judged = Counter(claim.verdict for _, claim in claims)
     ranking = mean_ranks(list(report.analyses.values()), _ranked_rows(plan))
-    checks = quality_checks(plan, report.runs, report.analyses, tables)
+    checks = quality_checks(report)
     return {
         "plan": plan,
         "tables": tables,
@@ -109,7 +106,7 @@ def _results(report: Report) -> dict[str, Any]:
         "rank_diagram": ranking
         and rank_diagram(ranking, [plan.method(row).title for row in ranking.rows]),
         "checks": checks,
-        "beaten": next(check.findings for check in checks if check.title.startswith("Controls")),
+        "beaten": next(check.findings for check in checks if check.title == CONTROLS),
         "rewards": stretch_rewards(report),
     }
 
@@ -128,48 +125,46 @@ def _background(report: Report) -> dict[str, Any]:
 
 
 def _counts(report: Report) -> dict[str, int]:
-    kinds = Counter(method.kind for method in report.plan.methods.values())
+    methods = report.plan.methods.values()
+    kinds = Counter(method.kind for method in methods)
     return {
         "methods": kinds["baseline"] + kinds["proposed"],
         "controls": kinds["control"],
         "ablations": kinds["ablation"],
         "runs": sum(len(runs) for runs in report.runs.values()),
-        "seeds": max((len(m.seeds) for m in report.plan.methods.values()), default=0),
+        "seeds": max((len(method.seeds) for method in methods), default=0),
     }
 
 
 def _ranked_rows(plan: ReportPlan) -> list[str]:
     """Return the raw rows that every data set has: a mean rank compares only those fairly."""
-    shared = [set(dataset.rows) for dataset in plan.datasets]
     return [
         name
         for name, method in plan.methods.items()
-        if method.compared and all(name in rows for rows in shared)
+        if method.compared and all(name in dataset.rows for dataset in plan.datasets)
     ]
 
 
 def stretch_rewards(report: Report) -> list[dict[str, Any]]:
     """List how much each metric's mean changes when an output is only stretched."""
-    found = []
-    for dataset in report.plan.datasets:
-        analysis = report.analyses[dataset.name]
-        for name in analysis.values:
-            row = Row.parse(name)
-            if row.raw or row.method not in analysis.values:
-                continue
-            changes = [
+    rows = [
+        (dataset, analysis, Row.parse(name), name)
+        for dataset, analysis in report.analyses.items()
+        for name in analysis.values
+    ]
+    return [
+        {
+            "dataset": dataset,
+            "title": report.plan.method(name).title,
+            "stretch": row.stretch,
+            "changes": [
                 change_text(change(analysis.mean(row.method, m), analysis.mean(name, m), m), m)
                 for m in analysis.metrics
-            ]
-            found.append(
-                {
-                    "dataset": dataset.name,
-                    "title": report.plan.method(name).title,
-                    "stretch": row.stretch,
-                    "changes": changes,
-                }
-            )
-    return found
+            ],
+        }
+        for dataset, analysis, row, name in rows
+        if not row.raw and row.method in analysis.values
+    ]
 
 
 def better(test: Comparison, metric: str) -> bool:

@@ -1,7 +1,7 @@
 """The tables: our means and intervals beside the paper's printed values."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -165,6 +165,10 @@ def _build(
     )
 
 
+KINDS = ("baseline", "proposed", "control")
+"""Kinds of methods in a comparison, in the order of its rows."""
+
+
 class _Rows:
     """Makes table rows from the runs of one data set."""
 
@@ -187,51 +191,39 @@ class _Rows:
     def comparison(self, dataset: PlannedDataset) -> list[TableRow]:
         """List the rows of a comparison: baselines in the paper's order, others, ours, controls."""
         printed = list(dict.fromkeys(method for method, _ in self.printed))
-        absent = [method for method in printed if method not in dataset.rows]
-        rows = [
-            self.row(name) for name in dataset.rows if self.plan.method(name).kind != "ablation"
-        ]
-        rows += [self.row(method) for method in absent]
-        kinds = {"baseline": 0, "proposed": 1, "control": 2}
-        places = {method: place for place, method in enumerate(printed)}
 
-        def order(row: TableRow) -> tuple[int, int]:
-            method = Row.parse(row.name).method
-            return kinds[self._kind(row.name)], places.get(method, len(places))
+        def order(name: str) -> tuple[int, int]:
+            method = Row.parse(name).method
+            known = self.plan.methods.get(method)
+            place = printed.index(method) if method in printed else len(printed)
+            return KINDS.index(known.kind if known else "baseline"), place
 
-        return sorted(rows, key=order)
-
-    def _kind(self, name: str) -> str:
-        known = Row.parse(name).method in self.plan.methods
-        return self.plan.method(name).kind if known else "baseline"
+        names = [name for name in dataset.rows if self.plan.method(name).kind != "ablation"]
+        names += [method for method in printed if method not in dataset.rows]
+        return [self.row(name) for name in sorted(names, key=order)]
 
     def row(self, name: str, title: str = "") -> TableRow:
         """Build one row; a method that was not run keeps its printed values and says so."""
-        method, runs = Row.parse(name), self.runs.get(name, [])
+        stretch, runs = Row.parse(name).stretch, self.runs.get(name, [])
         cells = tuple(self._cell(name, metric) for metric in self.plan.metrics)
         if not runs:
             title = title or TITLES.get(name, name)
             note = (f"{title} was not run: only the paper's values stand here.",)
             return TableRow(name, title, "none", False, cells, missing=True, footnotes=note)
-        plan = self.plan.method(name)
-        failures = [run.failure for run in runs if run.failure]
+        method = self.plan.method(name)
+        title, failure = title or method.title, next((r.failure for r in runs if r.failure), "")
+        notes = tuple(self._notes(title, runs, cells, method.notes))
+        control = method.kind == "control"
         return TableRow(
-            name,
-            title or plan.title,
-            method.stretch,
-            plan.kind == "control",
-            cells,
-            failure=failures[0] if failures else "",
-            seeds=len(runs),
-            footnotes=tuple(self._notes(title or plan.title, runs, cells, plan.notes)),
+            name, title, stretch, control, cells, failure, seeds=len(runs), footnotes=notes
         )
 
     def _notes(
         self, title: str, runs: list[Run], cells: tuple[Cell, ...], notes: str
     ) -> Iterable[str]:
-        failures = [run for run in runs if run.failure]
-        if failures:
-            yield f"{title} failed (seed {failures[0].seed}): {failures[0].failure}"
+        failed = next((run for run in runs if run.failure), None)
+        if failed:
+            yield f"{title} failed (seed {failed.seed}): {failed.failure}"
         if notes:
             yield f"{title}: {notes.strip()}"
         weights = runs[0].fusing.get("details", {}).get("weights") or {}
@@ -251,8 +243,7 @@ class _Rows:
         if row not in analysis.values:
             return Cell(math.nan, printed)
         ours, interval = analysis.mean(row, metric), analysis.interval(row, metric)
-        value = float(printed) if printed else math.nan
-        demonstration = self.plan.demonstration
+        value, demonstration = float(printed or "nan"), self.plan.demonstration
         return Cell(
             ours,
             printed,
@@ -266,16 +257,12 @@ class _Rows:
     def tested(self, rows: list[TableRow]) -> list[TableRow]:
         """Add the tests against SegFANet, with Holm's correction over the whole table."""
         tests = self.analysis.against([row.name for row in rows], REFERENCE)
-        return [
-            replace(
-                row,
-                cells=tuple(
-                    replace(cell, test=tests.get((row.name, metric)))
-                    for metric, cell in zip(self.plan.metrics, row.cells, strict=True)
-                ),
-            )
-            for row in rows
-        ]
+
+        def cells(row: TableRow) -> Iterable[Cell]:
+            for metric, cell in zip(self.plan.metrics, row.cells, strict=True):
+                yield replace(cell, test=tests.get((row.name, metric)))
+
+        return [replace(row, cells=tuple(cells(row))) for row in rows]
 
 
 def _agreement(rows: list[TableRow], metrics: tuple[str, ...]) -> dict[str, float]:
@@ -284,33 +271,28 @@ def _agreement(rows: list[TableRow], metrics: tuple[str, ...]) -> dict[str, floa
         cells = [row.cells[column] for row in rows if row.stretch == "none"]
         both = [(c.ours, float(c.printed)) for c in cells if c.printed and not math.isnan(c.ours)]
         if len(both) > 1:
-            found[metric] = kendall_tau([ours for ours, _ in both], [paper for _, paper in both])
+            found[metric] = kendall_tau(*zip(*both, strict=True))
     return found
 
 
-def mark_best(rows: Iterable[TableRow], metrics: tuple[str, ...]) -> tuple[TableRow, ...]:
+def mark_best(rows: Sequence[TableRow], metrics: tuple[str, ...]) -> tuple[TableRow, ...]:
     """Mark the best and second best of each metric; controls are not ranked."""
-    rows = list(rows)
     columns = [_ranks(rows, column, metric) for column, metric in enumerate(metrics)]
     return tuple(
-        replace(
-            row,
-            cells=tuple(
-                replace(cell, rank=ranks[i]) for cell, ranks in zip(row.cells, columns, strict=True)
-            ),
-        )
-        for i, row in enumerate(rows)
+        replace(row, cells=tuple(map(_ranked, row.cells, ranks)))
+        for row, *ranks in zip(rows, *columns, strict=True)
     )
 
 
-def _ranks(rows: list[TableRow], column: int, metric: str) -> list[int]:
+def _ranked(cell: Cell, rank: int) -> Cell:
+    return replace(cell, rank=rank)
+
+
+def _ranks(rows: Sequence[TableRow], column: int, metric: str) -> list[int]:
     values = [math.nan if row.control else row.cells[column].ours for row in rows]
-    best_first = sorted(
-        {value for value in values if not math.isnan(value)},
-        reverse=METRICS[metric].larger_is_better,
-    )
-    places = {value: place for place, value in enumerate(best_first[:2], 1)}
-    return [places.get(value, 0) for value in values]
+    known = {value for value in values if not math.isnan(value)}
+    best = sorted(known, reverse=METRICS[metric].larger_is_better)[:2]
+    return [best.index(value) + 1 if value in best else 0 for value in values]
 
 
 def heading(metric: str) -> str:

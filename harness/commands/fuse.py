@@ -13,11 +13,14 @@ EPILOG = """\
 Give two files, or two folders whose files have the same names. If the visible image is in
 colour, the fused image is in colour. If the sources are `.npy` files, (H, W) float32 in [0, 1],
 or the output is one, the method's own float32 values are written, neither clamped nor quantised.
+With --as-published the images are those that the authors' script saves: in the luma that it reads,
+stretched, rounded and in colour or gray as it does (`docs/methods.md` lists the rules).
 
 examples:
   segfanet-bench fuse ydtr --infrared ir.png --visible rgb.png -o fused.png
   segfanet-bench fuse tardal --option weights=ct --infrared ir/ --visible rgb/ -o fused/
   segfanet-bench fuse umfusion --weights fus_0280.pth --infrared a.npy --visible b.npy -o f.npy
+  segfanet-bench fuse seafusion --as-published --infrared ir/ --visible rgb/ -o published/
   segfanet-bench fuse segfanet --checkpoint checkpoint.pt --infrared ir/ --visible rgb/ -o out/
 """
 
@@ -28,13 +31,8 @@ def add_parser(commands: Commands) -> None:
     parser = add_command(commands, "fuse", run, summary, EPILOG)
     parser.add_argument("method", help="name of a method; `segfanet-bench methods` lists them")
     for source in ("infrared", "visible"):
-        parser.add_argument(
-            f"--{source}",
-            type=Path,
-            required=True,
-            metavar="PATH",
-            help=f"{source} image, array or folder of them",
-        )
+        what = f"{source} image, array or folder of them"
+        parser.add_argument(f"--{source}", type=Path, required=True, metavar="PATH", help=what)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="PATH", help="file or folder to write"
     )
@@ -53,6 +51,12 @@ def add_parser(commands: Commands) -> None:
         metavar="KEY=VALUE",
         help="option that replaces one of method.yaml; may be repeated",
     )
+    written = parser.add_mutually_exclusive_group()
+    written.add_argument(
+        "--as-published",
+        action="store_true",
+        help="images as the method's authors publish them, instead of the clamped output",
+    )
     add_device(parser)
     add_include(parser)
 
@@ -69,12 +73,10 @@ def run(arguments: argparse.Namespace) -> None:
         if not folder.is_dir():
             raise HarnessError(f"--mirror {folder}: no such folder")
     files = list_pairs(arguments.infrared, arguments.visible, arguments.output)
-    given = (arguments.infrared, arguments.visible, arguments.checkpoint, arguments.weights)
-    refuse_overwriting(
-        [arguments.output, *(pair.output for pair in files)],
-        [path for path in given if path]
-        + [path for pair in files for path in (pair.infrared, pair.visible)],
-    )
+    inputs = [arguments.infrared, arguments.visible, arguments.checkpoint, arguments.weights]
+    inputs += [path for pair in files for path in (pair.infrared, pair.visible)]
+    outputs = [arguments.output, *(pair.output for pair in files)]
+    refuse_overwriting(outputs, [path for path in inputs if path])
     # It loads torch, which the help of this command does without.
     from harness.commands.pair_fusion import fuse_files
 

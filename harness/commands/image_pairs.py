@@ -59,18 +59,15 @@ def list_pairs(infrared: Path, visible: Path, output: Path) -> list[PairFiles]:
         return [PairFiles(infrared, visible, output)]
     if output.exists() and not output.is_dir():
         raise HarnessError(f"{output}: is a file, expected a folder; name another output")
-    files = files_by_name(infrared, KINDS), files_by_name(visible, KINDS)
-    alone = sorted(files[0].keys() ^ files[1].keys())
+    files, partners = files_by_name(infrared, KINDS), files_by_name(visible, KINDS)
+    alone = sorted(files.keys() ^ partners.keys())
     if alone:
         raise HarnessError(f"{infrared} and {visible}: no partner for {', '.join(alone[:5])}")
+    suffixes = {ARRAY: ARRAY}
     return [
-        PairFiles(path, files[1][stem], output / f"{stem}{_suffix_for(path)}")
-        for stem, path in files[0].items()
+        PairFiles(path, partners[stem], output / f"{stem}{suffixes.get(path.suffix, '.png')}")
+        for stem, path in files.items()
     ]
-
-
-def _suffix_for(infrared: Path) -> str:
-    return ARRAY if infrared.suffix == ARRAY else ".png"
 
 
 def read_pair(infrared: Path, visible: Path) -> Pair:
@@ -92,11 +89,11 @@ def read_pair(infrared: Path, visible: Path) -> Pair:
             rgb = np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
             second = luma(rgb).astype(np.float32) / np.float32(255)
     if first.shape != second.shape:
-        sizes = [
-            f"{path} {image.shape[1]}×{image.shape[0]}"
-            for path, image in ((infrared, first), (visible, second))
-        ]
-        raise HarnessError(f"sizes differ: {', '.join(sizes)}; register the pair first")
+        (height, width), (rows, columns) = first.shape, second.shape
+        raise HarnessError(
+            f"sizes differ: {infrared} {width}×{height}, {visible} {columns}×{rows}; "
+            "register the pair first"
+        )
     return Pair(infrared.stem, first, second, rgb)
 
 
@@ -136,16 +133,24 @@ def write_fused(path: Path, fused: Float, pair: Pair) -> None:
     Raises:
         HarnessError: if the suffix is not that of an image format or `.npy`.
     """
-    if path.suffix.lower() not in KINDS:
+    if path.suffix == ARRAY:
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            np.save(stream, fused)
+    elif pair.rgb is None:
+        write_pixels(path, quantise(fused))
+    else:
+        write_pixels(path, quantise(recompose(np.clip(fused, 0, 1)[None], pair.rgb[None])[0]))
+
+
+def write_pixels(path: Path, pixels: Bytes) -> None:
+    """Write an image, uint8 (H, W) or (3, H, W), atomically.
+
+    Raises:
+        HarnessError: if the suffix is not that of an image format.
+    """
+    kind = path.suffix.lower()
+    if kind not in SUFFIXES:
         raise HarnessError(f"{path}: unknown kind of file; write to one of {', '.join(KINDS)}")
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        if path.suffix == ARRAY:
-            np.save(stream, fused)
-            return
-        pixels = quantise(fused)
-        if pair.rgb is not None:
-            colour = quantise(recompose(np.clip(fused, 0, 1)[None], pair.rgb[None])[0])
-            pixels = np.moveaxis(colour, 0, -1)
-        Image.fromarray(pixels).save(
-            stream, format=Image.registered_extensions()[path.suffix.lower()]
-        )
+        image = Image.fromarray(pixels if pixels.ndim == 2 else np.moveaxis(pixels, 0, -1))
+        image.save(stream, format=Image.registered_extensions()[kind])

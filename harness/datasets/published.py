@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from harness.datasets.tiles import adapter as tiles
-from harness.disk.schema import Items, Model, Name, Text, parse, read_yaml
+from harness.disk.schema import Items, Model, Name, Text, check, read_yaml
 from harness.errors import HarnessError, suggest
 from harness.fetching.batch import fetch_all, record_of_all
 from harness.fetching.registry import dataset_sources, read_manifest
@@ -77,7 +77,8 @@ class PublishedSet:
     def about(self) -> SetFile:
         """The content of `set.yaml`."""
         path = self.folder / "set.yaml"
-        return parse(SetFile, read_yaml(path), str(path))
+        about: SetFile = check(SetFile, read_yaml(path), str(path))
+        return about
 
     @cached_property
     def pairs(self) -> dict[str, dict[str, dict[str, str]]]:
@@ -108,7 +109,7 @@ class PublishedSet:
 
     def check_options(self, options: Mapping[str, Any]) -> Options:
         """Check the options without opening an image."""
-        chosen = parse(Options, options, self.folder.name)
+        chosen: Options = check(Options, dict(options), self.folder.name)
         self.split(chosen)
         return chosen
 
@@ -125,7 +126,7 @@ class PublishedSet:
     def layout(self, options: Mapping[str, Any]) -> SceneSizes:
         """Return sizes and classes from the table, before any file is there."""
         scenes = []
-        for name, split in self.split(parse(Options, options, self.folder.name)):
+        for name, split in self.split(self.check_options(options)):
             row = self.pairs[name]["visible"]
             scenes.append(Extent(name, split, int(row["height"]), int(row["width"])))
         return SceneSizes(tuple(scenes), self.reading.classes)

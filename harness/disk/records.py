@@ -7,6 +7,7 @@ import resource
 import subprocess
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -27,14 +28,9 @@ VERSIONED = ("torch", "numpy", "scipy", "pandas", "scikit-image", "snakemake", "
 class Record:
     """The record of one stage, until `write` stores it beside the stage's artefacts.
 
-    Attributes:
-        stage: name of the stage.
-        config: the slice of the configuration that the stage received.
-        details: what the stage measured about itself.
-        status: `ok` or `failed`.
-        reason: why the stage failed.
-        started: start of the stage, in seconds since 1970.
-        clock: start of the stage on the monotonic clock, in seconds.
+    config: the slice of the configuration that the stage received. details: what the stage
+    measured about itself. status: `ok`, or `failed` for a `reason`. started: seconds since 1970.
+    clock: the same moment on the monotonic clock, in seconds.
     """
 
     stage: str
@@ -71,23 +67,16 @@ class Record:
 
 def peak_memory_mib() -> float:
     """Return the largest resident set of this process and its ended children, in MiB."""
-    return max(_own_peak_mib(), _mebibytes(resource.RUSAGE_CHILDREN))
-
-
-def _own_peak_mib() -> float:
-    try:
-        # Preferred where it exists: `getrusage` below starts at the peak of the parent process.
-        status = Path("/proc/self/status").read_text(encoding="utf-8")
-        return round(int(status.split("VmHWM:")[1].split()[0]) / 1024, 1)
-    except (OSError, IndexError, ValueError):
-        pass
-    return _mebibytes(resource.RUSAGE_SELF)
-
-
-def _mebibytes(who: int) -> float:
-    kilobytes = resource.getrusage(who).ru_maxrss
     unit = 1024 if platform.system() == "Linux" else 1024**2
-    return round(kilobytes / unit, 1)
+    own, ended = (
+        resource.getrusage(who).ru_maxrss / unit
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    with suppress(OSError, IndexError, ValueError):
+        # Preferred where it exists: `getrusage` starts at the peak of the parent process.
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        own = int(status.split("VmHWM:")[1].split()[0]) / 1024
+    return round(max(own, ended), 1)
 
 
 @cache
@@ -95,10 +84,8 @@ def package_versions() -> dict[str, str]:
     """Return the installed versions of Python and of the packages in `VERSIONED`."""
     versions = {"python": platform.python_version()}
     for name in VERSIONED:
-        try:
+        with suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return versions
 
 
@@ -131,12 +118,11 @@ def machine() -> dict[str, Any]:
 
 
 def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor()
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor()
 
 
 def read_record(path: Path) -> dict[str, Any]:

@@ -35,8 +35,7 @@ from harness.fetching.source import ExternalFile
 from harness.methods.recipe import MethodRecipe
 
 FileName = Annotated[
-    str,
-    Matching("[A-Za-z0-9_][A-Za-z0-9 ._+()-]*", "a file name without folders"),
+    str, Matching("[A-Za-z0-9_][A-Za-z0-9 ._+()-]*", "a file name without folders")
 ]
 Entry = Annotated[
     str, Matching("([A-Za-z_][A-Za-z0-9_]*:[A-Za-z_][A-Za-z0-9_]*)?", "`module:Class`")

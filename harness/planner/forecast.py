@@ -7,7 +7,9 @@ from typing import Any
 
 from harness.benchmark import Benchmark
 from harness.disk.records import machine, package_versions
-from harness.planner.jobs import Job, Tiles, jobs_of, tiles_of
+from harness.fetching.batch import bytes_of
+from harness.fetching.source import ExternalFile
+from harness.planner.jobs import Job, Tiles, downloads_of, jobs_of, tiles_of
 from harness.planner.measuring import (
     Setting,
     UnitCost,
@@ -51,6 +53,8 @@ class Plan:
     setting: Setting
     tiles: dict[str, Tiles]
     forecasts: list[Forecast]
+    downloads: dict[str, list[ExternalFile]]
+    """Data set or method → external files, as if nothing were here yet."""
 
     def makespans(self) -> dict[int, float]:
         """Return number of GPUs → hours from the start of the first job to the end of the last."""
@@ -74,6 +78,7 @@ class Plan:
             "jobs": [_job_json(item) for item in self.forecasts],
             "hours": sum(item.hours or 0.0 for item in self.forecasts),
             "disk": sum(item.disk for item in self.forecasts),
+            "downloads": {name: bytes_of(files) for name, files in self.downloads.items()},
             "makespan_hours": {
                 gpus: None if math.isinf(hours) else hours
                 for gpus, hours in self.makespans().items()
@@ -82,20 +87,9 @@ class Plan:
 
 
 def _job_json(item: Forecast) -> dict[str, Any]:
-    job = item.job
-    return {
-        "name": job.name,
-        "stage": job.stage,
-        "dataset": job.dataset,
-        "row": job.row,
-        "seed": job.seed,
-        "after": list(job.after),
-        "gpus": job.gpus,
-        "amount": job.amount,
-        "hours": item.hours,
-        "disk": item.disk,
-        **asdict(item.cost),
-    }
+    keys = ("name", "stage", "dataset", "row", "seed", "after", "gpus", "amount")
+    job = {key: getattr(item.job, key) for key in keys}
+    return {**job, "hours": item.hours, "disk": item.disk, **asdict(item.cost)}
 
 
 def forecast(benchmark: Benchmark, setting: Setting) -> Plan:
@@ -111,12 +105,13 @@ def forecast(benchmark: Benchmark, setting: Setting) -> Plan:
         kind: _measure(job, tiles[job.dataset], benchmark, setting)
         for kind, job in progress(list(reversed(kinds.items())), "measuring", unit="kind")
     }
-    forecasts = []
-    for job in jobs:
-        cost = costs[_kind(job, tiles[job.dataset])]
-        disk = _disk(job, tiles[job.dataset], cost, len(benchmark.metrics))
-        forecasts.append(Forecast(job, cost, disk))
-    return Plan(benchmark.config.title, setting, tiles, forecasts)
+    costed = [(job, costs[_kind(job, tiles[job.dataset])]) for job in jobs]
+    numbers = len(benchmark.metrics)
+    forecasts = [
+        Forecast(job, cost, _disk(job, tiles[job.dataset], cost, numbers)) for job, cost in costed
+    ]
+    downloads = downloads_of(benchmark)
+    return Plan(benchmark.config.title, setting, tiles, forecasts, downloads)
 
 
 def _kind(job: Job, tiles: Tiles) -> str:

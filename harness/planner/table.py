@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from harness.disk.records import machine
+from harness.fetching.batch import outermost, size_of
 from harness.planner.forecast import Forecast, Plan
 from harness.terminal import aligned
 
@@ -16,22 +17,15 @@ SMALLEST = 0.001
 
 def render(plan: Plan) -> str:
     """Return the text: data sets, jobs (all seeds in one row), totals, schedule and notes."""
-    return "\n".join(
-        [
-            plan.title,
-            _measured_on(plan),
-            "",
-            *_datasets(plan),
-            "",
-            *_jobs(plan.forecasts),
-            "",
-            *_totals(plan.forecasts),
-            "",
-            *_schedule(plan),
-            "",
-            *_notes(plan),
-        ]
+    parts: tuple[Iterable[str], ...] = (
+        (plan.title, _measured_on(plan)),
+        _datasets(plan),
+        _jobs(plan.forecasts),
+        _totals(plan.forecasts),
+        _schedule(plan),
+        _notes(plan),
     )
+    return "\n\n".join(map("\n".join, parts))
 
 
 def number(value: float | None, scale: float = 1.0) -> str:
@@ -56,10 +50,17 @@ def _measured_on(plan: Plan) -> str:
 def _datasets(plan: Plan) -> list[str]:
     rows = [("data set", "tiles to train", "to test", "size", "classes")]
     for name, tiles in plan.tiles.items():
-        height, width = tiles.shape
-        size = f"{height}×{width}"
+        size = "×".join(map(str, tiles.shape))
         rows.append((name, f"{tiles.train:,}", f"{tiles.test:,}", size, str(tiles.classes)))
     return aligned(rows, numeric=(1, 2, 4))
+
+
+def _downloads(plan: Plan) -> list[str]:
+    rows = [("to download for", "files", "size", "licence")]
+    for name, files in plan.downloads.items():
+        count = len({outermost(file) for file in files})
+        rows.append((name, f"{count:,}", size_of(files), files[0].licence))
+    return aligned(rows, numeric=(1,)) if len(rows) > 1 else ["nothing to download"]
 
 
 def _jobs(forecasts: Sequence[Forecast]) -> list[str]:
@@ -69,15 +70,14 @@ def _jobs(forecasts: Sequence[Forecast]) -> list[str]:
     )  # fmt: skip
     rows = [heading]
     ordered = sorted(forecasts, key=lambda item: STAGES.index(item.job.stage))
-    for (dataset, stage, row), group in groupby(ordered, key=_place):
+    places = groupby(ordered, key=lambda item: (item.job.dataset, item.job.stage, item.job.row))
+    for place, group in places:
         runs = list(group)
         cost, hours = runs[0].cost, runs[0].hours
         parameters = "" if cost.parameters is None else f"{cost.parameters:,}"
         rows.append(
             (
-                dataset,
-                stage,
-                row,
+                *place,
                 str(len(runs)),
                 f"{runs[0].job.amount:,}",
                 parameters,
@@ -92,17 +92,12 @@ def _jobs(forecasts: Sequence[Forecast]) -> list[str]:
     return aligned(rows, numeric=range(3, len(heading)))
 
 
-def _place(item: Forecast) -> tuple[str, str, str]:
-    return item.job.dataset, item.job.stage, item.job.row
-
-
 def _totals(forecasts: Sequence[Forecast]) -> list[str]:
     heading = ("total", "jobs", "steps or tiles", "PFLOP", "hours", "largest GB", "disk GB")
-    rows: list[tuple[str, ...]] = [heading]
-    for stage in STAGES:
-        rows.append(_total(stage, [item for item in forecasts if item.job.stage == stage]))
-    rows.append(_total("all", forecasts))
-    return aligned(rows, numeric=range(1, len(heading)))
+    stages = [
+        _total(stage, [item for item in forecasts if item.job.stage == stage]) for stage in STAGES
+    ]
+    return aligned([heading, *stages, _total("all", forecasts)], numeric=range(1, len(heading)))
 
 
 def _total(name: str, items: Sequence[Forecast]) -> tuple[str, ...]:
@@ -132,7 +127,8 @@ def _schedule(plan: Plan) -> list[str]:
 def _notes(plan: Plan) -> Iterable[str]:
     yield "Hours hold for the measured machine. `s each` and `GFLOP each` are per training step,"
     yield "fused pair or tile; operations are those of convolutions and matrix products."
-    yield "prepare: only cutting and writing; downloading and decoding archives take extra time."
+    yield "prepare: only cutting and writing. Files that are here are not downloaded again; archives"
+    yield "inside an archive are copied out of it once, which takes its room again and minutes."
     yield "disk: what remains; a running training needs a second checkpoint. Not counted:"
     yield "downloads, the report, validation during training, the start of each job (seconds)."
     if plan.setting.device.type != "cuda":

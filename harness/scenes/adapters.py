@@ -14,6 +14,8 @@ from typing import Any, Protocol, cast
 
 from harness.disk.plugins import children, load_package
 from harness.errors import HarnessError, suggest
+from harness.fetching.registry import dataset_sources
+from harness.fetching.source import ExternalFile
 from harness.scenes.scene import Dataset, SceneSizes
 
 FOLDER = Path(__file__).resolve().parents[1] / "datasets"
@@ -92,3 +94,10 @@ def layout_of(adapter: Adapter, options: Mapping[str, Any]) -> SceneSizes:
         return cast(SceneSizes, adapter.layout(options))
     dataset = adapter.open_dataset(options)
     return SceneSizes(dataset.scenes, dataset.classes)
+
+
+def files_to_fetch(adapter: Adapter) -> list[ExternalFile]:
+    """Return the external files of a data set, without those that are fetched on demand only."""
+    name = getattr(adapter, "SOURCES", None)
+    every = dataset_sources(name).values() if name else ()
+    return [source for source in every if not source.optional]

@@ -296,3 +296,20 @@ def test_list_names_metrics_and_dialects(capsys):
     assert main(["list"]) == 0
     text = capsys.readouterr().out
     assert all(name in text for name in ("ms_ssim", "scd_uint8", "linfeng_tang"))
+
+
+def test_help_names_the_program_as_it_was_called(tmp_path):
+    script = tmp_path / "segfanet-bench"
+    script.write_text("from harness.__main__ import program\nprogram()\n", encoding="utf-8")
+    for words, program in (
+        (["-m", "metrics"], "python -m metrics"),
+        (["-m", "harness"], "python -m harness"),
+        ([str(script)], "segfanet-bench"),
+    ):
+        usage = subprocess.run(
+            [sys.executable, *words, "score", "--help"],
+            env={**os.environ, "PYTHONPATH": "."},
+            capture_output=True,
+            text=True,
+        ).stdout
+        assert usage.startswith(f"usage: {program} score ")

@@ -275,7 +275,7 @@ def test_quality_checks_find_what_is_wrong(tmp_path):
     methods = [method("ydtr"), method("umfusion"), method("itfuse"), method("average", "control")]
     rows = ["ydtr", "umfusion", "itfuse", "average"]
     report = read_report(plan(tmp_path, methods, rows))
-    checks = quality_checks(report.plan, report.runs, report.analyses, report.tables)
+    checks = quality_checks(report)
     found = {check.title.split(" (")[0]: " ".join(check.findings) for check in checks}
     assert "no luck" in found["Failed runs"]
     assert "TarDAL" in found["Printed methods that were not run"]

@@ -19,7 +19,7 @@ CONFIGURATION = BENCHMARK.config
 
 # Resources and no parameters: where a file was found, and how long anything may take,
 # changes no result. The files of included folders are inputs by themselves.
-MIRRORS = " ".join(f"--mirror {shlex.quote(folder)}" for folder in BENCHMARK.mirrors)
+MIRRORS = " ".join(f"--mirror {shlex.quote(folder)}" for folder in CONFIGURATION.mirror)
 INCLUDE = " ".join(
     f"--include {shlex.quote(str(folder))}" for folder in BENCHMARK.include
 )

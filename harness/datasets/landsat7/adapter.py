@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.disk.schema import parse
+from harness.disk.schema import check
 from harness.scenes.options import NoOptions
 from harness.scenes.raster import Member, Raster
 from harness.scenes.scene import Dataset, Scene
@@ -34,7 +34,7 @@ PALETTE = ((40, 90, 200), (60, 140, 50), (235, 225, 195), (150, 115, 80))
 
 def check_options(options: Mapping[str, Any]) -> None:
     """Refuse every option."""
-    parse(NoOptions, options, "landsat7")
+    check(NoOptions, dict(options), "landsat7")
 
 
 def open_dataset(options: Mapping[str, Any]) -> Dataset:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import Field
 
 from harness.datasets.potsdam.classes import CLASSES, IGNORE, PALETTE
-from harness.disk.schema import parse
+from harness.disk.schema import check
 from harness.fetching.registry import dataset_sources
 from harness.fetching.source import ExternalFile, locate
 from harness.scenes.archived import FetchedOptions, LabelledImage, gather
@@ -50,7 +50,7 @@ class Options(FetchedOptions):
 
 def check_options(options: Mapping[str, Any]) -> Options:
     """Check the options without opening an image."""
-    chosen = parse(Options, options, "potsdam")
+    chosen: Options = check(Options, dict(options), "potsdam")
     chosen.check()
     return chosen
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness.datasets.potsdam.classes import CLASSES, PALETTE
 from harness.datasets.tiles import adapter as tiles
-from harness.disk.schema import parse
+from harness.disk.schema import check
 from harness.scenes.options import NoOptions
 from harness.scenes.scene import Dataset
 from harness.scenes.shipped import check_shipped
@@ -33,7 +33,7 @@ TILES_OPTIONS = {
 
 def check_options(options: Mapping[str, Any]) -> None:
     """Refuse every option."""
-    parse(NoOptions, options, "synthetic_urban")
+    check(NoOptions, dict(options), "synthetic_urban")
 
 
 def open_dataset(options: Mapping[str, Any]) -> Dataset:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.disk.images import files_by_name, open_image
-from harness.disk.schema import Items, Model, parse
+from harness.disk.schema import Items, Model, check
 from harness.errors import HarnessError
 from harness.pixels import IGNORE
 from harness.scenes.labels import LabelEncoding
@@ -53,7 +53,7 @@ def check_options(options: Mapping[str, Any]) -> Options:
     Raises:
         HarnessError: naming the key or folder that is wrong.
     """
-    parsed = parse(Options, options, "tiles")
+    parsed: Options = check(Options, dict(options), "tiles")
     root, count = Path(parsed.root), len(parsed.classes)
     for folder in (root, root / "rgb", root / "ir"):
         _require(folder.is_dir(), f"the folder {folder} does not exist; `root` must hold rgb/, ir/")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.datasets.whu_opt_sar.classes import CLASSES, CODES, COLOURS, IGNORE
-from harness.disk.schema import Items, parse
+from harness.disk.schema import Items, check
 from harness.errors import HarnessError
 from harness.fetching.registry import dataset_sources
 from harness.fetching.source import ExternalFile
@@ -79,7 +79,7 @@ class Options(FetchedOptions):
 
 def check_options(options: Mapping[str, Any]) -> Options:
     """Check the options without opening an image."""
-    chosen = parse(Options, options, "whu_opt_sar")
+    chosen: Options = check(Options, dict(options), "whu_opt_sar")
     chosen.check()
     if len(set(chosen.bands)) != 4 or min(chosen.bands) < 0:
         raise HarnessError(
