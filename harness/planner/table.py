@@ -127,7 +127,7 @@ def _schedule(plan: Plan) -> list[str]:
 def _notes(plan: Plan) -> Iterable[str]:
     yield "Hours hold for the measured machine. `s each` and `GFLOP each` are per training step,"
     yield "fused pair or tile; operations are those of convolutions and matrix products."
-    yield "prepare: only cutting and writing. Files that are here are not downloaded again; archives"
+    yield "prepare: only cutting and writing. Files at hand are not downloaded again; archives"
     yield "inside an archive are copied out of it once, which takes its room again and minutes."
     yield "disk: what remains; a running training needs a second checkpoint. Not counted:"
     yield "downloads, the report, validation during training, the start of each job (seconds)."
