@@ -10,21 +10,22 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.images import luma
+
 Float = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+"""Weights of red, green and blue in luma (BT.601)."""
 IGNORE = 255
 """Label of a pixel that belongs to no class and takes part in no loss."""
 
 
-def luma(rgb: Bytes) -> Bytes:
-    """Return BT.601 luma of uint8 (..., 3, H, W) as uint8 (..., H, W), 0-255.
-
-    The weights 299, 587, 114 sum to 1000, so the weighted sum is exact and only the last
-    rounding (to nearest, ties to even) is left.
-    """
-    red, green, blue = (rgb[..., band, :, :].astype(np.uint32) for band in range(3))
-    return np.rint((299 * red + 587 * green + 114 * blue) / 1000).astype(np.uint8)
+def exact_luma(rgb: Bytes) -> Float:
+    """Return BT.601 luma of uint8 (..., 3, H, W) as float32 (..., H, W) in [0, 1], not rounded."""
+    red, green, blue = (rgb[..., band, :, :] / np.float32(255) for band in range(3))
+    exact: Float = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+    return exact
 
 
 def recompose(fused: Float, rgb: Bytes) -> Float:
@@ -38,9 +39,8 @@ def recompose(fused: Float, rgb: Bytes) -> Float:
         (N, 3, H, W) float32 RGB clipped to [0, 1].
     """
     visible = rgb.astype(np.float32) / np.float32(255)
-    weights = np.array([0.299, 0.587, 0.114], np.float32)
     # With Cb and Cr kept, every channel moves by the change of luma alone.
-    change = fused - np.einsum("c,nchw->nhw", weights, visible)
+    change = fused - np.einsum("c,nchw->nhw", LUMA, visible)
     recomposed: Float = np.clip(visible + change[:, None], 0.0, 1.0)
     return recomposed
 

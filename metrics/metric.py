@@ -2,14 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 from numpy.typing import ArrayLike
 
-from metrics.shared.arrays import ImageMetric, Values, per_image
-
-if TYPE_CHECKING:
-    from metrics.fast.engine import CompiledPair
+from .shared.arrays import ImageMetric, Values, per_image
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,8 @@ class Metric:
         larger_is_better: the direction in which the field reads the value.
         undefined: when the value is NaN; empty if it never is on finite pixels.
         minimum: the smallest side of an image, in pixels, that `define` can take.
-        fast: the same value, to rounding, from the compiled sums of a pair; None if there is none.
+        fast: the same value, to rounding, from a `metrics.fast.engine.CompiledPair`, whose module
+            imports definitions and is therefore not imported here; None if there is none.
         place: the column's place in tables; equal places are sorted by name.
     """
 
@@ -46,7 +44,7 @@ class Metric:
     larger_is_better: bool = True
     undefined: str = ""
     minimum: int = 1
-    fast: "Callable[[CompiledPair], float] | None" = None
+    fast: Callable[[Any], float] | None = None
     place: int = 100
     _paths: tuple[object, object] | None = field(default=None, repr=False, compare=False)
 

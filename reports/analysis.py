@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from harness.errors import HarnessError
-from metrics import METRICS
+from metrics.registry import METRICS
 from reports.plan import PlannedDataset, ReportPlan
 from reports.printed import is_printed_sample
 from reports.scores import Run

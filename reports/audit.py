@@ -10,13 +10,14 @@ import pandas as pd
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-import metrics
 from harness.benchmark import Row
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
-from harness.pixels import STRETCHES, luma
+from harness.pixels import STRETCHES
 from harness.scenes.scene import INFRARED
-from metrics import METRICS
+from metrics.images import luma
+from metrics.registry import METRICS
+from metrics.scoring import score_methods
 from reports.analysis import Analysis
 from reports.diagrams import slope_diagram
 from reports.examples import evenly
@@ -79,7 +80,7 @@ def measure_choices(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysi
     for choice in choices(plan.metrics):
         fused = {row: _stretched(stack[index], rgb, choice) for row, stack in stacks.items()}
         names = list(dict.fromkeys(choice.measures.values()))
-        found = metrics.score_methods(fused, infrared, luma(rgb), names, resize=choice.resize)
+        found = score_methods(fused, infrared, luma(rgb), names, resize=choice.resize)
         for row, values in found.items():
             for metric, measured in choice.measures.items():
                 defined = values[measured][np.isfinite(values[measured])]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from metrics import METRICS
+from metrics.registry import METRICS
 from reports.analysis import Analysis
 from reports.plan import PlannedDataset
 from reports.printed import LITERAL, TITLES, Printed, printed_table, table_definitions

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 
-from metrics import METRICS
+from metrics.registry import METRICS
 from reports.analysis import Analysis
 from reports.printed import TITLES, Printed
 from reports.statistics import kendall_tau

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from harness.benchmark import Row
-from metrics import METRICS
+from metrics.registry import METRICS
 from reports.analysis import mean_ranks
 from reports.audit import change, change_text, describe_audit, read_audit
 from reports.claims import NOT_RUN

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from harness.benchmark import Row
-from metrics import METRICS
+from metrics.registry import METRICS
 from reports.analysis import REFERENCE, Analysis
 from reports.plan import PlannedDataset, ReportPlan
 from reports.printed import LITERAL, PRINTED_AS, TITLES, Printed, printed_ranks

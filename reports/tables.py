@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from metrics import METRICS
+from metrics.registry import METRICS
 from reports.analysis import REFERENCE, Analysis
 from reports.orders import Order, judge_orders
 from reports.plan import PlannedDataset, ReportPlan

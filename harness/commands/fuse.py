@@ -9,15 +9,20 @@ from harness.disk.files import refuse_overwriting
 from harness.errors import HarnessError
 from harness.methods.spec import find_method
 
+CHANGING = (".npy", ".jpg", ".jpeg")
+"""Suffixes of files that would hold other values than those that the workflow measures."""
 EPILOG = """\
 Give two files, or two folders whose files have the same names. If the visible image is in
 colour, the fused image is in colour. If the sources are `.npy` files, (H, W) float32 in [0, 1],
 or the output is one, the method's own float32 values are written, neither clamped nor quantised.
+With --as-published the images are those that the authors' script saves: in the luma that it reads,
+stretched, rounded and in colour or gray as it does (`docs/methods.md` lists the rules).
 
 examples:
   segfanet-bench fuse ydtr --infrared ir.png --visible rgb.png -o fused.png
   segfanet-bench fuse tardal --option weights=ct --infrared ir/ --visible rgb/ -o fused/
   segfanet-bench fuse umfusion --weights fus_0280.pth --infrared a.npy --visible b.npy -o f.npy
+  segfanet-bench fuse seafusion --as-published --infrared ir/ --visible rgb/ -o published/
   segfanet-bench fuse segfanet --checkpoint checkpoint.pt --infrared ir/ --visible rgb/ -o out/
 """
 
@@ -48,6 +53,17 @@ def add_parser(commands: Commands) -> None:
         metavar="KEY=VALUE",
         help="option that replaces one of method.yaml; may be repeated",
     )
+    written = parser.add_mutually_exclusive_group()
+    written.add_argument(
+        "--gray",
+        action="store_true",
+        help="8-bit luma without colour, as the workflow measures it",
+    )
+    written.add_argument(
+        "--as-published",
+        action="store_true",
+        help="images as the method's authors publish them, instead of the clamped output",
+    )
     add_device(parser)
     add_include(parser)
 
@@ -67,6 +83,12 @@ def run(arguments: argparse.Namespace) -> None:
     inputs = [arguments.infrared, arguments.visible, arguments.checkpoint, arguments.weights]
     inputs += [path for pair in files for path in (pair.infrared, pair.visible)]
     outputs = [arguments.output, *(pair.output for pair in files)]
+    for output in outputs if arguments.gray else ():
+        if output.suffix.lower() in CHANGING:
+            raise HarnessError(
+                f"{output}: --gray writes the 8-bit values that the workflow measures; found "
+                f"{output.suffix}, expected a lossless image; write to a .png file"
+            )
     refuse_overwriting(outputs, [path for path in inputs if path])
     # It loads torch, which the help of this command does without.
     from harness.commands.pair_fusion import fuse_files

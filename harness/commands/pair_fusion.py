@@ -6,15 +6,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from harness.commands.image_pairs import ARRAY, Float, Pair, PairFiles, read_pair, write_fused
+from harness.commands.image_pairs import (
+    ARRAY,
+    Float,
+    Pair,
+    PairFiles,
+    read_pair,
+    write_fused,
+    write_pixels,
+)
 from harness.disk.records import read_record
 from harness.errors import HarnessError, MethodFailure
 from harness.fusing.command import fuse_pictures
 from harness.fusing.inference import call_fuse, load_method
+from harness.fusing.publishing import Source, publish, published_rule
 from harness.machine.device import choose_device, make_deterministic
-from harness.methods.contract import Method, check_fused
+from harness.methods.contract import Method, check_fused, copied
 from harness.methods.spec import MethodSpec
 from harness.methods.weights import choose_weights
 from harness.terminal import progress
@@ -32,25 +42,34 @@ def fuse_files(spec: MethodSpec, files: Sequence[PairFiles], arguments: argparse
     Raises:
         HarnessError: if a file cannot be read or written, or the method fails.
     """
+    if arguments.as_published:
+        _check_publishable(spec, files)
     make_deterministic(0, arguments.threads)
     device = choose_device(spec.device_for(arguments.device))
     try:
         if spec.command:
-            _run_command(spec, files, device, arguments.threads)
+            _run_command(spec, files, device, arguments)
         else:
             _run_class(spec, files, device, arguments)
     except MethodFailure as failure:
         raise HarnessError(f"{spec.name}: {failure}") from failure
 
 
+def _check_publishable(spec: MethodSpec, files: Sequence[PairFiles]) -> None:
+    published_rule(spec)
+    arrays = [file.output for file in files if file.output.suffix == ARRAY]
+    if arrays:
+        raise HarnessError(f"{arrays[0]}: --as-published writes 8-bit images; name an image file")
+
+
 def _run_command(
-    spec: MethodSpec, files: Sequence[PairFiles], device: torch.device, threads: int
+    spec: MethodSpec, files: Sequence[PairFiles], device: torch.device, given: argparse.Namespace
 ) -> None:
     pairs = [read_pair(file.infrared, file.visible) for file in files]
     sources = [(pair.infrared, pair.visible) for pair in pairs]
-    fused = fuse_pictures(spec, sources, [pair.name for pair in pairs], device, threads)
+    fused = fuse_pictures(spec, sources, [pair.name for pair in pairs], device, given.threads)
     for file, pair, image in zip(files, pairs, fused, strict=True):
-        write_fused(file.output, image, pair)
+        write_fused(file.output, image, pair, gray=given.gray)
 
 
 def _run_class(
@@ -65,10 +84,27 @@ def _run_class(
     if weights:
         origin = ORIGINS[weights.origin]
         print(f"weights: {weights.path.name}, {origin}, sha256 {weights.sha256}")
+    if given.as_published:
+        _write_published(spec, method, files, device)
+        return
     for file in progress(files, f"fusing with {spec.name}"):
         pair = read_pair(file.infrared, file.visible)
         raw = file.output.suffix == ARRAY
-        write_fused(file.output, _fuse(spec, method, pair, device, raw=raw), pair)
+        write_fused(file.output, _fuse(spec, method, pair, device, raw=raw), pair, gray=given.gray)
+
+
+def _write_published(
+    spec: MethodSpec, method: Method, files: Sequence[PairFiles], device: torch.device
+) -> None:
+    together = published_rule(spec).batch
+    starts = range(0, len(files), together)
+    for start in progress(starts, f"fusing with {spec.name}"):
+        group = files[start : start + together]
+        pairs = [read_pair(file.infrared, file.visible) for file in group]
+        sources = [Source(pair.name, pair.infrared, pair.visible, pair.rgb) for pair in pairs]
+        images = publish(spec, method, sources, device)
+        for file, image in zip(group, images, strict=True):
+            write_pixels(file.output, image)
 
 
 def _as_trained(spec: MethodSpec, checkpoint: Path | None) -> tuple[dict[str, Any], int]:
@@ -95,7 +131,7 @@ def _fuse(
         return checked
     # A user who asks for raw values may be inspecting untrained weights: refuse only what is
     # not an array of the right size with finite values.
-    if fused.shape != infrared.shape or not bool(torch.isfinite(fused).all()):
-        raise MethodFailure(f"{pair.name}: shape {tuple(fused.shape)}, or values not finite")
-    values: Float = fused[0, 0].to("cpu", torch.float32).numpy()
+    values: Float = copied(fused, infrared.shape, pair.name)[0]
+    if not np.isfinite(values).all():
+        raise MethodFailure(f"{pair.name}: values are not finite")
     return values

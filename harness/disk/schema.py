@@ -85,6 +85,8 @@ Name = Annotated[str, Matching("[a-z][a-z0-9_]{0,63}", NAME_RULE)]
 """Name of a method or data set, which becomes part of paths."""
 Text = Annotated[str, Matching(r"(?s:.+)", "a text that is not empty")]
 Sha256 = Annotated[str, Matching("[0-9a-f]{64}", "64 hexadecimal digits in lower case")]
+GitBlob = Annotated[str, Matching("[0-9a-f]{40}", "40 hexadecimal digits in lower case")]
+"""Name of a file in a git repository: SHA-1 of `blob SIZE`, a zero byte and the content."""
 
 
 class SafeLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]

@@ -4,6 +4,7 @@ import statistics
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from harness.errors import as_method_failure
 from harness.fusing.job import Float, FusingJob
 from harness.machine.device import keep_freed_memory, synchronise
 from harness.machine.isolation import Heartbeat
-from harness.methods.contract import Method, check_fused
+from harness.methods.contract import Method, check_fused, extended
 from harness.methods.spec import MethodSpec
 from harness.methods.weights import load_weights
 from harness.terminal import progress
@@ -44,13 +45,15 @@ def load_method(
         HarnessError: if the file is damaged.
     """
     keep_freed_memory()
-    method: Method = spec.load_for(classes)
+    method: Any = spec.load_for(classes)
     if isinstance(method, torch.nn.Module):
         if weights is not None:
             load_weights(method, weights)
         with as_method_failure("cannot be loaded"):
             method.to(device).eval()
-    return method
+    if spec.size_multiple > 1:
+        method.fuse = extended(method.fuse, spec.size_multiple)
+    return cast(Method, method)
 
 
 def write_fused_stack(

@@ -10,13 +10,16 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from harness.disk.code import files_of_folder
+from harness.disk.files import sha256
 from harness.disk.plugins import children, load_package
 from harness.disk.schema import (
     ROOT,
     STRICT,
+    GitBlob,
     Items,
     Matching,
     Model,
@@ -25,6 +28,7 @@ from harness.disk.schema import (
     Sha256,
     Text,
     check,
+    expected,
     read_yaml,
 )
 from harness.errors import HarnessError, as_method_failure, suggest
@@ -39,15 +43,43 @@ Entry = Annotated[
 ]
 
 
+OFFICIAL = "official"
+DEMONSTRATION = "demonstration"
+"""Subfolder of weights that show how a method works."""
+
+
+class TrainedOn(Model):
+    """The data that weights were trained on, as names of families of data sets."""
+
+    certain: Items[Name] = Field((), description="families that the authors name or ship")
+    possible: Items[Name] = Field((), description="families that cannot be excluded")
+    pairs: dict[Name, Items[str]] = Field(
+        {}, description="family → names of the training pairs, where they are public"
+    )
+
+
 class WeightFile(Model):
     """One file of the authors' weights."""
 
     file: FileName = Field(description="file name that the authors gave it")
     url: str | None = Field(None, description="address, pinned to a commit where possible")
     page: str | None = Field(None, description="where a person finds the file")
-    sha256: Sha256 = Field(description="hash; a file with another one is refused")
+    sha256: Sha256 | None = Field(None, description="hash; a file with another one is refused")
+    git_blob: GitBlob | None = Field(
+        None, description="hash in the authors' git repository, beside or instead of `sha256`"
+    )
     bytes: int | None = Field(None, ge=1, description="size of the file")
     licence: str = Field(description="licence of the file, or `none stated`")
+    trained_on: TrainedOn | None = Field(
+        None,
+        description="`certain` and `possible` training data, as families of data sets, and `pairs`",
+    )
+
+    @model_validator(mode="after")
+    def _can_be_verified(self) -> "WeightFile":
+        if not self.sha256 and not self.git_blob:
+            raise expected("`sha256` or `git_blob`, to know the right file")
+        return self
 
 
 WeightEntry = Annotated[dict[str, Any], Section(WeightFile)]
@@ -55,6 +87,26 @@ WeightEntry = Annotated[dict[str, Any], Section(WeightFile)]
 
 def _by_name(value: Any) -> Any:
     return {"official": value} if isinstance(value, Mapping) and "file" in value else value
+
+
+class Published(Model):
+    """What the authors do with the output before they save it as an 8-bit image."""
+
+    luma: Literal["rounded", "exact"] = Field(
+        "rounded", description="luma of a visible image in colour: rounded to 8 bits or not"
+    )
+    stretch: Literal["none", "minmax", "max"] = Field(
+        "none", description="`minmax`: (x − min) / (max − min); `max`: x / max; `none`: clamp"
+    )
+    over: Literal["luma", "rgb"] = Field(
+        "luma",
+        description="what is stretched and saved: the fused luma, or the clamped image with the "
+        "colours of the visible one",
+    )
+    batch: int = Field(1, ge=1, description="successive images that share minimum and maximum")
+    quantise: Literal["truncate", "round"] = Field(
+        "truncate", description="from [0, 255] to 8 bits: truncation, or rounding with .5 up"
+    )
 
 
 class Variant(Model):
@@ -84,6 +136,9 @@ class MethodFile:
     bibtex: str = Field("", description="BibTeX entry of the publication")
     licence: str = Field("", description="licence of the authors' code")
     notes: str = Field("", description="footnote of the tables: what a reader has to know")
+    parity: str = Field(
+        "", description="how close the output comes to which numbers and images of the authors"
+    )
     entry: Entry = Field(
         "", description="`module:Class` inside the folder; the class has fuse(infrared, visible)"
     )
@@ -96,6 +151,17 @@ class MethodFile:
         False, description="clamp the output to [0, 1], for methods whose output can leave it"
     )
     batch: int = Field(8, ge=1, description="tiles per call of fuse")
+    size_multiple: int = Field(
+        1,
+        ge=1,
+        description="height and width that fuse takes are multiples of it; the harness extends "
+        "other images by reflection at the right and the bottom, and crops the result",
+    )
+    published: Published | None = Field(
+        None,
+        description="how the authors save their images, for `fuse --as-published`; the class may "
+        "have publish(infrared, visible, rgb) where these keys do not suffice",
+    )
     device: Literal["any", "cpu"] = Field(
         "any", description="`cpu` if an accelerator is of no use to the method"
     )
@@ -146,17 +212,22 @@ class MethodSpec(MethodFile):
         """The authors' files by name; a single one has the name `official`."""
         return dict(self.weights or {})
 
+    def weight_folder(self, entry: Mapping[str, Any]) -> Path:
+        """The folder of a weight file below the cache: different files may have one name."""
+        folder = Path("weights", self.name)
+        same = [name for name, item in self.weight_files.items() if item["file"] == entry["file"]]
+        if len(same) < 2:
+            return folder
+        return folder / next(name for name in same if self.weight_files[name] == entry)
+
     def device_for(self, wanted: str) -> str:
         """The device to use where `wanted` is configured: `cpu` if no other is of use."""
         return "cpu" if self.device == "cpu" else wanted
 
     def code_files(self) -> list[Path]:
         """Every file of the folder that can change the method's output, sorted."""
-        kinds = ("*.py", "*.yaml")
-        found = {path for kind in kinds for path in self.folder.rglob(kind)}
-        if self.command:
-            found.update(path for path in self.folder.rglob("*") if path.is_file())
-        return sorted(path for path in found if "__pycache__" not in path.parts)
+        # Weights are compared by content where they are used.
+        return files_of_folder(self.folder, without=(DEMONSTRATION,))
 
     def load(self, **overrides: Any) -> Any:
         """Import the entry class and construct it with the options and `overrides`."""
@@ -177,12 +248,43 @@ class MethodSpec(MethodFile):
             return self.load(**({"classes": classes} if self.needs_labels else {}))
 
 
+def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
+    """Return the authors' file that the option `weights` chooses, or else the first.
+
+    Raises:
+        HarnessError: listing the valid names, if the option is not one of them.
+    """
+    entries = spec.weight_files
+    if not entries:
+        return None
+    name = spec.options.get("weights", next(iter(entries)))
+    if name not in entries:
+        raise HarnessError(f"{spec.name}: no weights {name!r}; there are: {', '.join(entries)}")
+    return entries[name]
+
+
+def weights_content(spec: MethodSpec, chosen: str, *, trained: bool) -> str:
+    """Return what identifies the weights that fuse: `train`, a stated hash, or "" for none.
+
+    Args:
+        spec: the method.
+        chosen: `official`, or the path of a weight file.
+        trained: whether the weights are those of a training here.
+    """
+    if trained:
+        return "train"
+    if chosen != OFFICIAL:
+        return sha256(Path(chosen)) if Path(chosen).is_file() else ""
+    entry = weight_entry(spec) or {}
+    return entry.get("sha256") or entry.get("git_blob") or ""
+
+
 def weight_source(item: Mapping[str, Any], citation: str = "") -> ExternalFile:
     """Return the source that an entry `weights` of a method.yaml describes."""
     return ExternalFile(
         name=item["file"],
         urls=(item["url"],) if item.get("url") else (),
-        sha256=item["sha256"],
+        sha256=item.get("sha256") or "",
         bytes=item.get("bytes", 0),
         licence=item["licence"],
         citation=citation,

@@ -1,5 +1,6 @@
 """Choose and load a method's weights: the authors' file, a user's file, or a training here."""
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError, MethodFailure, as_method_failure
 from harness.fetching.source import CACHE, fetch
 from harness.methods.checkpoints import load_checkpoint
-from harness.methods.spec import MethodSpec, weight_source
+from harness.methods.raw_arrays import read_arrays
+from harness.methods.spec import MethodSpec, weight_entry, weight_source
 
 AUXILIARY = "auxiliary."
 """Prefix of submodules that only training needs, such as discriminators. The authors' weight
@@ -62,7 +64,7 @@ def choose_weights(
     entry = weight_entry(spec)
     if entry is not None:
         path = official_file(spec, entry, mirrors)
-        return Weights("official", path, entry["sha256"], entry["licence"])
+        return Weights("official", path, entry.get("sha256") or sha256(path), entry["licence"])
     if spec.train is not None:
         raise MethodFailure(
             "has no published weights here; train it, or name a file with `--weights FILE` "
@@ -87,25 +89,18 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
     if not file.is_file():
         raise HarnessError(f"{file}: no such weight file; check the path")
     digest = sha256(file)
-    known = {entry["sha256"]: entry for entry in spec.weight_files.values()}
+    known = {entry.get("sha256"): entry for entry in spec.weight_files.values()}
     if digest in known:
         return Weights("official", file, digest, known[digest]["licence"])
+    sizes = {entry.get("bytes"): entry["file"] for entry in known.values()}
+    size = file.stat().st_size
+    if size in sizes and not zipfile.is_zipfile(file):
+        # Bare arrays and files from before torch 1.6 load with wrong bytes in them.
+        raise HarnessError(
+            f"{file}: has the size of the authors' {sizes[size]} but another hash, and no "
+            "checksums of its own; fetch it again, or save your own weights anew with torch"
+        )
     return Weights("user", file, digest)
-
-
-def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
-    """Return the authors' file that the option `weights` chooses, or else the first.
-
-    Raises:
-        HarnessError: listing the valid names, if the option is not one of them.
-    """
-    entries = spec.weight_files
-    if not entries:
-        return None
-    name = spec.options.get("weights", next(iter(entries)))
-    if name not in entries:
-        raise HarnessError(f"{spec.name}: no weights {name!r}; there are: {', '.join(entries)}")
-    return entries[name]
 
 
 def official_file(
@@ -118,8 +113,7 @@ def official_file(
             available or its content does not match the stated hash.
     """
     source = weight_source(entry, spec.bibtex)
-    # Use one folder per method, because authors' names such as `model.pth` may collide.
-    return fetch(source, cache=cache / "weights" / spec.name, mirrors=mirrors)
+    return fetch(source, cache=cache / spec.weight_folder(entry), mirrors=mirrors)
 
 
 def _arrays(path: Path) -> dict[str, Any]:
@@ -131,8 +125,33 @@ def _arrays(path: Path) -> dict[str, Any]:
         raise HarnessError(f"{path}: not a readable archive of arrays: {error!r}") from error
 
 
+def _read_state(method: torch.nn.Module, path: Path) -> dict[str, Any]:
+    if path.suffix == ".npz":
+        return _arrays(path)
+    order = getattr(method, "official_order", ())
+    if not order or zipfile.is_zipfile(path):
+        return unwrapped(load_checkpoint(path))
+    own = method.state_dict()
+    return read_arrays(path, {name: tuple(own[name].shape) for name in order})
+
+
+def _check_kinds(state: Mapping[str, Any], wanted: Mapping[str, torch.Tensor]) -> None:
+    """Refuse complex and whole numbers for real weights, which torch would convert silently."""
+    for key in state.keys() & wanted.keys():
+        kinds = [
+            (tensor.is_floating_point(), tensor.is_complex())
+            for tensor in (state[key], wanted[key])
+            if isinstance(tensor, torch.Tensor)
+        ]
+        if len(set(kinds)) > 1:
+            raise ValueError(f"{key} holds {state[key].dtype}, expected {wanted[key].dtype}")
+
+
 def load_weights(method: torch.nn.Module, path: Path) -> None:
-    """Load a weight file of torch or `.npz` into a method; the weights may be nested.
+    """Load a weight file of torch or `.npz`, or bare arrays, into a method.
+
+    The weights in a file of torch may be nested. Bare arrays (`raw_arrays`) are for methods whose
+    `official_order` names their tensors in the order of the file.
 
     The method's `official_state` translates names that differ. Then the keys must be exactly
     those of the network, except for `AUXILIARY` parts, which may be missing.
@@ -141,11 +160,12 @@ def load_weights(method: torch.nn.Module, path: Path) -> None:
         HarnessError: if the file cannot be read as plain weights.
         MethodFailure: naming file and keys, if the weights do not fit.
     """
-    state = _arrays(path) if path.suffix == ".npz" else unwrapped(load_checkpoint(path))
+    state = _read_state(method, path)
     translate = getattr(method, "official_state", None)
     with as_method_failure(f"{path}: weights do not fit"):
         if translate is not None and not set(state) <= set(method.state_dict()):
             state = translate(state)
+        _check_kinds(state, method.state_dict())
         missing, unexpected = method.load_state_dict(state, strict=False)
     problems = [
         f"{word} {', '.join(keys[:5])}{' …' if len(keys) > 5 else ''}"

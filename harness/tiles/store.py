@@ -11,12 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.disk.files import read_json, write_text
+from harness.disk.code import DIGITS
+from harness.disk.files import read_json, sha256_json, write_text
+from harness.disk.identity import content_of
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
-from harness.pixels import luma
 from harness.scenes.scene import BANDS, INFRARED
+from metrics.images import luma
 
+INVENTORY = "sources.json"
+"""State and hash of each file of the user that a store was cut from."""
 RECORD = "prepare.json"
 """Record of the stage that wrote a store; if it is present, every file is checked against it."""
 
@@ -84,6 +88,13 @@ class TileStore:
             raise HarnessError(
                 f"{path}: is not a manifest of tiles: {error!r}; prepare again"
             ) from error
+
+    @property
+    def content(self) -> str:
+        """Short name of everything in the store; of its description where it has no record."""
+        if self._record is not None:
+            return content_of(self._record)
+        return sha256_json([self.meta, [asdict(row) for row in self._rows]])[:DIGITS]
 
     @property
     def classes(self) -> list[str]:

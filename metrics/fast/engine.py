@@ -6,13 +6,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.fast import kernels, sums
-from metrics.fast.scratch import BLOCK, PLANES, SIDE, Window, aligned, allocate
-from metrics.scd import difference_correlations
-from metrics.shared.arrays import Batch
-from metrics.shared.correlation import correlation
-from metrics.shared.filters import gaussian
-from metrics.shared.moments import WINDOWS
+from ..scd import difference_correlations
+from ..shared.arrays import Batch
+from ..shared.correlation import correlation
+from ..shared.filters import gaussian
+from ..shared.moments import WINDOWS
+from . import kernels, sums
+from .scratch import BLOCK, PLANES, SIDE, Window, aligned, allocate
 
 
 class CompiledPair:
@@ -121,9 +121,10 @@ class _Fidelity:
     def measure(self, fused: Batch) -> float:
         """Measure one fused image against the loaded pair."""
         fresh = self._held is None or not self._reuse
+        kernels.prepare(fused, self._windows, self._scratch.lines, self._fused_scales)
         scales = self._fused_scales, self._infrared_scales, self._visible_scales
         memory = self._windows, self._scratch, self._maps
-        kept, held = np.split(kernels.compare(fused, *scales, self._widths, *memory, fresh), 2)
+        kept, held = np.split(kernels.compare(*scales, self._widths, *memory, fresh), 2)
         if self._held is None:
             self._held = held
         return float((kept / self._held).sum()) if self._held.all() else math.nan

@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from metrics.shared.arrays import Image
+from .arrays import Image
 
 
 class Edges(NamedTuple):

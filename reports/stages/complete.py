@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 from harness.disk.files import write_text
 from harness.disk.records import read_record
 from harness.errors import HarnessError
-from reports.stages.common import run_stage
+from reports.stages.common import Written, run_stage
 
 if TYPE_CHECKING:
     from reports.run import Report
 
 
-def check_complete(report: "Report", output: Path) -> None:
+def check_complete(report: "Report", output: Path) -> Written:
     """Write the number of runs if all runs have values; fail if one has none."""
     failures = report.failures()
     for run in failures:
@@ -26,6 +26,7 @@ def check_complete(report: "Report", output: Path) -> None:
         )
     count = sum(len(runs) for runs in report.runs.values())
     write_text(output, f"{count} runs, all with values\n")
+    return {output.with_suffix(".json"): [output]}
 
 
 def _forget(folder: Path) -> None:
@@ -41,4 +42,4 @@ def _forget(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_stage(check_complete, "file to write if no run failed")
+    run_stage("complete", check_complete, "file to write if no run failed")

@@ -1,0 +1,126 @@
+"""Images as the authors of a method publish them: the rule `published` of its method.yaml."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from harness.errors import HarnessError, MethodFailure, as_method_failure
+from harness.fusing.inference import call_fuse
+from harness.methods.contract import Method
+from harness.methods.spec import MethodSpec, Published
+from harness.pixels import Bytes, Float, exact_luma, recompose
+
+
+class Source(NamedTuple):
+    """One pair: (H, W) float32 in [0, 1] each; rgb is uint8 (3, H, W), None if visible is gray."""
+
+    name: str
+    infrared: Float
+    visible: Float
+    rgb: Bytes | None
+
+
+def published_rule(spec: MethodSpec) -> Published:
+    """Return the rule of a method.
+
+    Raises:
+        HarnessError: if its method.yaml states none.
+    """
+    if spec.published is None or spec.command:
+        raise HarnessError(
+            f"{spec.name}: its method.yaml does not say how the authors save their images; add the "
+            "key `published` for a class, or leave out --as-published"
+        )
+    return spec.published
+
+
+def publish(
+    spec: MethodSpec, method: Method, sources: Sequence[Source], device: torch.device
+) -> list[Bytes]:
+    """Fuse pairs and return the 8-bit images that the authors' script would save.
+
+    Args:
+        spec: the method, which states a rule.
+        method: the loaded method, on the device.
+        sources: the pairs that share minimum and maximum: `batch` of the rule.
+        device: the device of the method.
+
+    Returns:
+        One image per pair, uint8 (h, w), or (3, h, w) in colour.
+
+    Raises:
+        MethodFailure: naming the pair, if the method raises or returns no such image.
+        HarnessError: if the method states no rule.
+    """
+    rule = published_rule(spec)
+    if hasattr(method, "publish"):
+        return [_by_hook(rule, method, source, device) for source in sources]
+    fused = []
+    for source in sources:
+        infrared, visible = _tensors(rule, source, device)
+        output = call_fuse(method, infrared, visible, what=source.name)
+        fused.append(_checked(output, infrared.shape, source.name))
+    return saved(rule, fused, [source.rgb for source in sources])
+
+
+def _tensors(rule: Published, source: Source, device: torch.device) -> list[Tensor]:
+    """Return infrared and visible (1, 1, H, W), in the luma that the authors' script reads."""
+    visible = source.visible
+    if rule.luma == "exact" and source.rgb is not None:
+        visible = exact_luma(source.rgb)
+    return [torch.from_numpy(x)[None, None].to(device) for x in (source.infrared, visible)]
+
+
+def _by_hook(rule: Published, method: Any, source: Source, device: torch.device) -> Bytes:
+    rgb = None if source.rgb is None else torch.from_numpy(source.rgb)[None].to(device)
+    with as_method_failure(source.name), torch.no_grad():
+        return _checked_bytes(method.publish(*_tensors(rule, source, device), rgb), source.name)
+
+
+def _checked(fused: Tensor, shape: torch.Size, name: str) -> Float:
+    if not isinstance(fused, Tensor) or fused.shape != shape or not fused.isfinite().all():
+        raise MethodFailure(f"{name}: fuse returned another shape, or values that are not finite")
+    return fused[0, 0].to("cpu", torch.float32).numpy()
+
+
+def _checked_bytes(image: object, name: str) -> Bytes:
+    if not isinstance(image, Tensor) or image.dtype != torch.uint8:
+        raise MethodFailure(f"{name}: publish returned no uint8 tensor")
+    if image.ndim not in (2, 3) or (image.ndim == 3 and len(image) != 3):
+        found = tuple(image.shape)
+        raise MethodFailure(f"{name}: publish returned {found}, expected (H, W) or (3, H, W)")
+    return image.cpu().numpy()
+
+
+def saved(rule: Published, fused: Sequence[Float], rgbs: Sequence[Bytes | None]) -> list[Bytes]:
+    """Apply a rule to the outputs of images that share minimum and maximum.
+
+    Args:
+        rule: how the images are saved.
+        fused: output per image, (H, W) float32, not clamped; sizes may differ.
+        rgbs: visible image per fused one, uint8 (3, H, W), or None if it is gray.
+
+    Returns:
+        uint8 (H, W) per image, or (3, H, W) if the rule is over RGB and the image has colours.
+    """
+    images = list(fused)
+    if rule.over == "rgb":
+        images = [_coloured(*pair) for pair in zip(fused, rgbs, strict=True)]
+    low, width = 0.0, 1.0
+    if rule.stretch != "none":
+        low = min(image.min() for image in images) if rule.stretch == "minmax" else 0.0
+        # A flat image becomes black instead of undefined.
+        width = max(image.max() for image in images) - low or 1.0
+    half = np.float32(0.5 if rule.quantise == "round" else 0)
+    return [
+        (np.clip((image - low) / width, 0, 1) * np.float32(255) + half).astype(np.uint8)
+        for image in images
+    ]
+
+
+def _coloured(fused: Float, rgb: Bytes | None) -> Float:
+    clamped = np.clip(fused, 0, 1)
+    return clamped if rgb is None else recompose(clamped[None], rgb[None])[0]

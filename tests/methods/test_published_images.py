@@ -1,0 +1,367 @@
+"""With the authors' weights, methods return the authors' numbers and save the authors' images."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from harness.__main__ import main
+from harness.errors import HarnessError, MethodFailure
+from harness.fusing.inference import load_method
+from harness.fusing.publishing import Source, publish, saved
+from harness.methods.spec import MethodSpec, Published, discover
+from harness.methods.weights import choose_weights
+from harness.pixels import exact_luma
+from metrics.images import luma
+from tests.helpers.shared_data import SHARED, need, tensor
+
+CPU = torch.device("cpu")
+TOLERANCE = 1e-5
+METHODS = SHARED / "methods"
+SAMPLES = SHARED / "datasets" / "samples"
+MSRS = SAMPLES / "msrs361" / "test_img" / "MSRS_test"
+TNO = SAMPLES / "tno25" / "test_img" / "TNO"
+
+
+class Golden(NamedTuple):
+    """Golden values of one method with options: prefixes of the keys of floats and 8-bit images.
+
+    equal: share of the pixels of every image that must be equal; the others differ by 1 level.
+    """
+
+    name: str
+    options: dict
+    floats: str
+    images: str = ""
+    equal: float = 1.0
+    folder: str = ""
+
+
+# Two libraries or a folded kernel differ in the last digit, and a truncation shows that.
+CASES = [
+    Golden("seafusion", {}, "out", "saved", 0.9999),
+    Golden("ifcnn", {}, "out", "saved", 0.9998),
+    Golden("ifcnn", {"normalisation": "imagenet"}, "out_imagenet"),
+    Golden("densefuse", {}, "out", "saved"),
+    Golden("densefuse", {"strategy": "l1"}, "out_l1", "saved_l1"),
+    Golden("u2fusion", {}, "out", "saved", 0.9998),
+    Golden("u2fusion", {"script": 2019}, "out", "saved_minmax", 0.9998),
+    Golden("u2fusion", {"first": "infrared"}, "out_infrared_first"),
+    Golden("stdfusionnet", {}, "out", "saved", 0.9999, folder="2021"),
+    Golden("stdfusionnet", {"weights": "y2022"}, "out_2022", "saved_2022", 0.9999, folder="2022"),
+]
+NAMES = sorted({case.name for case in CASES})
+
+
+def with_options(name, options):
+    spec = discover()[name]
+    return replace(spec, options={**spec.options, **options})
+
+
+def official(name, options, folder=""):
+    spec = with_options(name, options)
+    weights = choose_weights(spec, mirrors=[need(METHODS / name / folder)])
+    assert weights.origin == "official"
+    return spec, load_method(spec, CPU, weights.path, 0)
+
+
+def pairs_of(data, prefix):
+    """Return the numbers of the pairs that have a value `<prefix>_<number>`."""
+    endings = (key.removeprefix(f"{prefix}_") for key in data.files if key.startswith(prefix))
+    found = [ending for ending in endings if ending.isdigit()]
+    assert found, prefix
+    return found
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.name}-{case.floats}-{case.images}")
+def test_numbers_and_images_are_the_authors(case):
+    spec, method = official(case.name, case.options, case.folder)
+    data = np.load(METHODS / case.name / "golden.npz", allow_pickle=False)
+    for pair in pairs_of(data, case.floats):
+        with torch.no_grad():
+            fused = method.fuse(tensor(data, f"ir_{pair}"), tensor(data, f"vi_{pair}"))
+        found = (fused - tensor(data, f"{case.floats}_{pair}")).abs().max()
+        assert found <= TOLERANCE, pair
+    for pair in pairs_of(data, case.images) if case.images else ():
+        source = Source("golden", data[f"ir_{pair}"][0, 0], data[f"vi_{pair}"][0, 0], None)
+        check_equal(
+            *publish(spec, method, [source], CPU), data[f"{case.images}_{pair}"], case.equal
+        )
+
+
+def check_equal(found, expected, share):
+    distance = np.abs(found.astype(int) - expected)
+    assert found.dtype == np.uint8
+    assert distance.max() <= 1
+    assert (distance == 0).mean() >= share
+
+
+# The whole command on real pairs
+
+
+def fuse(name, infrared, visible, output, *words):
+    pair = ["--infrared", str(infrared), "--visible", str(visible), "--device", "cpu"]
+    main(["fuse", name, *pair, "-o", str(output), "--as-published", *words])
+
+
+def published(name, infrared, visible, tmp_path, *words):
+    folder = METHODS / name / ("2021" if name == "stdfusionnet" else "")
+    output = tmp_path / "published.png"
+    fuse(name, need(infrared), visible, output, "--mirror", str(need(folder)), *words)
+    with Image.open(output) as image:
+        return np.asarray(image)
+
+
+def part_of_a_pair(name, tmp_path):
+    """Write the middle of a pair of MSRS, 201×150 pixels, and return both paths."""
+    paths = tmp_path / "part_ir.png", tmp_path / "part_vi.png"
+    for folder, path in zip(("ir", "vi"), paths, strict=True):
+        with Image.open(need(MSRS / folder / name)) as image:
+            image.crop((220, 160, 421, 310)).save(path)
+    return paths
+
+
+def seafusion_script(method, infrared, rgb):
+    """Follow the authors' script, with their own constants of YCbCr, on [0, 1]."""
+    red, green, blue = (rgb[band].astype(np.float32) / 255 for band in range(3))
+    y = np.float32(0.299) * red + np.float32(0.587) * green + np.float32(0.114) * blue
+    cr, cb = 0.713 * (red - y), 0.564 * (blue - y)
+    with torch.no_grad():
+        fused = method.fuse(*(torch.from_numpy(x)[None, None] for x in (infrared, y)))[0, 0].numpy()
+    image = np.stack([fused + 1.403 * cr, fused - 0.714 * cr - 0.344 * cb, fused + 1.773 * cb])
+    image = np.clip(image, 0, 1)
+    return np.uint8(255 * (image - image.min()) / (image.max() - image.min()))
+
+
+@pytest.mark.parametrize("pair", ["00587D.png", "00964N.png"])
+def test_seafusion_of_a_pair_in_colour(pair, tmp_path):
+    found = published("seafusion", MSRS / "ir" / pair, MSRS / "vi" / pair, tmp_path)
+    with Image.open(MSRS / "ir" / pair) as infrared, Image.open(MSRS / "vi" / pair) as visible:
+        gray = np.asarray(infrared.convert("L")).astype(np.float32) / np.float32(255)
+        rgb = np.moveaxis(np.asarray(visible), -1, 0)
+    expected = seafusion_script(official("seafusion", {})[1], gray, rgb)
+    # The authors' constants of YCbCr are rounded to three digits, those here are not.
+    check_equal(np.moveaxis(found, -1, 0), expected, 0.995)
+    assert (found.min(), found.max()) == (0, 255)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_method_publishes_a_gray_pair_in_gray(name, tmp_path):
+    infrared = sorted(need(TNO / "ir").iterdir())[0]
+    with Image.open(TNO / "vi" / infrared.name) as image:
+        size = image.size
+        image.convert("L").save(tmp_path / "gray.png")
+    found = published(name, infrared, tmp_path / "gray.png", tmp_path)
+    assert found.shape == size[::-1]
+    if name in ("seafusion", "stdfusionnet"):
+        assert (found.min(), found.max()) == (0, 255)
+    if name == "u2fusion":
+        assert found.max() == 255
+
+
+@pytest.mark.parametrize(("name", "colours"), [("u2fusion", 3), ("densefuse", 1), ("ifcnn", 1)])
+def test_a_pair_in_colour_is_published_as_the_authors_do(name, colours, tmp_path):
+    found = published(name, *part_of_a_pair("00587D.png", tmp_path), tmp_path)
+    assert found.shape[2:] == ((3,) if colours == 3 else ())
+
+
+def test_the_year_of_u2fusions_script_is_an_option(tmp_path):
+    pair = part_of_a_pair("00587D.png", tmp_path)
+    found = published("u2fusion", *pair, tmp_path, "--option", "script=2019")
+    assert (found.min(), found.max()) == (0, 255)
+
+
+def test_limfusion_converts_colours_as_pillow_does(tmp_path):
+    paths = part_of_a_pair("00587D.png", tmp_path)
+    output = tmp_path / "published.png"
+    fuse("limfusion", *paths, output, "--mirror", str(need(SHARED / "checkpoints")))
+    with Image.open(output) as fused, Image.open(paths[1]) as visible:
+        for ours, theirs in zip(
+            fused.convert("YCbCr").split()[1:], visible.convert("YCbCr").split()[1:], strict=True
+        ):
+            distance = np.abs(np.asarray(ours).astype(int) - np.asarray(theirs))
+            # Only colours that leave [0, 255] with the new luma change.
+            assert np.median(distance) <= 1
+        assert fused.mode == "RGB"
+        visible.convert("L").save(paths[1])
+    fuse("limfusion", *paths, output, "--mirror", str(SHARED / "checkpoints"))
+    with Image.open(output) as fused:
+        assert fused.mode == "L"
+
+
+def test_what_cannot_be_published_is_refused(tmp_path):
+    images = tmp_path / "ir.png", tmp_path / "vi.png"
+    for path in images:
+        Image.fromarray(np.eye(48, dtype=np.uint8)).save(path)
+    with pytest.raises(HarnessError, match=r"average: .*does not say how the authors save"):
+        fuse("average", *images, tmp_path / "o.png")
+    with pytest.raises(HarnessError, match=r"o\.npy: .*8-bit images; name an image file"):
+        fuse("seafusion", *images, tmp_path / "o.npy")
+    assert not (tmp_path / "o.png").exists()
+    rule = Published()
+    program = MethodSpec(name="a", title="A", folder=tmp_path, command=("sh",), published=rule)
+    with pytest.raises(HarnessError, match="leave out --as-published"):
+        publish(program, None, [], CPU)
+
+
+# The rule
+
+FUSED = arrays(np.float32, (3, 4), elements=st.floats(-0.5, 1.5, width=32))
+COLOURS = arrays(np.uint8, (3, 3, 4))
+
+
+@given(FUSED)
+def test_without_stretch_the_image_is_clamped(fused):
+    expected = np.uint8(np.clip(fused, 0, 1) * np.float32(255))
+    assert np.array_equal(saved(Published(), [fused], [None])[0], expected)
+    rounded = saved(Published(quantise="round"), [fused], [None])[0]
+    assert np.array_equal(rounded, np.uint8(np.clip(fused, 0, 1) * np.float32(255) + 0.5))
+
+
+@given(FUSED, st.sampled_from(["truncate", "round"]))
+def test_minmax_spans_all_levels(fused, quantise):
+    found = saved(Published(stretch="minmax", quantise=quantise), [fused], [None])[0]
+    if fused.max() == fused.min():
+        assert not found.any()
+        return
+    exact = 255 * (fused.astype(float) - fused.min()) / (fused.max().astype(float) - fused.min())
+    assert (found.min(), found.max()) == (0, 255)
+    half = 0.5 if quantise == "round" else 0
+    assert np.abs(found - np.floor(exact + half)).max() <= 1
+    assert (
+        np.abs(found + 0.5 - half - exact) <= 0.5 + 1e-3 + (0.5 if quantise == "truncate" else 0)
+    ).all()
+
+
+@given(arrays(np.float32, (3, 4), elements=st.floats(0, 1.5, width=32)))
+def test_max_keeps_black(fused):
+    found = saved(Published(stretch="max", quantise="round"), [fused], [None])[0]
+    assert found.max() == (255 if fused.max() > 0 else 0)
+    assert not found[fused == 0].any()
+
+
+@given(FUSED, COLOURS)
+def test_over_rgb_the_image_is_in_colour_and_keeps_its_luma(fused, rgb):
+    found = saved(Published(over="rgb", quantise="round"), [fused], [rgb])[0]
+    assert found.shape == (3, 3, 4)
+    inside = ((found > 0) & (found < 255)).all(0)
+    wanted = 255 * np.clip(fused, 0, 1)
+    assert (np.abs(luma(found).astype(float) - wanted)[inside] <= 1.5).all()
+    gray = saved(Published(over="rgb"), [fused], [None])[0]
+    assert np.array_equal(gray, saved(Published(), [fused], [None])[0])
+
+
+@given(st.lists(FUSED, min_size=2, max_size=3))
+def test_images_of_a_batch_share_minimum_and_maximum(batch):
+    rule = Published(stretch="minmax", batch=3)
+    together = saved(rule, batch, [None] * len(batch))
+    side_by_side = saved(rule, [np.concatenate(batch)], [None])[0]
+    assert np.array_equal(np.concatenate(together), side_by_side)
+
+
+@given(COLOURS)
+def test_exact_luma_is_that_before_rounding(rgb):
+    weights = np.array([0.299, 0.587, 0.114])
+    exact = np.einsum("c,chw->hw", weights, rgb / 255)
+    assert np.abs(exact_luma(rgb) - exact).max() < 1e-6
+    assert np.abs(255 * exact_luma(rgb) - luma(rgb)).max() <= 0.5 + 1e-4
+
+
+# Hooks of a method
+
+
+class Hooked:
+    """A method whose `publish` returns what it is given."""
+
+    def __init__(self, image):
+        self.image = image
+
+    def publish(self, infrared, visible, rgb):
+        if isinstance(self.image, Exception):
+            raise self.image
+        return self.image
+
+    def fuse(self, infrared, visible):
+        return torch.full_like(infrared, float("nan"))
+
+
+def published_by(image, **source):
+    gray = np.zeros((5, 6), np.float32)
+    spec = replace(discover()["average"], published=Published())
+    return publish(spec, Hooked(image), [Source("pair", gray, gray, None)], CPU)[0]
+
+
+@pytest.mark.parametrize("shape", [(5, 6), (3, 5, 6), (4, 6)])
+def test_a_hook_may_return_gray_colours_and_crops(shape):
+    assert published_by(torch.zeros(shape, dtype=torch.uint8)).shape == shape
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (None, "no uint8 tensor"),
+        (torch.zeros(5, 6), "no uint8 tensor"),
+        (torch.zeros(1, 5, 6, dtype=torch.uint8), r"\(1, 5, 6\), expected"),
+        (ValueError("no"), "pair: ValueError: no"),
+    ],
+)
+def test_a_hook_that_fails_is_a_failure_of_the_method(image, message):
+    with pytest.raises(MethodFailure, match=message):
+        published_by(image)
+
+
+def test_a_rule_over_an_output_that_is_not_finite_is_a_failure_of_the_method():
+    class Nan:
+        fuse = Hooked.fuse
+
+    gray = np.zeros((5, 6), np.float32)
+    spec = replace(discover()["average"], published=Published())
+    with pytest.raises(MethodFailure, match=r"pair: .*not finite"):
+        publish(spec, Nan(), [Source("pair", gray, gray, None)], CPU)
+
+
+# Weight files
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_damaged_foreign_or_truncated_file_is_refused_by_name(name, tmp_path):
+    folder = METHODS / name / ("2021" if name == "stdfusionnet" else "")
+    spec = discover()[name]
+    authors = choose_weights(spec, mirrors=[need(folder)]).path
+    content = bytearray(authors.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    torch.save({"a": torch.zeros(3)}, tmp_path / "foreign.bin")
+    (tmp_path / "damaged.bin").write_bytes(content)
+    (tmp_path / "truncated.bin").write_bytes(authors.read_bytes()[:-7])
+    (tmp_path / "half.bin").write_bytes(authors.read_bytes()[: len(content) // 2])
+    (tmp_path / "text.bin").write_text("not weights")
+    (tmp_path / "empty.bin").touch()
+    for file in sorted(tmp_path.iterdir()):
+        with pytest.raises(HarnessError, match=rf"{file.stem}\.bin"):
+            load_method(spec, CPU, choose_weights(spec, file=file).path, 0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wrong_file_in_a_mirror_is_passed_over_and_named(name, tmp_path, capsys, monkeypatch):
+    import harness.methods.weights
+
+    monkeypatch.setattr(harness.methods.weights, "CACHE", tmp_path / "cache")
+    spec = discover()[name]
+    entries = {
+        key: {word: value for word, value in entry.items() if word != "url"}
+        for key, entry in spec.weight_files.items()
+    }
+    spec = replace(spec, weights=entries)
+    file = next(iter(entries.values()))["file"]
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / file).write_bytes(b"\0" * next(iter(entries.values()))["bytes"])
+    with pytest.raises(HarnessError, match=file):
+        choose_weights(spec, mirrors=[mirror])
+    assert "passed over: its sha256 is" in capsys.readouterr().err
