@@ -32,8 +32,9 @@ lint: .venv/dev ## formatting, style, types, workflow
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
-schemas: .venv/runtime ## write JSON schemas and key tables anew from the models
+schemas: .venv/runtime ## write JSON schemas, key tables and the page of methods anew
 	$(BIN)/python -m harness.commands.key_tables
+	$(BIN)/python -m harness.commands.method_page
 
 format: .venv/dev ## rewrite files in the project's format
 	$(BIN)/ruff check --fix .

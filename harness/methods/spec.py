@@ -130,6 +130,9 @@ class MethodFile:
     bibtex: str = Field("", description="BibTeX entry of the publication")
     licence: str = Field("", description="licence of the authors' code")
     notes: str = Field("", description="footnote of the tables: what a reader has to know")
+    parity: str = Field(
+        "", description="how close the output comes to which numbers and images of the authors"
+    )
     entry: Entry = Field(
         "", description="`module:Class` inside the folder; the class has fuse(infrared, visible)"
     )
