@@ -11,10 +11,8 @@ WRAPPERS = ("net", "state_dict", "model", "fuse_net")
 
 def unwrapped(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return the state dict inside a saved dict; if it is not wrapped, return it as it is."""
-    for key in WRAPPERS:
-        if isinstance(state.get(key), Mapping):
-            return dict(state[key])
-    return dict(state)
+    inner = (state[key] for key in WRAPPERS if isinstance(state.get(key), Mapping))
+    return dict(next(inner, state))
 
 
 def flattened(state: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
