@@ -285,6 +285,7 @@ def weight_source(item: Mapping[str, Any], citation: str = "") -> ExternalFile:
         name=item["file"],
         urls=(item["url"],) if item.get("url") else (),
         sha256=item.get("sha256") or "",
+        git_blob=item.get("git_blob") or "",
         bytes=item.get("bytes", 0),
         licence=item["licence"],
         citation=citation,

@@ -13,6 +13,7 @@ from harness.blocks.renaming import unwrapped
 from harness.disk.files import sha256
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError, MethodFailure, as_method_failure
+from harness.fetching.checksums import file_hashes
 from harness.fetching.source import CACHE, fetch
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.raw_arrays import read_arrays
@@ -88,11 +89,11 @@ def _trained(checkpoint: Path) -> Weights:
 def _given(spec: MethodSpec, file: Path) -> Weights:
     if not file.is_file():
         raise HarnessError(f"{file}: no such weight file; check the path")
-    digest = sha256(file)
-    known = {entry.get("sha256"): entry for entry in spec.weight_files.values()}
-    if digest in known:
-        return Weights("official", file, digest, known[digest]["licence"])
-    sizes = {entry.get("bytes"): entry["file"] for entry in known.values()}
+    found = file_hashes(file, ("sha256", "git_blob"))
+    for entry in spec.weight_files.values():
+        if any(entry.get(kind) == value for kind, value in found.items()):
+            return Weights("official", file, found["sha256"], entry["licence"])
+    sizes = {entry.get("bytes"): entry["file"] for entry in spec.weight_files.values()}
     size = file.stat().st_size
     if size in sizes and not zipfile.is_zipfile(file):
         # Bare arrays and files from before torch 1.6 load with wrong bytes in them.
@@ -100,7 +101,7 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
             f"{file}: has the size of the authors' {sizes[size]} but another hash, and no "
             "checksums of its own; fetch it again, or save your own weights anew with torch"
         )
-    return Weights("user", file, digest)
+    return Weights("user", file, found["sha256"])
 
 
 def official_file(
