@@ -28,7 +28,7 @@ class MMDRFuse(nn.Module):
         return self(infrared, visible)  # type: ignore[no-any-return]
 
     def publish(self, infrared: Tensor, visible: Tensor, rgb: Tensor | None) -> Tensor:
-        """Return the image as SciPy's `imsave` stretches it: one factor, and half rounds up."""
+        """Stretch from minimum to maximum by one factor, as SciPy 1.2 does, and round."""
         fused = self(infrared, visible)[0, 0]
         low, high = fused.aminmax()
         # A number divided by a tensor is its product with the reciprocal, which rounds twice.

@@ -94,7 +94,7 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
     size = file.stat().st_size
     for entry in spec.weight_files.values():
         stated = weight_source(entry).hashes
-        if all(found.get(kind) == value for kind, value in stated.items()):
+        if stated and all(found.get(kind) == value for kind, value in stated.items()):
             return Weights("official", file, digest, entry["licence"])
     sizes = {entry.get("bytes"): entry["file"] for entry in spec.weight_files.values()}
     if size in sizes and not zipfile.is_zipfile(file):
@@ -103,7 +103,7 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
             f"{file}: has the size of the authors' {sizes[size]} but another hash, and no "
             "checksums of its own; fetch it again, or save your own weights anew with torch"
         )
-    return Weights("user", file, digest)
+    return Weights("user", file, found["sha256"])
 
 
 def official_file(
