@@ -163,9 +163,10 @@ class Benchmark:
             options["root"] = options["root"].replace("{tiles_root}", self.config.tiles_root)
         return options
 
-    def tiling(self, name: str) -> dict[str, int]:
+    def tiling(self, name: str) -> dict[str, Any]:
         """Return tile side and stride of a data set, pixels."""
-        return self.datasets[name].tiling.model_dump()
+        tiling = self.datasets[name].tiling
+        return {"whole": True} if tiling is None else tiling.model_dump()
 
     def rows(self, dataset: str) -> list[Row]:
         """Return the rows of a data set: every method, its stretches, ablations where asked."""

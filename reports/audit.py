@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from harness.benchmark import Row
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
 from harness.pixels import STRETCHES
-from harness.scenes.scene import INFRARED
-from metrics.images import luma
+from harness.tiles.array_file import Bytes, Images
+from harness.tiles.store import Pairs
 from metrics.registry import METRICS
-from metrics.scoring import score_methods
+from metrics.scoring import Table, score_methods
 from reports.analysis import Analysis
 from reports.diagrams import slope_diagram
 from reports.examples import evenly
@@ -74,24 +73,29 @@ def measure_choices(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysi
         row for row in analysis.values if Row.parse(row).raw and plan.method(row).kind != "ablation"
     ]
     stacks = fused_stacks(plan, dataset, rows)
-    pixels = np.asarray(store.test.tiles[index])
-    rgb, infrared = pixels[:, :3], pixels[:, INFRARED]
     lines = []
     for choice in choices(plan.metrics):
-        fused = {row: _stretched(stack[index], rgb, choice) for row, stack in stacks.items()}
-        names = list(dict.fromkeys(choice.measures.values()))
-        found = score_methods(fused, infrared, luma(rgb), names, resize=choice.resize)
-        for row, values in found.items():
+        # One tile after the other, because their sizes may differ.
+        found = [_measured(store.test, tile, stacks, choice) for tile in index]
+        for row in stacks:
             for metric, measured in choice.measures.items():
-                defined = values[measured][np.isfinite(values[measured])]
+                values = np.array([tile[row][measured][0] for tile in found])
+                defined = values[np.isfinite(values)]
                 mean = float(defined.mean()) if len(defined) else math.nan
                 lines.append((row, choice.name, metric, mean, len(defined)))
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def _stretched(
-    fused: NDArray[np.uint8], rgb: NDArray[np.uint8], choice: Choice
-) -> NDArray[np.uint8]:
+def _measured(pairs: Pairs, tile: int, stacks: dict[str, Images], choice: Choice) -> Table:
+    """Measure one tile of every row under one choice."""
+    part = slice(tile, tile + 1)
+    rgb, infrared, visible = pairs.rgb(part), pairs.infrared(part), pairs.visible(part)
+    fused = {row: _stretched(stack.part(part), rgb, choice) for row, stack in stacks.items()}
+    names = list(dict.fromkeys(choice.measures.values()))
+    return score_methods(fused, infrared, visible, names, resize=choice.resize)
+
+
+def _stretched(fused: Bytes, rgb: Bytes, choice: Choice) -> Bytes:
     if choice.stretch == "none":
         return fused
     return STRETCHES[choice.stretch](fused.astype(np.float32) / np.float32(255), rgb)

@@ -24,10 +24,10 @@ pairs of tiles."""
 class FusingJob:
     """Everything that decides the fused stack of one method on one data set, and its place.
 
-    pairs: the N test tiles. names: of the tiles, for messages. output: the path of the (N, H, W)
-    uint8 stack. classes: the number of classes, 0 without labels. stretch: a key of `STRETCHES`.
-    checkpoint: the result of a training here. weights: a file that replaces the authors', which
-    `mirrors` may hold.
+    pairs: the N test tiles. names: of the tiles, for messages. output: the path of the uint8 stack:
+    (N, H, W), or one image after the other if their sizes differ. classes: the number of classes, 0
+    without labels. stretch: a key of `STRETCHES`. checkpoint: the result of a training here.
+    weights: a file that replaces the authors', which `mirrors` may hold.
     """
 
     spec: MethodSpec
@@ -44,10 +44,8 @@ class FusingJob:
     mirrors: Sequence[Path] = ()
 
     def parts(self) -> list[slice]:
-        """Return slices that together cover all tiles, `TILES_PER_PART` in each."""
-        count = len(self.names)
-        starts = range(0, count, TILES_PER_PART)
-        return [slice(start, min(start + TILES_PER_PART, count)) for start in starts]
+        """Return slices that together cover all tiles, up to `TILES_PER_PART` of one size each."""
+        return self.pairs.parts(TILES_PER_PART)
 
     @contextmanager
     def open_stack(self) -> Iterator[Callable[[slice, Float], None]]:
@@ -60,8 +58,7 @@ class FusingJob:
         Raises:
             StorageError: if the disk is full or is not writable.
         """
-        shape = (len(self.pairs), *self.pairs.tiles.shape[2:])
-        with atomic_path(self.output) as temporary, TileFile(temporary, shape) as stack:
+        with atomic_path(self.output) as temporary, TileFile(temporary, self.pairs.sizes) as stack:
 
             def write(part: slice, fused: Float) -> None:
                 images = STRETCHES[self.stretch](fused, self.pairs.rgb(part))

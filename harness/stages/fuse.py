@@ -59,7 +59,7 @@ def main() -> None:
         record.fail(str(failure))
         print(f"failed: {failure}")
         with atomic_path(job.output) as temporary, temporary.open("wb") as stream:
-            np.save(stream, np.empty((0, *job.pairs.tiles.shape[2:]), np.uint8))
+            np.save(stream, np.empty((0, *job.pairs.largest), np.uint8))
     record.write(job.output.with_name("fused.json"), [job.output])
 
 

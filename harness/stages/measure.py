@@ -6,14 +6,12 @@ import math
 from io import StringIO
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from harness.cli import add_threads, run
 from harness.disk.files import release_pages, write_text
 from harness.disk.records import Record, read_record
 from harness.errors import HarnessError
 from harness.terminal import progress
+from harness.tiles.array_file import Images
 from harness.tiles.store import TileStore, read_fused
 from metrics.errors import MetricError
 from metrics.scoring import score
@@ -30,16 +28,11 @@ def main() -> None:
     arguments = _parser().parse_args()
     record = Record("measure", {"metrics": arguments.metrics})
     fused_record = read_record(arguments.fused.with_name("fused.json"))
-    fused = read_fused(arguments.fused, fused_record)
     if fused_record["status"] == "failed":
         record.fail(fused_record["reason"])
     store = TileStore(arguments.tiles)
     tiles = [] if record.status == "failed" else store.names("test")
-    expected = (len(tiles), *store.test.tiles.shape[2:])
-    if fused.shape != expected:
-        raise HarnessError(
-            f"{arguments.fused}: shape {fused.shape}, expected {expected}; delete it and rerun"
-        )
+    fused = read_fused(arguments.fused, fused_record, store.test.sizes[: len(tiles)])
     try:
         scores = _measure(store, fused, arguments.metrics, arguments.threads)
     except MetricError as error:
@@ -66,17 +59,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measure(store: TileStore, fused: NDArray[np.uint8], names: list[str], threads: int) -> Scores:
-    """Return the metrics `names` of every fused tile (N, H, W)."""
+def _measure(store: TileStore, fused: Images, names: list[str], threads: int) -> Scores:
+    """Return the metrics `names` of every fused tile."""
     pairs = store.test
     scores: Scores = {name: [] for name in names}
-    for start in progress(range(0, len(fused), TILES_PER_CALL), "measuring"):
-        part = slice(start, start + TILES_PER_CALL)
-        images = (np.asarray(fused[part]), pairs.infrared(part), pairs.visible(part))
+    for part in progress(pairs.parts(TILES_PER_CALL) if len(fused) else [], "measuring"):
+        images = (fused.part(part), pairs.infrared(part), pairs.visible(part))
         measured = score(*images, names=names, threads=threads)
         for name in names:
             scores[name] += measured[name].tolist()
-        release_pages(pairs.tiles, fused)
+        release_pages(pairs.tiles, fused.array)
     return scores
 
 

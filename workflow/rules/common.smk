@@ -50,6 +50,14 @@ def method_code(wildcards):
     return code_of_method(spec_of(wildcards).name)
 
 
+def tiling_of(dataset):
+    """How a data set is cut, as arguments."""
+    tiling = BENCHMARK.tiling(dataset)
+    if tiling.get("whole"):
+        return "--whole"
+    return f"--size {tiling['size']} --stride {tiling['stride']}"
+
+
 def examples_of(dataset):
     """Test tiles that must exist, as an argument; choosing others changes no tile."""
     names = BENCHMARK.datasets[dataset].examples or ()
