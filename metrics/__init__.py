@@ -9,10 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from metrics.errors import MetricError
-    from metrics.metric import Metric
-    from metrics.registry import METRICS
-    from metrics.scoring import score, score_methods
+    from .errors import MetricError
+    from .metric import Metric
+    from .registry import METRICS
+    from .scoring import score, score_methods
 
 __all__ = ["METRICS", "Metric", "MetricError", "score", "score_methods"]
 
@@ -29,4 +29,4 @@ def __getattr__(name: str) -> Any:
     """Import what is asked for, so that who reads images alone does not load every metric."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"metrics.{_HOMES[name]}"), name)
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

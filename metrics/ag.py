@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
+from .metric import Metric
+from .shared.arrays import Image
 
 
 def average_gradient(fused: Image, infrared: Image, visible: Image) -> float:

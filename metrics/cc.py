@@ -1,8 +1,8 @@
 """CC, correlation of the fused image with its sources."""
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.correlation import pearson
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.correlation import pearson
 
 
 def mean_correlation(fused: Image, infrared: Image, visible: Image) -> float:

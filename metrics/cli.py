@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from metrics.dialects import DIALECTS, lookup
-from metrics.errors import MetricError
-from metrics.images import pair_files, read_aligned
-from metrics.registry import METRICS, PAPER, VARIANTS, find
-from metrics.scoring import Table, score_methods
-from metrics.shared.arrays import Values
+from .dialects import DIALECTS, lookup
+from .errors import MetricError
+from .images import pair_files, read_aligned
+from .registry import METRICS, PAPER, VARIANTS, find
+from .scoring import Table, score_methods
+from .shared.arrays import Values
 
 # Half-width of a 95 % interval of a mean, in standard errors.
 NORMAL_95 = 1.96

@@ -1,8 +1,8 @@
 """EN, entropy: how evenly the fused image uses its grey levels."""
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.histograms import entropy, histogram
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.histograms import entropy, histogram
 
 
 def level_entropy(fused: Image, infrared: Image, visible: Image) -> float:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.errors import MetricError
+from .errors import MetricError
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from metrics.shared.arrays import ImageMetric, Values, per_image
+from .shared.arrays import ImageMetric, Values, per_image
 
 
 @dataclass(frozen=True)

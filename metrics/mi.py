@@ -1,8 +1,8 @@
 """MI, mutual information between the fused image and its sources."""
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.histograms import mutual_information
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.histograms import mutual_information
 
 
 def shared_information(fused: Image, infrared: Image, visible: Image) -> float:

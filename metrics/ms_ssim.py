@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.ssim import WINDOW, similarity
+from .metric import Metric
+from .shared.arrays import Image
+from .ssim import WINDOW, similarity
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 

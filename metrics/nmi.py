@@ -2,9 +2,9 @@
 
 import math
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.histograms import entropy, histogram, mutual_information
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.histograms import entropy, histogram, mutual_information
 
 
 def normalised_information(fused: Image, infrared: Image, visible: Image) -> float:

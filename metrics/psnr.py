@@ -2,9 +2,9 @@
 
 import math
 
-from metrics.metric import Metric
-from metrics.mse import squared_error
-from metrics.shared.arrays import Image
+from .metric import Metric
+from .mse import squared_error
+from .shared.arrays import Image
 
 
 def signal_to_noise(fused: Image, infrared: Image, visible: Image) -> float:

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.edges import Edges, sobel
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.edges import Edges, sobel
 
 
 def _edges(image: Image) -> Edges:

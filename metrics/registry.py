@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 
-from metrics.errors import MetricError
-from metrics.metric import Metric
+from .errors import MetricError
+from .metric import Metric
 
 # The four metrics of the paper's tables, in their order.
 PAPER = ("sf", "ag", "scd", "vif")

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics.errors import MetricError
-from metrics.shared.arrays import Batch, Values, as_batch
+from .errors import MetricError
+from .shared.arrays import Batch, Values, as_batch
 
 
 def bilinear(images: ArrayLike, size: tuple[int, int]) -> Batch:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.correlation import pearson
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.correlation import pearson
 
 
 def difference_correlations(fused: Image, infrared: Image, visible: Image) -> float:

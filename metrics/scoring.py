@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics.dialects import lookup
-from metrics.errors import MetricError
-from metrics.metric import Metric
-from metrics.registry import PAPER
-from metrics.resize import bilinear
-from metrics.shared.arrays import (
+from .dialects import lookup
+from .errors import MetricError
+from .metric import Metric
+from .registry import PAPER
+from .resize import bilinear
+from .shared.arrays import (
     Batch,
     Checked,
     Triple,
@@ -28,7 +28,7 @@ from metrics.shared.arrays import (
 )
 
 if TYPE_CHECKING:
-    from metrics.fast.engine import CompiledPair
+    from .fast.engine import CompiledPair
 
 # Height, width, and whether several fused images are measured against one pair.
 PairKey = tuple[int, int, bool]
@@ -179,7 +179,7 @@ def uses_compiler(wanted: bool | None) -> bool:
 @contextmanager
 def _compiled_pair(*key: *PairKey) -> "Iterator[CompiledPair]":
     # Numba takes most of a second to import: only now is it certain to be needed.
-    from metrics.fast.engine import CompiledPair
+    from .fast.engine import CompiledPair
 
     try:
         found, pair = _idle.pop()

@@ -1,7 +1,7 @@
 """SD, standard deviation: the contrast of the fused image."""
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
+from .metric import Metric
+from .shared.arrays import Image
 
 
 def standard_deviation(fused: Image, infrared: Image, visible: Image) -> float:

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image, sum_of_products
+from .metric import Metric
+from .shared.arrays import Image, sum_of_products
 
 
 def spatial_frequency(fused: Image, infrared: Image, visible: Image) -> float:

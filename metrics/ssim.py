@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.filters import filter_valid, gaussian
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.filters import filter_valid, gaussian
 
 WINDOW = 11
 SIGMA = 1.5

@@ -7,13 +7,13 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from metrics.errors import MetricError
-from metrics.registry import PAPER, find, suggest
-from metrics.shared.arrays import Batch, Values, as_triple, finite_images, require_size
-from metrics.shared.correlation import FLAT_LEVELS
-from metrics.shared.filters import gaussian
-from metrics.shared.moments import FLAT, MID_GREY, WINDOWS
-from metrics.vif import NOISE, gain_and_residual
+from .errors import MetricError
+from .registry import PAPER, find, suggest
+from .shared.arrays import Batch, Values, as_triple, finite_images, require_size
+from .shared.correlation import FLAT_LEVELS
+from .shared.filters import gaussian
+from .shared.moments import FLAT, MID_GREY, WINDOWS
+from .vif import NOISE, gain_and_residual
 
 
 def score(

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.moments import FLAT, MIN_SIZE, moments
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.moments import FLAT, MIN_SIZE, moments
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.moments import MIN_SIZE, WINDOWS, moments
-from metrics.vif import gain_and_residual
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.moments import MIN_SIZE, WINDOWS, moments
+from .vif import gain_and_residual
 
 # Variance of the visual noise, 0.5 % of 255², the share of each scale, and the guard against 0/0.
 NOISE = 0.005 * 255**2

@@ -6,8 +6,8 @@ from collections import defaultdict
 
 import pytest
 
+from harness.disk.code import module_file, module_name
 from harness.disk.schema import ROOT
-from harness.workflow import module_file, module_name
 
 BASE = {"errors", "pixels", "terminal", "blocks"}
 LOW = BASE | {"disk", "machine"}
@@ -23,13 +23,13 @@ MAY_IMPORT = {
     "tiles": LOW | {"scenes"},
     "fusing": MIDDLE - {"fetching", "scenes"},
     "training": MIDDLE - {"fetching"},
-    "workflow": LOW,
+    "workflow": MIDDLE | {"benchmark", "stages"},
     "configuration": MIDDLE,
-    "benchmark": MIDDLE | {"workflow", "configuration"},
+    "benchmark": MIDDLE | {"configuration"},
     "cli": LOW,
     "planner": MIDDLE | {"fusing", "training", "benchmark"},
     "stages": MIDDLE | {"fusing", "training", "cli"},
-    "commands": MIDDLE | {"fusing", "planner", "benchmark", "configuration", "cli"},
+    "commands": MIDDLE | {"fusing", "planner", "benchmark", "configuration", "cli", "workflow"},
     "__main__": {"commands", "cli"},
 }
 """Room of `harness/` → the other rooms that its files may import, also inside functions."""
@@ -44,10 +44,11 @@ ROOMS_OF_REPORTS = {
     "errors",
     "pixels",
     "scenes",
+    "stages",
     "tiles",
 }
 """Rooms of the harness that `reports` may import."""
-ROOMS_WITH_METRICS = {"benchmark", "commands", "configuration", "planner", "stages", "workflow"}
+ROOMS_WITH_METRICS = {"benchmark", "commands", "configuration", "planner", "stages"}
 """Rooms of the harness that may import metrics."""
 READER = ("metrics.images", "metrics.errors")
 """The reader of image files and its error, which every room may import."""
@@ -87,6 +88,14 @@ def outside_functions(node):
             yield from outside_functions(child)
 
 
+def origin(node, path):
+    """Return the dotted name that a `from` import reads, in full where it is relative."""
+    if not node.level:
+        return node.module
+    package = path.relative_to(ROOT).parts[: -node.level]
+    return ".".join([*package, *filter(None, [node.module])])
+
+
 def imports(path, *, inside_functions=True):
     """Return the dotted names that a file imports, each `from` import with the imported name."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -96,7 +105,10 @@ def imports(path, *, inside_functions=True):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            found += [f"{node.module}.{alias.name}" for alias in node.names]
+            parents = path.relative_to(ROOT).parent.parts
+            package = [*parents[: len(parents) - node.level + 1]] if node.level else []
+            module = ".".join([*package, *([node.module] if node.module else [])])
+            found += [f"{module}.{alias.name}" for alias in node.names]
     return found
 
 

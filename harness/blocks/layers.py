@@ -157,3 +157,15 @@ class BatchRenorm(nn.BatchNorm2d):
         self.running_var.lerp_(variance + (mean - self.running_mean) ** 2, share)
         running = torch.sqrt(self.running_var + self.eps)
         return deviation / running, (mean - self.running_mean) / running
+
+
+def stretched(images: Tensor, epsilon: float = 0.0) -> Tensor:
+    """Map each image linearly from its own minimum and maximum to 0 and 1.
+
+    Args:
+        images: (B, C, H, W).
+        epsilon: number added to the span; with 0 a constant image becomes 0.
+    """
+    low, high = torch.aminmax(images.flatten(1), dim=1)
+    span = (high - low + epsilon).clamp(min=torch.finfo(images.dtype).tiny)
+    return (images - low[:, None, None, None]) / span[:, None, None, None]

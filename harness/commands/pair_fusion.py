@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from harness.commands.image_pairs import (
@@ -23,7 +24,7 @@ from harness.fusing.command import fuse_pictures
 from harness.fusing.inference import call_fuse, load_method
 from harness.fusing.publishing import Source, publish, published_rule
 from harness.machine.device import choose_device, make_deterministic
-from harness.methods.contract import Method, check_fused
+from harness.methods.contract import Method, check_fused, copied
 from harness.methods.spec import MethodSpec
 from harness.methods.weights import choose_weights
 from harness.terminal import progress
@@ -130,7 +131,7 @@ def _fuse(
         return checked
     # A user who asks for raw values may be inspecting untrained weights: refuse only what is
     # not an array of the right size with finite values.
-    if fused.shape != infrared.shape or not bool(torch.isfinite(fused).all()):
-        raise MethodFailure(f"{pair.name}: shape {tuple(fused.shape)}, or values not finite")
-    values: Float = fused[0, 0].to("cpu", torch.float32).numpy()
+    values: Float = copied(fused, infrared.shape, pair.name)[0]
+    if not np.isfinite(values).all():
+        raise MethodFailure(f"{pair.name}: values are not finite")
     return values

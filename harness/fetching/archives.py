@@ -50,19 +50,25 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def find_members(archive: zipfile.ZipFile, names: Collection[str]) -> dict[str, zipfile.ZipInfo]:
-    """Return the members with the bare names `names`, in whatever folder they lie.
+    """Return the members whose paths end with one of `names`, in whatever folder they lie.
+
+    A name may have folders (`optical/a.tif`). The archive's own name counts as the outermost
+    folder, so that `a.tif` of `optical.zip` is found, too.
 
     Raises:
         HarnessError: if two members have the same one of these names.
     """
     found: dict[str, zipfile.ZipInfo] = {}
+    depths = {len(PurePosixPath(name).parts) for name in names}
+    root = PurePosixPath(Path(archive.filename or "").stem)
     for member in archive.infolist():
-        name = PurePosixPath(member.filename).name
-        if name not in names or member.is_dir():
-            continue
-        if name in found:
-            raise HarnessError(f"{archive.filename}: holds {name} twice; keep one")
-        found[name] = member
+        parts = (root / member.filename).parts
+        for name in {"/".join(parts[-depth:]) for depth in depths}.intersection(names):
+            if member.is_dir():
+                continue
+            if name in found:
+                raise HarnessError(f"{archive.filename}: holds {name} twice; keep one")
+            found[name] = member
     return found
 
 

@@ -1,5 +1,6 @@
 """Checkpoint files: written completely or not at all, and loaded without executing code."""
 
+import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from harness.errors import HarnessError
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write `state`, which holds tensors and plain values, atomically.
+    """Write `state`, which holds tensors and plain values, atomically; equal states, equal bytes.
 
     Raises:
         StorageError: naming the file, if the disk is full or is not writable.
@@ -20,10 +21,25 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     # Write through a stream, because torch's own writer does not report a full disk.
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
         try:
-            torch.save(dict(state), stream)
+            torch.save(_canonical(state), stream)
         except RuntimeError as error:
             # Closing an incomplete archive raises too, and hides the original error.
             raise error.__context__ or error from None
+
+
+def _canonical(value: Any) -> Any:
+    """Rebuild plain containers, with one object per text.
+
+    A pickle refers back to an object that it holds already. Which equal texts are one object
+    depends on whether the state was computed or loaded from an earlier checkpoint.
+    """
+    if isinstance(value, str):
+        return sys.intern(value)
+    if type(value) in (list, tuple):
+        return type(value)(map(_canonical, value))
+    if type(value) is dict:
+        return {_canonical(key): _canonical(item) for key, item in value.items()}
+    return value
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

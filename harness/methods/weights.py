@@ -13,10 +13,11 @@ from harness.blocks.renaming import unwrapped
 from harness.disk.files import sha256
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError, MethodFailure, as_method_failure
+from harness.fetching.checksums import file_hashes
 from harness.fetching.source import CACHE, fetch
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.raw_arrays import read_arrays
-from harness.methods.spec import MethodSpec, weight_source
+from harness.methods.spec import MethodSpec, weight_entry, weight_source
 
 AUXILIARY = "auxiliary."
 """Prefix of submodules that only training needs, such as discriminators. The authors' weight
@@ -89,11 +90,13 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
     if not file.is_file():
         raise HarnessError(f"{file}: no such weight file; check the path")
     digest = sha256(file)
-    known = {entry.get("sha256"): entry for entry in spec.weight_files.values()}
-    if digest in known:
-        return Weights("official", file, digest, known[digest]["licence"])
-    sizes = {entry.get("bytes"): entry["file"] for entry in known.values()}
+    found = {"sha256": digest, **file_hashes(file, ["git_blob"])}
     size = file.stat().st_size
+    for entry in spec.weight_files.values():
+        stated = weight_source(entry).hashes
+        if all(found.get(kind) == value for kind, value in stated.items()):
+            return Weights("official", file, digest, entry["licence"])
+    sizes = {entry.get("bytes"): entry["file"] for entry in spec.weight_files.values()}
     if size in sizes and not zipfile.is_zipfile(file):
         # Bare arrays and files from before torch 1.6 load with wrong bytes in them.
         raise HarnessError(
@@ -101,21 +104,6 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
             "checksums of its own; fetch it again, or save your own weights anew with torch"
         )
     return Weights("user", file, digest)
-
-
-def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
-    """Return the authors' file that the option `weights` chooses, or else the first.
-
-    Raises:
-        HarnessError: listing the valid names, if the option is not one of them.
-    """
-    entries = spec.weight_files
-    if not entries:
-        return None
-    name = spec.options.get("weights", next(iter(entries)))
-    if name not in entries:
-        raise HarnessError(f"{spec.name}: no weights {name!r}; there are: {', '.join(entries)}")
-    return entries[name]
 
 
 def official_file(
@@ -128,7 +116,13 @@ def official_file(
             available or its content does not match the stated hash.
     """
     source = weight_source(entry, spec.bibtex)
-    return fetch(source, cache=cache / spec.weight_folder(entry), mirrors=mirrors)
+    try:
+        return fetch(source, cache=cache / spec.weight_folder(entry), mirrors=mirrors)
+    except HarnessError as error:
+        if spec.train is None:
+            raise
+        hint = f"or train it here: `overrides: {{{spec.name}: {{weights: train}}}}`"
+        raise HarnessError(f"{error}\n  {hint}") from error
 
 
 def _arrays(path: Path) -> dict[str, Any]:
@@ -150,6 +144,18 @@ def _read_state(method: torch.nn.Module, path: Path) -> dict[str, Any]:
     return read_arrays(path, {name: tuple(own[name].shape) for name in order})
 
 
+def _check_kinds(state: Mapping[str, Any], wanted: Mapping[str, torch.Tensor]) -> None:
+    """Refuse complex and whole numbers for real weights, which torch would convert silently."""
+    for key in state.keys() & wanted.keys():
+        kinds = [
+            (tensor.is_floating_point(), tensor.is_complex())
+            for tensor in (state[key], wanted[key])
+            if isinstance(tensor, torch.Tensor)
+        ]
+        if len(set(kinds)) > 1:
+            raise ValueError(f"{key} holds {state[key].dtype}, expected {wanted[key].dtype}")
+
+
 def load_weights(method: torch.nn.Module, path: Path) -> None:
     """Load a weight file of torch or `.npz`, or bare arrays, into a method.
 
@@ -168,6 +174,7 @@ def load_weights(method: torch.nn.Module, path: Path) -> None:
     with as_method_failure(f"{path}: weights do not fit"):
         if translate is not None and not set(state) <= set(method.state_dict()):
             state = translate(state)
+        _check_kinds(state, method.state_dict())
         missing, unexpected = method.load_state_dict(state, strict=False)
     problems = [
         f"{word} {', '.join(keys[:5])}{' …' if len(keys) > 5 else ''}"

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from harness.benchmark import Benchmark, Row
+from harness.fetching.source import ExternalFile
 from harness.methods.recipe import Recipe
-from harness.methods.spec import MethodSpec
-from harness.scenes.adapters import layout_of
+from harness.methods.spec import MethodSpec, weight_entry, weight_source
+from harness.scenes.adapters import files_to_fetch, layout_of
 from harness.scenes.scene import SPLITS
 from harness.tiles.cutting import Tiling, plan, train_shape
 
@@ -83,6 +84,16 @@ def tiles_of(benchmark: Benchmark, dataset: str) -> Tiles:
     sizes = [row.size for row in rows["test"]]
     largest = max(sizes, key=prod, default=shape)
     return Tiles(train, test, shape, len(layout.classes), largest, sum(map(prod, sizes)))
+
+
+def downloads_of(benchmark: Benchmark) -> dict[str, list[ExternalFile]]:
+    """Return data set or method → the external files that it needs."""
+    found = {name: files_to_fetch(benchmark.adapter(name)) for name in benchmark.datasets}
+    for name, spec in benchmark.methods.items():
+        if spec.kind != "ablation" and benchmark.weights_file(name) == "official":
+            entry = None if benchmark.is_trained(name) else weight_entry(spec)
+            found[name] = [weight_source(entry)] if entry else []
+    return {name: files for name, files in found.items() if files}
 
 
 def jobs_of(benchmark: Benchmark, tiles: dict[str, Tiles]) -> list[Job]:

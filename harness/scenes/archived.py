@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from harness.disk.schema import Items, Model
 from harness.errors import HarnessError
-from harness.fetching.source import CACHE, ExternalFile, fetch, locate, record_of
+from harness.fetching.batch import fetch_all, listed, record_of_all
+from harness.fetching.source import CACHE, ExternalFile, Inspection, Places, locate, record_of
 from harness.scenes.labels import LabelEncoding
 from harness.scenes.options import Word
 from harness.scenes.raster import Header, Member, Raster, files_below, members_of, read_header
 from harness.scenes.scene import Extent, Scene
 from harness.scenes.splits import choose_split
-
-SHOWN = 5
-"""Number of file names that a message lists."""
 
 
 class FetchedOptions(Model):
@@ -84,46 +82,62 @@ def gather(
     names: Sequence[str],
     loose: Mapping[str, Member],
     archives: Sequence[ExternalFile],
-    places: FetchedOptions,
+    options: FetchedOptions,
+    *,
+    singles: Mapping[str, ExternalFile] | None = None,
+    inspect: Inspection | None = None,
 ) -> FoundFiles:
-    """Find every named file: unpacked, else in an archive at hand, else in a fetched archive.
+    """Find every named file: unpacked, else in an archive at hand, else fetched.
 
     Args:
-        names: file names.
+        names: file names, which may have folders.
         loose: unpacked files by name.
         archives: in order of preference; nothing is downloaded if the files at hand suffice.
-        places: where archives may be.
+        options: where archives may be.
+        singles: name → file, if the files are fetched one by one and not in the archives.
+        inspect: looks into a single file that has no stated hash.
 
     Raises:
         HarnessError: listing the missing files and what was tried; or naming an archive of the
             cache whose content has changed.
     """
     found = {name: loose[name] for name in names if name in loose}
-    records = [{"folder": str(places.root), "files": len(found)}] if found else []
+    records = [{"folder": str(options.root), "files": len(found)}] if found else []
+    places = Places(Path(options.cache), options.folders)
     problems: list[str] = []
-    for find, source in [(find, source) for find in (locate, fetch) for source in archives]:
+    fetched = archives if singles is None else ()
+    for archive, fetching in [(item, False) for item in archives] + [(i, True) for i in fetched]:
         wanted = [name for name in names if name not in found]
         try:
-            path = (
-                find(source, cache=Path(places.cache), mirrors=places.folders) if wanted else None
-            )
+            path = _archive(archive, places, fetching) if wanted else None
         except HarnessError as error:
-            if find is locate:
+            if not fetching:
                 # Using another archive instead of a damaged one would hide the damage.
                 raise
             problems.append(str(error))
             continue
         if path and (new := members_of(path, wanted)):
             found.update(new)
-            records.append(record_of(source, path, cache=Path(places.cache)))
+            records.append(record_of(archive, path, cache=places.cache))
     missing = [name for name in names if name not in found]
-    if missing:
-        listed = ", ".join(missing[:SHOWN]) + (" …" if len(missing) > SHOWN else "")
+    if missing and singles is not None:
+        wanted_files = [singles[name] for name in missing]
+        title = options.DATASET
+        paths = fetch_all(title, wanted_files, places, here=len(found), inspect=inspect)
+        found.update({name: Member(path.name, path) for name, path in paths.items()})
+        records.append(record_of_all(title, wanted_files, paths, places.cache))
+    elif missing:
         expected = " or ".join(source.name for source in archives)
-        lines = [f"{len(missing)} of {len(names)} files are missing: {listed}"]
+        lines = [f"{len(missing)} of {len(names)} files are missing: {listed(missing)}"]
         lines.append(f"  they are expected below `root` or in {expected}")
         raise HarnessError("\n".join([*lines, *dict.fromkeys(problems)]))
     return FoundFiles(found, tuple(records))
+
+
+def _archive(archive: ExternalFile, places: Places, fetching: bool) -> Path | None:
+    if fetching:
+        return fetch_all(archive.name, [archive], places)[archive.name]
+    return locate(archive, places=places)
 
 
 @dataclass

@@ -5,7 +5,7 @@ import tempfile
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -37,14 +37,14 @@ class Member:
 
 
 def members_of(archive: Path, names: Collection[str]) -> dict[str, Member]:
-    """Find members of a zip archive by their bare names; those it lacks are left out.
+    """Find members of a zip archive as `find_members` does; those it lacks are left out.
 
     Raises:
         HarnessError: if the archive is damaged, unsafe, or holds a name twice.
     """
     with open_archive(archive) as opened:
         return {
-            name: Member(name, archive, packed=info.filename)
+            name: Member(PurePosixPath(name).name, archive, packed=info.filename)
             for name, info in find_members(opened, names).items()
         }
 

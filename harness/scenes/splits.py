@@ -1,7 +1,7 @@
 """Which scene is for training and which for testing: one CSV file per data set."""
 
 import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError
@@ -9,21 +9,44 @@ from harness.errors import HarnessError
 FOLDER = Path(__file__).resolve().parents[1] / "datasets"
 
 
+def split_file(dataset: str) -> Path:
+    """Return the table beside an adapter: one row per scene, with its split."""
+    return FOLDER / dataset / "split.csv"
+
+
+def read_split(dataset: str) -> list[dict[str, str]]:
+    """Return the rows of the table of a data set's scenes."""
+    with split_file(dataset).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(line for line in stream if not line.startswith("#")))
+
+
 def choose_split(
     dataset: str, train: Sequence[str] | None, test: Sequence[str] | None
 ) -> list[tuple[str, str]]:
+    """Return the (scene, split) pairs of a data set whose table is `split.csv`, as `divide`."""
+    every = {row["scene"]: row["split"] for row in read_split(dataset)}
+    return divide(dataset, every, train, test, split_file(dataset))
+
+
+def divide(
+    dataset: str,
+    every: Mapping[str, str],
+    train: Sequence[str] | None,
+    test: Sequence[str] | None,
+    place: Path,
+) -> list[tuple[str, str]]:
     """Return (scene, split) pairs, training first: the data set's own, or a user's lists.
 
-    Either list is by default that of the file `split.csv` beside the adapter, without the scenes
-    of the other list.
+    Args:
+        dataset: name for messages.
+        every: the published split of every scene, `train` or `test`.
+        train: scenes to train on; by default those of `every` that are not in `test`.
+        test: scenes to test on; by default those of `every` that are not in `train`.
+        place: the table of scenes, for messages.
 
     Raises:
         HarnessError: as `check_split`.
     """
-    path = FOLDER / dataset / "split.csv"
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
-    every = {row["scene"]: row["split"] for row in rows}
     taken = {*(train or ()), *(test or ())}
     chosen = {
         split: names
@@ -31,7 +54,7 @@ def choose_split(
         else [name for name in every if every[name] == split and name not in taken]
         for split, names in (("train", train), ("test", test))
     }
-    check_split(dataset, every, chosen["train"], chosen["test"], path)
+    check_split(dataset, every, chosen["train"], chosen["test"], place)
     return [(name, split) for split, names in chosen.items() for name in names]
 
 

@@ -6,10 +6,12 @@ import math
 from io import StringIO
 from pathlib import Path
 
-from harness.cli import add_threads, run
+from harness import cli
+from harness.cli import add_asked, add_threads
 from harness.disk.files import release_pages, write_text
-from harness.disk.records import Record, read_record
+from harness.disk.records import Claim, Record, read_record
 from harness.errors import HarnessError
+from harness.stages import identity
 from harness.terminal import progress
 from harness.tiles.array_file import Images
 from harness.tiles.store import TileStore, read_fused
@@ -26,7 +28,10 @@ Scores = dict[str, list[float]]
 def main() -> None:
     """Measure one fused stack; write the table, one row per tile, and its record."""
     arguments = _parser().parse_args()
-    record = Record("measure", {"metrics": arguments.metrics})
+    run = arguments.dataset, arguments.method, arguments.seed
+    path = arguments.output.with_name("scores.json")
+    claim = Claim(path, arguments.asked, lambda: identity.measure(*run, arguments.metrics))
+    record = Record("measure", {"metrics": arguments.metrics}, claim=claim)
     fused_record = read_record(arguments.fused.with_name("fused.json"))
     if fused_record["status"] == "failed":
         record.fail(fused_record["reason"])
@@ -39,11 +44,10 @@ def main() -> None:
         raise HarnessError(
             f"{arguments.fused}: {error}; leave the metric out or change the tiling"
         ) from error
-    run_columns = [arguments.dataset, arguments.method, arguments.seed]
-    write_text(arguments.output, _table(run_columns, tiles, scores))
+    write_text(arguments.output, _table(run, tiles, scores))
     undefined = {name: sum(map(math.isnan, values)) for name, values in scores.items()}
     record.details = {"undefined": undefined}
-    record.write(arguments.output.with_name("scores.json"), [arguments.output])
+    record.write(path, [arguments.output])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, required=True, help="seed, for the table")
     parser.add_argument("--metrics", nargs="+", required=True, help="names of the metrics")
     add_threads(parser)
+    add_asked(parser)
     parser.add_argument("--output", type=Path, required=True, help="path of scores.csv to write")
     return parser
 
@@ -72,17 +77,15 @@ def _measure(store: TileStore, fused: Images, names: list[str], threads: int) ->
     return scores
 
 
-def _table(run_columns: list[str | int], tiles: list[str], scores: Scores) -> str:
+def _table(run: tuple[str, str, int], tiles: list[str], scores: Scores) -> str:
     """Return the CSV text; the cell of an undefined value is empty."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["dataset", "method", "seed", "tile", *scores])
     for tile, *values in zip(tiles, *scores.values(), strict=True):
-        writer.writerow(
-            [*run_columns, tile, *("" if math.isnan(value) else value for value in values)]
-        )
+        writer.writerow([*run, tile, *("" if math.isnan(value) else value for value in values)])
     return text.getvalue()
 
 
 if __name__ == "__main__":
-    run(main)
+    cli.run(main)

@@ -5,13 +5,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from harness.cli import add_cache, add_include, add_mirrors, json_object, positive, run
-from harness.disk.records import Record
+from harness.cli import add_asked, add_cache, add_include, add_mirrors, json_object, positive, run
+from harness.disk.inventory import Inventory
+from harness.disk.records import Claim, Record
 from harness.fetching.source import CACHE
-from harness.scenes.adapters import find_adapter
+from harness.scenes.adapters import adapter_files, adapter_folder, find_adapter, source_places
+from harness.stages import identity
 from harness.tiles.contact_sheet import write_contact_sheet
 from harness.tiles.cutting import Tiling, check_examples, write_store
-from harness.tiles.store import RECORD, TileStore
+from harness.tiles.store import INVENTORY, RECORD, TileStore
 
 
 def main() -> None:
@@ -19,9 +21,19 @@ def main() -> None:
     arguments = _parser().parse_args()
     tiling = asdict(Tiling(arguments.size, arguments.stride, arguments.whole))
     config = {"adapter": arguments.adapter, "options": arguments.options, "tiling": tiling}
-    record = Record("prepare", config)
+    path = arguments.output / RECORD
+    inventory = Inventory(source_places(arguments.options), arguments.output / INVENTORY)
+    files = adapter_files(arguments.adapter, arguments.include)
+    folder = adapter_folder(arguments.adapter, arguments.include)
+    claim = Claim(
+        path,
+        arguments.asked,
+        lambda: identity.prepare(**config, files=files, folder=folder),
+        inventory.content,
+    )
+    record = Record("prepare", config, claim=claim)
     # Delete the old record first: it describes files that we are about to overwrite.
-    (arguments.output / RECORD).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
     adapter = find_adapter(arguments.adapter, arguments.include)
     places: dict[str, Any] = {}
     if hasattr(adapter, "SOURCES"):
@@ -38,7 +50,7 @@ def main() -> None:
             f"{split}: tiles cover {shares['covered']:.2%} of the pixels, "
             f"{shares['more_than_once']:.2%} more than once"
         )
-    record.write(arguments.output / RECORD, [*artefacts, sheet])
+    record.write(path, [*artefacts, sheet])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         "--examples", nargs="*", default=[], help="names of test tiles that must exist"
     )
     add_include(parser)
+    add_asked(parser)
     return parser
 
 

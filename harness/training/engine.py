@@ -14,7 +14,7 @@ from harness.errors import HarnessError, MethodFailure, as_method_failure
 from harness.machine.device import keep_freed_memory
 from harness.machine.isolation import Heartbeat
 from harness.methods.checkpoints import load_checkpoint, save_checkpoint
-from harness.methods.contract import TrainableMethod
+from harness.methods.contract import TrainableMethod, check_terms
 from harness.methods.recipe import Recipe
 from harness.terminal import progress
 from harness.training import log
@@ -122,6 +122,7 @@ class Training:
         batch = self.batches.load(self.step, self.device, part * self.recipe.processes + rank())
         with as_method_failure(f"training step {self.step}"), self.precision.forward():
             terms = self.training_loss(batch)
+            check_terms(terms)
         loss = torch.stack(list(terms.values())).sum()
         values = average(torch.stack([term.detach() for term in terms.values()]))
         seen = dict(zip(terms, values, strict=True))
@@ -139,7 +140,7 @@ class Training:
     def _row(self, terms: dict[str, torch.Tensor], rate: float) -> dict[str, float]:
         values = {name: term.item() for name, term in terms.items()}
         loss = sum(values.values())
-        return {"step": self.step, **values, "loss": loss, "images_s": round(rate, 3)}
+        return {"step": self.step, **values, "loss": loss, log.RATE: round(rate, 3)}
 
     def _is_validated(self, step: int) -> bool:
         every = self.recipe.validate_every * self.batches.per_epoch
@@ -167,7 +168,8 @@ class Training:
             "model": self.module.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.precision.scaler.state_dict(),
-            "log": self.log,
+            # Without the rates: equal trainings leave equal bytes.
+            "log": [{k: v for k, v in row.items() if k != log.RATE} for row in self.log],
             "best": self.best,
         }
         save_checkpoint(path, state)

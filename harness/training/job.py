@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from harness.methods.recipe import Recipe
 from harness.methods.spec import MethodSpec, find_method
 from harness.tiles.store import TileStore
 from harness.training.engine import Task, Training
+from harness.training.log import RATE
 from harness.training.validation import Validation, held_back
 
 PEER_TIMEOUT = timedelta(minutes=30)
@@ -38,13 +39,15 @@ class TrainingJob:
 
     config: `method` (name), complete `options` and `recipe`, `seed`, `device`, and `threads`,
     which the processes share. tiles: the folder of the tile store. output: the path of the
-    checkpoint. include: the outside folders that may hold the method.
+    checkpoint. include: the outside folders that may hold the method. request: the identity of
+    the result, which includes all code.
     """
 
     config: Mapping[str, Any]
     tiles: Path
     output: Path
     include: tuple[Path, ...] = ()
+    request: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def spec(self) -> MethodSpec:
@@ -62,10 +65,10 @@ class TrainingJob:
         return self.spec.device_for(self.config["device"])
 
     def fingerprint(self) -> str:
-        """Return the hash of everything that a checkpoint depends on."""
-        store = TileStore(self.tiles)
-        tiles = {"data": store.meta, "tiles": store.names("train")}
-        return sha256_json({**self.config, **tiles})
+        """Return the hash of everything that a checkpoint depends on; threads are no part of it."""
+        config = {key: value for key, value in self.config.items() if key != "threads"}
+        tiles = TileStore(self.tiles).content
+        return sha256_json({"config": config, "request": dict(self.request), "tiles": tiles})
 
     @property
     def partial(self) -> Path:
@@ -162,7 +165,7 @@ def _start(job: TrainingJob, store: TileStore, device: torch.device) -> Training
 
 
 def _details(training: Training) -> dict[str, Any]:
-    rates = [row["images_s"] for row in training.log if "images_s" in row]
+    rates = [row[RATE] for row in training.log if RATE in row]
     return {
         "device": str(training.device),
         "steps": training.step,
@@ -170,5 +173,5 @@ def _details(training: Training) -> dict[str, Any]:
         "final_loss": next((r["loss"] for r in reversed(training.log) if "loss" in r), None),
         "best": training.best,
         "log": training.log,
-        "images_s": sorted(rates)[len(rates) // 2] if rates else None,
+        RATE: sorted(rates)[len(rates) // 2] if rates else None,
     }

@@ -12,6 +12,10 @@ STEPS_PER_ROW = 10
 """Number of steps between two rows of the log."""
 
 
+RATE = "images_s"
+"""Column of the measured speed, the only one that differs between equal trainings."""
+
+
 def is_due(step: int, total: int) -> bool:
     """Return whether `step`, counted from 1, gets a row."""
     return step % STEPS_PER_ROW == 0 or step in (1, total)

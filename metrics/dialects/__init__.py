@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from metrics.dialects import ivif_zoo
-from metrics.errors import MetricError
-from metrics.metric import Metric
-from metrics.mi import shared_information
-from metrics.mse import squared_error
-from metrics.registry import METRICS, VARIANTS, find, suggest
-from metrics.shared.arrays import Image, ImageMetric
-from metrics.shared.histograms import entropy, joint_histogram, levels
-from metrics.shared.histograms import histogram as levels_histogram
-from metrics.vif import fidelities
+from ..errors import MetricError
+from ..metric import Metric
+from ..mi import shared_information
+from ..mse import squared_error
+from ..registry import METRICS, VARIANTS, find, suggest
+from ..shared.arrays import Image, ImageMetric
+from ..shared.histograms import entropy, joint_histogram, levels
+from ..shared.histograms import histogram as levels_histogram
+from ..vif import fidelities
+from . import ivif_zoo
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.fast import kernels, sums
-from metrics.fast.scratch import BLOCK, PLANES, SIDE, Window, aligned, allocate
-from metrics.scd import difference_correlations
-from metrics.shared.arrays import Batch
-from metrics.shared.correlation import correlation
-from metrics.shared.filters import gaussian
-from metrics.shared.moments import WINDOWS
+from ..scd import difference_correlations
+from ..shared.arrays import Batch
+from ..shared.correlation import correlation
+from ..shared.filters import gaussian
+from ..shared.moments import WINDOWS
+from . import kernels, sums
+from .scratch import BLOCK, PLANES, SIDE, Window, aligned, allocate
 
 
 class CompiledPair:

@@ -21,11 +21,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from metrics.fast.intrinsics import LANES, borrow, transpose_lanes
-from metrics.fast.scratch import BLOCK, KEPT, PLANES, SIDE, Buffer, Constant, Scratch, Window
-from metrics.shared.arrays import Batch, Image
-from metrics.shared.moments import FLAT, MID_GREY
-from metrics.vif import NOISE
+from ..shared.arrays import Batch, Image
+from ..shared.moments import FLAT, MID_GREY
+from ..vif import NOISE
+from .intrinsics import LANES, borrow, transpose_lanes
+from .scratch import BLOCK, KEPT, PLANES, SIDE, Buffer, Constant, Scratch, Window
 
 # The factors of each plane, 0 being infrared, 1 visible and 2 fused; a mean has only one. One loop
 # over planes instead of one call per plane keeps the code small enough for the processor's cache.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.shared.arrays import Image
+from ..shared.arrays import Image
 
 # Rows and columns of windows in a block, and numbers in one. The widest window has SIDE + 1 taps:
 # the pixels below a block of windows lie in two blocks of pixels.

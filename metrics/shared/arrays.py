@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metrics.errors import MetricError
+from ..errors import MetricError
 
 Image = NDArray[np.float64]
 Values = NDArray[np.float64]

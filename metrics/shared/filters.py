@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from metrics.shared.arrays import Image, Values
+from .arrays import Image, Values
 
 # Number of rows of a band matrix.
 BLOCK = 16

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metrics.shared.arrays import Image, Values
-from metrics.shared.filters import filter_valid, gaussian
+from .arrays import Image, Values
+from .filters import filter_valid, gaussian
 
 WINDOWS = (17, 9, 5, 3)
 

@@ -136,15 +136,16 @@ def stage(name, *arguments, folder):
 @pytest.mark.parametrize("method", ["average", "laplacian_pyramid"])
 def test_the_workflow_measures_what_fuse_and_score_measure(tmp_path, method):
     """Whole images through the stages and through the commands: equal to the last bit."""
+    images = tmp_path / "images"
     for folder, channels in (("rgb", 3), ("ir", 1)):
-        (tmp_path / folder).mkdir()
+        (images / folder).mkdir(parents=True)
         for index, size in enumerate(SIZES):
             pixels = np.random.default_rng([channels, index]).integers(
                 0, 256, (*size, channels), np.uint8
             )
-            Image.fromarray(pixels.squeeze()).save(tmp_path / folder / f"{index}.png")
+            Image.fromarray(pixels.squeeze()).save(images / folder / f"{index}.png")
     tiles, run = tmp_path / "store", tmp_path / "run"
-    options = json.dumps({"root": str(tmp_path)})
+    options = json.dumps({"root": str(images)})
     said = stage(
         *("prepare", "--adapter", "tiles", "--options", options, "--whole", "--output", tiles),
         folder=tmp_path,
@@ -158,12 +159,13 @@ def test_the_workflow_measures_what_fuse_and_score_measure(tmp_path, method):
         *("--metrics", *names, "--output", run / "scores.csv"),
         folder=tmp_path,
     )
-    sources = ("--infrared", tmp_path / "ir", "--visible", tmp_path / "rgb")
+    sources = ("--infrared", images / "ir", "--visible", images / "rgb")
     command = [sys.executable, "-m", "harness", "fuse", method, *sources, "--gray"]
     subprocess.run([*command, "--device", "cpu", "-o", tmp_path / "fused"], cwd=ROOT, check=True)
     table = pd.read_csv(run / "scores.csv", dtype={"tile": str}).set_index("tile")
     assert list(table.index) == [str(index) for index in range(len(SIZES))]
     for index in range(len(SIZES)):
-        images = [read_grey(tmp_path / f / f"{index}.png")[None] for f in ("fused", "ir", "rgb")]
-        expected = score(*images, names=names)
+        folders = tmp_path / "fused", images / "ir", images / "rgb"
+        triple = [read_grey(folder / f"{index}.png")[None] for folder in folders]
+        expected = score(*triple, names=names)
         assert table.loc[str(index), names].tolist() == [expected[name][0] for name in names]

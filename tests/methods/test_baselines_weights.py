@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,8 +12,8 @@ from baselines.umfusion.model import NAMES, UMFusion
 from harness.disk.records import Record
 from harness.errors import HarnessError, MethodFailure
 from harness.fusing.inference import load_method
-from harness.methods.spec import discover
-from harness.methods.weights import choose_weights, load_weights, official_file, weight_entry
+from harness.methods.spec import discover, weight_entry
+from harness.methods.weights import choose_weights, load_weights, official_file
 
 CPU = torch.device("cpu")
 
@@ -106,6 +107,30 @@ def test_keys_are_strict(tmp_path):
         load_weights(UMFusion(), tmp_path / "shape.pth")
 
 
+@pytest.mark.parametrize("dtype", ["complex64", "complex128", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("suffix", [".pth", ".npz"])
+def test_weights_that_are_not_real_are_refused_by_name(tmp_path, dtype, suffix):
+    state = {key: tensor.numpy() for key, tensor in UMFusion().state_dict().items()}
+    state["head.bias"] = state["head.bias"].astype(dtype)
+    path = tmp_path / f"odd{suffix}"
+    if suffix == ".npz":
+        np.savez(path, **state)
+    else:
+        torch.save({key: torch.from_numpy(value) for key, value in state.items()}, path)
+    found = f"odd.*head.bias holds torch.{dtype}, expected torch.float32"
+    with pytest.raises(MethodFailure, match=found):
+        load_weights(UMFusion(), path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64, torch.bfloat16])
+def test_weights_of_another_precision_are_taken(tmp_path, dtype):
+    state = UMFusion().state_dict()
+    torch.save({key: tensor.to(dtype) for key, tensor in state.items()}, tmp_path / "half.pth")
+    method = UMFusion()
+    load_weights(method, tmp_path / "half.pth")
+    torch.testing.assert_close(method.state_dict(), state, rtol=1e-2, atol=1e-3)
+
+
 def test_nothing_in_a_file_is_executed(tmp_path):
     torch.save({"net": print}, tmp_path / "evil.pth")
     with pytest.raises(HarnessError, match="not a usable checkpoint"):
@@ -114,7 +139,7 @@ def test_nothing_in_a_file_is_executed(tmp_path):
 
 def test_a_method_that_has_to_be_trained_says_so():
     with pytest.raises(MethodFailure, match="train it"):
-        choose_weights(discover()["umfusion"])
+        choose_weights(replace(discover()["umfusion"], weights=None))
     assert choose_weights(discover()["average"]) is None
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from harness.disk.schema import ROOT
-from tests.helpers.project import add_method, append_comment, copy_project, planned, snakemake
+from tests.helpers.project import add_method, copy_project, edit, planned, snakemake
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +77,7 @@ def test_second_run_has_nothing_to_do(finished):
 def test_editing_code_reruns_what_uses_it_and_nothing_else(finished, file, expected):
     path = finished / file
     before, times = path.read_text(), path.stat()
-    append_comment(path)
+    edit(path)
     try:
         assert planned(finished) == expected
     finally:
@@ -192,6 +192,7 @@ def test_pairs_without_training_tiles_still_end_with_a_report(tmp_path):
     (folder / "mine.yaml").write_text(
         "title: x\nmethods: [average, segfanet, umfusion]\n"
         "datasets: {mine: {adapter: tiles, options: {root: pairs, title: Mine}}}\n"
+        "overrides: {umfusion: {weights: train}}\n"
     )
     run = snakemake(folder, configfile="mine.yaml")
     assert (

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-from harness.datasets.potsdam.classes import CLASSES, PALETTE
+from harness.datasets.potsdam.classes import CLASSES, IGNORE, PALETTE
 from harness.disk.schema import check
 from harness.fetching.registry import dataset_sources
 from harness.fetching.source import ExternalFile, locate
@@ -19,12 +19,12 @@ from harness.scenes.archived import FetchedOptions, LabelledImage, gather
 from harness.scenes.labels import LabelEncoding
 from harness.scenes.raster import Member, Raster, members_of
 from harness.scenes.scene import Dataset, SceneSizes
+from harness.scenes.splits import split_file
 from harness.terminal import progress
 
 SOURCES = "potsdam"
-DATA_FILES = (Path(__file__).with_name("split.csv"),)
+DATA_FILES = (split_file("potsdam"),)
 
-BORDER = (0, 0, 0)
 IMAGES = "4_Ortho_RGBIR.zip"
 LABELS = ("5_Labels_for_participants.zip", "5_Labels_all.zip")
 LABELS_WITHOUT_BORDERS = (
@@ -79,7 +79,7 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
         [files[name] for name in archives],
         chosen,
     )
-    ignore = (BORDER,) if chosen.no_boundary else ()
+    ignore = IGNORE if chosen.no_boundary else ()
     hint = f"{LABELS[0]} holds a clean copy"
     encoding = LabelEncoding(PALETTE, ignore, chosen.tolerance, hint)
     scratch = Path(chosen.cache)

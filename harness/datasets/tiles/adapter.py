@@ -112,19 +112,24 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     if train is None:
         train = tuple(name for name in names if name not in test)
     check_split("tiles", names, train, test, root / "rgb")
-    grays = np.linspace(32, 224, max(len(parsed.classes), 1)).astype(int).tolist()
-    colours = parsed.colours or parsed.palette or [(gray,) * 3 for gray in grays]
     return Dataset(
         title=parsed.title or root.name,
         scenes=tuple(
-            _scene(parsed, name, split, *(files[kind][name] for kind in kinds))
+            pair_scene(parsed, name, split, *(files[kind][name] for kind in kinds))
             for split, chosen in (("train", train), ("test", test))
             for name in chosen
         ),
         classes=parsed.classes,
-        palette=tuple((r, g, b) for r, g, b in colours[: len(parsed.classes)]),
+        palette=display_colours(parsed),
         sources=({"folder": str(root)},),
     )
+
+
+def display_colours(parsed: Options) -> tuple[tuple[int, int, int], ...]:
+    """Return the display colour of every class: the given ones, or grays."""
+    grays = np.linspace(32, 224, max(len(parsed.classes), 1)).astype(int).tolist()
+    colours = parsed.colours or parsed.palette or [(gray,) * 3 for gray in grays]
+    return tuple((r, g, b) for r, g, b in colours[: len(parsed.classes)])
 
 
 def _check_partners(files: dict[str, dict[str, Path]]) -> None:
@@ -142,7 +147,12 @@ def _check_partners(files: dict[str, dict[str, Path]]) -> None:
             )
 
 
-def _scene(parsed: Options, name: str, split: str, rgb: Path, *others: Path) -> Scene:
+def pair_scene(parsed: Options, name: str, split: str, rgb: Path, *others: Path) -> Scene:
+    """Return the scene of a visible image, an infrared one and, if there are any, its labels.
+
+    Raises:
+        HarnessError: naming the file that is not readable or has another size.
+    """
     height, width = _size(rgb)
     for path in others:
         if _size(path) != (height, width):

@@ -4,38 +4,37 @@ Sheets are 5556 or 5555 pixels wide; labels are multiples of ten, 0 being backgr
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.datasets.whu_opt_sar.classes import CLASSES, CODES, COLOURS, IGNORE
 from harness.disk.schema import Items, check
 from harness.errors import HarnessError
 from harness.fetching.registry import dataset_sources
-from harness.scenes.archived import FetchedOptions, FoundFiles, LabelledImage, gather
+from harness.fetching.source import ExternalFile
+from harness.scenes.archived import FetchedOptions, LabelledImage, gather
 from harness.scenes.labels import LabelEncoding
-from harness.scenes.raster import Raster
+from harness.scenes.raster import Member, Raster, read_header
 from harness.scenes.scene import Dataset, SceneSizes
+from harness.scenes.splits import read_split, split_file
 from harness.terminal import progress
 
 SOURCES = "whu_opt_sar"
-DATA_FILES = (Path(__file__).with_name("split.csv"),)
+FOLDERS = ("optical", "lbl")
+"""Folders of the images and the labels of a sheet, whose files have the same name."""
+ARCHIVES = ("optical.zip", "lbl.zip", "whu-opt-sar.zip")
+"""Archives that some people have; the data set itself is shared as single files."""
+DATA_FILES = (split_file("whu_opt_sar"),)
 
 BACKGROUND = "background"
-CLASSES = ("farmland", "city", "village", "water", "forest", "road", "others")
-PALETTE = (
-    (204, 102, 0),
-    (255, 0, 0),
-    (255, 255, 0),
-    (0, 0, 255),
-    (85, 166, 0),
-    (93, 255, 255),
-    (152, 102, 153),
-)
-CODES = (10, 20, 30, 40, 50, 60, 70)
+FLAGGED = frozenset(row["scene"] for row in read_split("whu_opt_sar") if row["flagged"])
+"""Sheets whose labels are reported to contradict the image; docs/datasets.md says by whom."""
 SAMPLE = 512
 """Percentiles are taken from at most this number of rows and of columns."""
 
@@ -46,7 +45,8 @@ class Options(FetchedOptions):
     Scenes have names such as NH49E001013. `rgb_bands` and `infrared_band` count from 0;
     public readers disagree on the order of the first three. `background` makes label 0 a
     class of its own instead of ignoring it. `percentiles` bound the range that images of 16
-    bits are scaled from, sheet by sheet.
+    bits are scaled from, sheet by sheet. `flagged_sheets` says what becomes of training sheets
+    whose labels a user of the data set reported as wrong.
     """
 
     DATASET = "whu_opt_sar"
@@ -56,6 +56,15 @@ class Options(FetchedOptions):
     infrared_band: int = 3
     background: bool = False
     percentiles: Items[float] = (2.0, 98.0)
+    flagged_sheets: Literal["keep", "drop_from_training"] = "keep"
+
+    def split(self) -> list[tuple[str, str]]:
+        """Return (scene, split) pairs, without flagged training sheets if they are dropped."""
+        return [
+            (name, part)
+            for name, part in super().split()
+            if self.flagged_sheets == "keep" or part == "test" or name not in FLAGGED
+        ]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -97,17 +106,26 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     """
     chosen = check_options(options)
     split = chosen.split()
-    names = [f"{name}.tif" for name, _ in split]
-    codes = tuple((code,) for code in CODES)
-    encoding = LabelEncoding(((0,), *codes)) if chosen.background else LabelEncoding(codes, ((0,),))
+    codes, ignore = (tuple((code,) for code in values) for values in (CODES, IGNORE))
+    encoding = (
+        LabelEncoding((*ignore, *codes)) if chosen.background else LabelEncoding(codes, ignore)
+    )
     scratch = Path(chosen.cache)
-    images, labels = (_find(folder, names, chosen) for folder in ("optical", "lbl"))
+    files = dataset_sources(SOURCES)
+    found = gather(
+        [f"{folder}/{name}.tif" for name, _ in split for folder in FOLDERS],
+        {f"{member.path.parent.name}/{member.name}": member for member in chosen.loose()},
+        [files[name] for name in ARCHIVES],
+        chosen,
+        singles=files,
+        inspect=inspect,
+    )
     return Dataset(
         title="WHU-OPT-SAR",
         scenes=tuple(
             _Sheet(
-                Raster(images.files[f"{name}.tif"], scratch),
-                Raster(labels.files[f"{name}.tif"], scratch),
+                Raster(found.files[f"optical/{name}.tif"], scratch),
+                Raster(found.files[f"lbl/{name}.tif"], scratch),
                 encoding,
                 chosen.bands,
                 chosen.percentiles,
@@ -115,21 +133,40 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
             for name, part in progress(split, "reading headers", unit="scene")
         ),
         classes=chosen.classes,
-        palette=((0, 0, 0), *PALETTE) if chosen.background else PALETTE,
-        sources=(*images.records, *labels.records),
+        palette=((0, 0, 0), *COLOURS) if chosen.background else COLOURS,
+        sources=found.records,
         notes=(
             "The data set authors' division into training and test sheets, unless the options "
             f"give another. Bands read as red, green, blue, infrared: {list(chosen.bands)}; "
-            "whether the first three are stored as RGB or BGR is not documented."
+            f"whether the first three are stored as RGB or BGR is not documented. {_flagged(split)}"
         ),
     )
 
 
-def _find(folder: str, names: Sequence[str], chosen: Options) -> FoundFiles:
-    """Find the files of one folder; the image and the labels of a sheet have the same file name."""
-    loose = {member.name: member for member in chosen.loose() if member.path.parent.name == folder}
-    archive = dataset_sources(SOURCES)[f"{folder}.zip"]
-    return gather(names, loose, [archive], chosen)
+def _flagged(split: Sequence[tuple[str, str]]) -> str:
+    used = [f"{name} ({part})" for name, part in split if name in FLAGGED]
+    if not used:
+        return "No sheet is used whose labels are reported as wrong."
+    return f"Labels reported as wrong, used nevertheless: {', '.join(used)}."
+
+
+def inspect(source: ExternalFile, path: Path) -> str:
+    """Return what is wrong with a sheet or its labels that nobody has seen yet.
+
+    Everything is decoded once: a damaged file must not become the one that later runs insist on.
+    """
+    try:
+        header = read_header(Member(path.name, path))
+        with closing(Raster(Member(path.name, path))) as raster:
+            pixels = raster.read(0, 0, header.height, header.width, range(header.bands))
+    except HarnessError as error:
+        return f"it cannot be read: {error}"
+    if source.name.startswith("optical/"):
+        return "" if header.bands == 4 else f"it has {header.bands} bands, expected 4"
+    if header.bands != 1:
+        return f"it has {header.bands} bands, expected 1"
+    unknown = np.setdiff1d(pixels, (*IGNORE, *CODES)).tolist()
+    return f"it holds {unknown[:5]}, expected labels 0, 10, … 70" if unknown else ""
 
 
 @dataclass
