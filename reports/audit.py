@@ -11,9 +11,9 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 import metrics
-from harness.benchmark import Row
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
+from harness.methods.rows import Row
 from harness.pixels import STRETCHES, luma
 from harness.scenes.scene import INFRARED
 from metrics import METRICS

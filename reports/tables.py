@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.benchmark import Row
+from harness.methods.rows import Row
 from metrics import METRICS
 from reports.analysis import REFERENCE, Analysis
 from reports.claims import Claim, build_claims
