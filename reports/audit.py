@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from harness.benchmark import Row
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
+from harness.methods.rows import Row
 from harness.pixels import STRETCHES
 from harness.tiles.array_file import Bytes, Images
 from harness.tiles.store import Pairs
