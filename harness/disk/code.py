@@ -147,6 +147,7 @@ def _walk(node: ast.AST, text: list[str], imports: list[tuple[int, str, list[str
 
     Empty fields are left out, so that versions of Python with more fields write the same text.
     """
+    before = len(imports)
     if isinstance(node, ast.Import):
         imports += [(0, alias.name, []) for alias in node.names]
     elif isinstance(node, ast.ImportFrom):
@@ -166,6 +167,9 @@ def _walk(node: ast.AST, text: list[str], imports: list[tuple[int, str, list[str
                 text.append(repr(item))
         text.append("]")
     text.append(")")
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        # Only a type checker follows these imports; nothing of them runs.
+        del imports[before:]
 
 
 def _has_docstring(node: ast.AST) -> bool:

@@ -23,8 +23,43 @@ SOURCES = "sources"
 """Input that is no record: the user's own files."""
 SEAL = "record_sha256"
 """Key of a record's hash of itself: of everything else in it."""
+CODE = ("harness", "segfanet", "baselines", "metrics", "reports", "workflow", "Snakefile")
+"""Our code in the repository: a new file there belongs to no commit."""
 VERSIONED = ("torch", "numpy", "scipy", "pandas", "scikit-image", "snakemake", "matplotlib")
 """Packages whose versions may change the measured numbers."""
+
+
+@cache
+def git_state(root: Path) -> dict[str, Any]:
+    """Return the commit of our code and whether files differ from it; empty if it is unknown.
+
+    It is unknown where no repository begins at `root`, such as in an unpacked archive, which may
+    lie inside a repository of something else, and where that repository does not hold our code.
+    Changes of tracked files make a state dirty, and so do new files among our code.
+    """
+    try:
+        _git(root, "ls-files", "--error-unmatch", "harness/disk/records.py")
+        if Path(_git(root, "rev-parse", "--show-toplevel")).resolve() != root.resolve():
+            return {}
+        commit = _git(root, "rev-parse", "HEAD")
+        changed = _git(root, "status", "--porcelain", "-uno")
+        new = _git(root, "ls-files", "--others", "--exclude-standard", "--", *CODE)
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {"commit": commit, "dirty": bool(changed or new)}
+
+
+def _git(root: Path, *arguments: str) -> str:
+    # Inside a hook of git, the environment names a repository, which may be another one.
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    run = subprocess.run(
+        ["git", "-C", str(root), *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    return run.stdout.strip()
 
 
 @dataclass(frozen=True)
@@ -102,6 +137,7 @@ class Record:
     config: the slice of the configuration that the stage received. details: what the stage
     measured about itself. status: `ok`, or `failed` for a `reason`. started: seconds since 1970.
     clock: the same moment on the monotonic clock, in seconds. claim: what the result belongs to.
+    git: our commit at the start.
     """
 
     stage: str
@@ -112,6 +148,7 @@ class Record:
     claim: Claim | None = None
     started: float = field(default_factory=time.time)
     clock: float = field(default_factory=time.monotonic)
+    git: Mapping[str, Any] = field(default_factory=lambda: git_state(ROOT))
 
     def fail(self, reason: str) -> None:
         """Mark the stage as failed for `reason`, which the report prints."""
@@ -131,7 +168,7 @@ class Record:
             "started": datetime.fromtimestamp(self.started, UTC).isoformat(timespec="seconds"),
             "wall_seconds": round(time.monotonic() - self.clock, 3),
             "peak_memory_mib": peak_memory_mib(),
-            "git": git_state(),
+            "git": dict(self.git),
             "packages": package_versions(),
             "machine": machine(),
         }
@@ -166,23 +203,6 @@ def package_versions() -> dict[str, str]:
         with suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     return versions
-
-
-@cache
-def git_state() -> dict[str, Any]:
-    """Return the commit and whether tracked files differ from it; empty outside git."""
-    try:
-        commit = _git("rev-parse", "HEAD")
-        return {"commit": commit, "dirty": bool(_git("status", "--porcelain", "-uno"))}
-    except (OSError, subprocess.CalledProcessError):
-        return {}
-
-
-def _git(*arguments: str) -> str:
-    run = subprocess.run(
-        ["git", "-C", str(ROOT), *arguments], check=True, capture_output=True, text=True
-    )
-    return run.stdout.strip()
 
 
 @cache

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-import metrics
 from harness import cli
 from harness.cli import add_asked, add_threads
 from harness.disk.files import release_pages, write_text
@@ -18,6 +17,8 @@ from harness.errors import HarnessError
 from harness.stages import identity
 from harness.terminal import progress
 from harness.tiles.store import TileStore, read_fused
+from metrics.errors import MetricError
+from metrics.scoring import score
 
 TILES_PER_CALL = 32
 """Number of tiles that are measured in one call, which bounds the memory."""
@@ -46,7 +47,7 @@ def main() -> None:
         )
     try:
         scores = _measure(store, fused, arguments.metrics, arguments.threads)
-    except metrics.MetricError as error:
+    except MetricError as error:
         raise HarnessError(
             f"{arguments.fused}: {error}; leave the metric out or change the tiling"
         ) from error
@@ -77,7 +78,7 @@ def _measure(store: TileStore, fused: NDArray[np.uint8], names: list[str], threa
     for start in progress(range(0, len(fused), TILES_PER_CALL), "measuring"):
         part = slice(start, start + TILES_PER_CALL)
         images = (np.asarray(fused[part]), pairs.infrared(part), pairs.visible(part))
-        measured = metrics.score(*images, names=names, threads=threads)
+        measured = score(*images, names=names, threads=threads)
         for name in names:
             scores[name] += measured[name].tolist()
         release_pages(pairs.tiles, fused)

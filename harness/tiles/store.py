@@ -16,8 +16,8 @@ from harness.disk.files import read_json, sha256_json, write_text
 from harness.disk.identity import content_of
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
-from harness.pixels import luma
 from harness.scenes.scene import BANDS, INFRARED
+from metrics.images import luma
 
 INVENTORY = "sources.json"
 """State and hash of each file of the user that a store was cut from."""
