@@ -4,10 +4,20 @@ import argparse
 from collections.abc import Sequence
 
 from harness import cli
-from harness.commands import datasets, fuse, methods, new_baseline, plan, score, sources
+from harness.commands import (
+    adopt,
+    datasets,
+    fuse,
+    methods,
+    new_baseline,
+    plan,
+    score,
+    sources,
+    status,
+)
 
 # In the order in which a user meets them; `--help` lists them so.
-COMMANDS = (methods, fuse, score, datasets, sources, plan, new_baseline)
+COMMANDS = (methods, fuse, score, datasets, sources, plan, status, adopt, new_baseline)
 
 EPILOG = """\
 examples:

@@ -15,9 +15,8 @@ from harness.errors import HarnessError, suggest
 from harness.methods.recipe import Recipe
 from harness.methods.spec import MethodSpec, discover
 from harness.pixels import STRETCHES
-from harness.scenes.adapters import Adapter, adapter_files, find_adapter
+from harness.scenes.adapters import Adapter, find_adapter
 from harness.tiles.cutting import Tiling, check_examples
-from harness.workflow import code_behind
 from metrics.registry import METRICS
 
 STRETCH_MARK = "+"
@@ -205,16 +204,6 @@ class Benchmark:
     def runs(self, dataset: str) -> list[tuple[str, int]]:
         """Return all (row name, seed) of a data set: the unit of work."""
         return [(row.name, seed) for row in self.rows(dataset) for seed in self.seeds(row.method)]
-
-    def method_code(self, method: str) -> list[Path]:
-        """Return the files of the method's folder, and those of ours that they import."""
-        return code_behind(self.found[method].code_files())
-
-    def adapter_code(self, dataset: str) -> list[Path]:
-        """Return the files that decide what an adapter's tiles look like."""
-        files = adapter_files(self.adapter_name(dataset), self.include)
-        data_files = getattr(self.adapter(dataset), "DATA_FILES", ())
-        return sorted({*code_behind(files), *data_files})
 
 
 def _merged(*sections: Mapping[str, Any]) -> dict[str, Any]:

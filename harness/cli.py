@@ -17,6 +17,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from harness.disk.files import FORBIDDEN, FULL
+from harness.disk.records import Asked
 from harness.errors import HarnessError
 from harness.machine.gpu_slots import check_device_name
 
@@ -116,6 +117,24 @@ def add_cache(parser: argparse.ArgumentParser, default: Path) -> None:
 def add_mirrors(parser: argparse.ArgumentParser, content: str) -> None:
     """Add `--mirror`, a list of folders that may hold `content`."""
     _add_folders(parser, "--mirror", f"folder that may hold {content}")
+
+
+def add_asked(parser: argparse.ArgumentParser) -> None:
+    """Add `--asked`, the identities that the workflow asks of a job."""
+    parser.add_argument(
+        "--asked",
+        type=_asked,
+        default=Asked(),
+        metavar="JSON",
+        help="identities of the records that the job makes and reads; the workflow passes them",
+    )
+
+
+def _asked(text: str) -> Asked:
+    try:
+        return Asked(**json_object(text))
+    except TypeError as error:
+        raise argparse.ArgumentTypeError(f"expected makes and reads, got {text!r}") from error
 
 
 def add_include(parser: argparse.ArgumentParser) -> None:

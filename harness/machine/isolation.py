@@ -24,6 +24,8 @@ from harness.errors import HarnessError, MethodFailure
 Heartbeat = Callable[[], None]
 """Call it after each unit of work. A method that stops calling it is considered hung."""
 
+Work = Callable[[Heartbeat], dict[str, Any]]
+
 RELAYED = 1 << 20
 """Number of bytes of a method's output that are copied to the log; the rest is dropped."""
 QUOTED_BYTES = 300
@@ -40,7 +42,7 @@ DIE_WITH_PARENT, ADOPT_ORPHANS = 1, 36
 """Options of `prctl`, numbered as in Linux's <sys/prctl.h>."""
 
 
-def supervise(work: Callable[[Heartbeat], dict[str, Any]], silence: float) -> dict[str, Any]:
+def supervise(work: Work, silence: float) -> dict[str, Any]:
     """Call `work` in a separate process and return its result.
 
     `work` returns a JSON object, and is considered hung after `silence` seconds without a
@@ -231,9 +233,7 @@ def die_with_parent() -> None:
     _prctl(DIE_WITH_PARENT, signal.SIGKILL)
 
 
-def _child(
-    work: Callable[[Heartbeat], dict[str, Any]], parent: int, report: int, output: int
-) -> NoReturn:
+def _child(work: Work, parent: int, report: int, output: int) -> NoReturn:
     # Always exit here: this copy of the caller must never continue the caller's work.
     status = 1
     try:
@@ -254,7 +254,7 @@ def _child(
             os._exit(status & 255)
 
 
-def _call(work: Callable[[Heartbeat], dict[str, Any]], report: int) -> dict[str, Any]:
+def _call(work: Work, report: int) -> dict[str, Any]:
     def heartbeat() -> None:
         os.write(report, b".")
 

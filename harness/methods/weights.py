@@ -17,7 +17,7 @@ from harness.fetching.checksums import file_hashes
 from harness.fetching.source import CACHE, fetch
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.raw_arrays import read_arrays
-from harness.methods.spec import MethodSpec, weight_source
+from harness.methods.spec import MethodSpec, weight_entry, weight_source
 
 AUXILIARY = "auxiliary."
 """Prefix of submodules that only training needs, such as discriminators. The authors' weight
@@ -94,7 +94,7 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
     size = file.stat().st_size
     for entry in spec.weight_files.values():
         stated = weight_source(entry).hashes
-        if all(found.get(kind) == value for kind, value in stated.items()):
+        if stated and all(found.get(kind) == value for kind, value in stated.items()):
             return Weights("official", file, digest, entry["licence"])
     sizes = {entry.get("bytes"): entry["file"] for entry in spec.weight_files.values()}
     if size in sizes and not zipfile.is_zipfile(file):
@@ -103,22 +103,7 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
             f"{file}: has the size of the authors' {sizes[size]} but another hash, and no "
             "checksums of its own; fetch it again, or save your own weights anew with torch"
         )
-    return Weights("user", file, digest)
-
-
-def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
-    """Return the authors' file that the option `weights` chooses, or else the first.
-
-    Raises:
-        HarnessError: listing the valid names, if the option is not one of them.
-    """
-    entries = spec.weight_files
-    if not entries:
-        return None
-    name = spec.options.get("weights", next(iter(entries)))
-    if name not in entries:
-        raise HarnessError(f"{spec.name}: no weights {name!r}; there are: {', '.join(entries)}")
-    return entries[name]
+    return Weights("user", file, found["sha256"])
 
 
 def official_file(

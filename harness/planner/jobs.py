@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from harness.benchmark import Benchmark, Row
 from harness.fetching.source import ExternalFile
 from harness.methods.recipe import Recipe
-from harness.methods.spec import MethodSpec, weight_source
-from harness.methods.weights import weight_entry
+from harness.methods.spec import MethodSpec, weight_entry, weight_source
 from harness.scenes.adapters import files_to_fetch, layout_of
 from harness.scenes.scene import SPLITS
 from harness.tiles.cutting import Tiling, plan, tile_shape

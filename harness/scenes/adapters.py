@@ -8,16 +8,20 @@ A folder of ours with `set.yaml` and without code is a set for `harness.datasets
 """
 
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from harness.disk.code import files_of_folder
 from harness.disk.plugins import children, load_package
 from harness.errors import HarnessError, suggest
 from harness.fetching.registry import dataset_sources
 from harness.fetching.source import ExternalFile
 from harness.scenes.scene import Dataset, SceneSizes
 
+ROOT_OPTION = "root"
+"""Option of an adapter that says where the images are: their content counts, not the place."""
 FOLDER = Path(__file__).resolve().parents[1] / "datasets"
 KINDS = ("adapter.py", "set.yaml")
 """The file by which a folder is known to be a data set."""
@@ -65,12 +69,20 @@ def adapter_folder(name: str, include: Sequence[Path] = ()) -> Path:
 
 
 def adapter_files(name: str, include: Sequence[Path] = ()) -> list[Path]:
-    """Return the Python files of an adapter: its module, or all those of an outside folder."""
-    folder = adapter_folder(name, include)
-    if folder.parent != FOLDER:
-        return sorted(folder.rglob("*.py"))
-    module = folder / "adapter.py"
-    return [module if module.is_file() else FOLDER / "published.py"]
+    """Return every file that decides on the tiles: the adapter's folder, and its data files."""
+    folder, adapter = adapter_folder(name, include), find_adapter(name, include)
+    shared = [] if (folder / "adapter.py").is_file() else [FOLDER / "published.py"]
+    return sorted({*files_of_folder(folder), *shared, *getattr(adapter, "DATA_FILES", ())})
+
+
+def source_places(options: Mapping[str, Any]) -> list[Path]:
+    """Return the user's own files and folders that the options of an adapter name."""
+    named = [
+        Path(value)
+        for key, value in sorted(options.items())
+        if isinstance(value, str) and (key == ROOT_OPTION or os.sep in value)
+    ]
+    return [path for path in named if path.exists()]
 
 
 def find_adapter(name: str, include: Sequence[Path] = ()) -> Adapter:

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -39,13 +39,15 @@ class TrainingJob:
 
     config: `method` (name), complete `options` and `recipe`, `seed`, `device`, and `threads`,
     which the processes share. tiles: the folder of the tile store. output: the path of the
-    checkpoint. include: the outside folders that may hold the method.
+    checkpoint. include: the outside folders that may hold the method. request: the identity of
+    the result, which includes all code.
     """
 
     config: Mapping[str, Any]
     tiles: Path
     output: Path
     include: tuple[Path, ...] = ()
+    request: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def spec(self) -> MethodSpec:
@@ -63,10 +65,10 @@ class TrainingJob:
         return self.spec.device_for(self.config["device"])
 
     def fingerprint(self) -> str:
-        """Return the hash of everything that a checkpoint depends on."""
-        store = TileStore(self.tiles)
-        tiles = {"data": store.meta, "tiles": store.names("train")}
-        return sha256_json({**self.config, **tiles})
+        """Return the hash of everything that a checkpoint depends on; threads are no part of it."""
+        config = {key: value for key, value in self.config.items() if key != "threads"}
+        tiles = TileStore(self.tiles).content
+        return sha256_json({"config": config, "request": dict(self.request), "tiles": tiles})
 
     @property
     def partial(self) -> Path:

@@ -4,24 +4,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.disk.files import write_text
-from harness.disk.records import Record
-from reports.stages.common import run_stage
+from reports.stages.common import Written, run_stage
 
 if TYPE_CHECKING:
     from reports.run import Report
 
 
-def write_audits(report: "Report", output: Path) -> None:
+def write_audits(report: "Report", output: Path) -> Written:
     """Write `<dataset>/audit.csv` and its record for each data set."""
     from reports.audit import measure_choices
 
-    record = Record("audit", {})
+    written: dict[Path, list[Path]] = {}
     for dataset in report.plan.datasets:
         table = measure_choices(report.plan, dataset, report.analyses[dataset.name])
         path = output / dataset.name / "audit.csv"
         write_text(path, table.to_csv(index=False, lineterminator="\n"))
-        record.write(path.with_suffix(".json"), [path])
+        written[path.with_suffix(".json")] = [path]
+    return written
 
 
 if __name__ == "__main__":
-    run_stage(write_audits, "folder of the data sets' results")
+    run_stage("audit", write_audits, "folder of the data sets' results")

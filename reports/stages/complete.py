@@ -4,19 +4,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.disk.files import write_text
-from harness.disk.records import read_record
 from harness.errors import HarnessError
-from reports.stages.common import run_stage
+from reports.stages.common import Written, run_stage
 
 if TYPE_CHECKING:
     from reports.run import Report
 
 
-def check_complete(report: "Report", output: Path) -> None:
+def check_complete(report: "Report", output: Path) -> Written:
     """Write the number of runs if all runs have values; fail if one has none."""
     failures = report.failures()
-    for run in failures:
-        _forget(run.folder)
     if failures:
         lines = [f"  {run.dataset}: {run.row} (seed {run.seed}): {run.failure}" for run in failures]
         raise HarnessError(
@@ -26,19 +23,8 @@ def check_complete(report: "Report", output: Path) -> None:
         )
     count = sum(len(runs) for runs in report.runs.values())
     write_text(output, f"{count} runs, all with values\n")
-
-
-def _forget(folder: Path) -> None:
-    """Delete the outputs of a failed run, so that the next run makes them again.
-
-    Records are kept, because they contain the reasons.
-    """
-    (folder / "scores.csv").unlink()
-    (folder / "fused.npy").unlink()
-    training = folder / "training.json"
-    if training.is_file() and read_record(training)["status"] == "failed":
-        (folder / "checkpoint.pt").unlink()
+    return {output.with_suffix(".json"): [output]}
 
 
 if __name__ == "__main__":
-    run_stage(check_complete, "file to write if no run failed")
+    run_stage("complete", check_complete, "file to write if no run failed")

@@ -4,20 +4,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.disk.files import write_text
-from reports.stages.common import run_stage
+from reports.stages.common import Written, run_stage
 
 if TYPE_CHECKING:
     from reports.run import Report
 
 
-def write_examples(report: "Report", output: Path) -> None:
-    """Write `<dataset>/examples.json`, a list of tile indices, for each data set."""
+def write_examples(report: "Report", output: Path) -> Written:
+    """Write `<dataset>/examples.json`, a list of tile indices per data set, and their record."""
     from reports.examples import choose_examples
 
+    files = []
     for dataset in report.plan.datasets:
         chosen = choose_examples(report.plan, dataset, report.analyses[dataset.name])
-        write_text(output / dataset.name / "examples.json", f"{chosen}\n")
+        files.append(output / dataset.name / "examples.json")
+        write_text(files[-1], f"{chosen}\n")
+    return {output / "examples.json": files}
 
 
 if __name__ == "__main__":
-    run_stage(write_examples, "folder of the data sets' results")
+    run_stage("examples", write_examples, "folder of the data sets' results")

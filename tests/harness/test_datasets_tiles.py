@@ -238,7 +238,7 @@ def break_folder(pairs):
         (break_partner, r"rgb.2.png: has no partner in .*ir \(files without one: 1\); .* one name"),
         (break_name, "same name"),
         (break_depth, "expected 8 bits"),
-        (break_depth_of_colour, "2.tif: 16 bits a band, expected 8 bits"),
+        (break_depth_of_colour, "2.tif: 16-bit TIFF, expected 8 bits"),
         (break_encoding, "name is not UTF-8; rename"),
         (break_file, "not a readable image"),
         (break_folder, "no images"),

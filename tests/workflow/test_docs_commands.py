@@ -23,6 +23,7 @@ LONG = {
     "plan": "times every method of a configuration",
     "sources get": "downloads archives",
     "benchmarks.": "measures for minutes",
+    "tests.fuzz": "tries inputs for minutes",
 }
 """Commands of which only the arguments are checked, and why."""
 OF_THE_READER = {
