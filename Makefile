@@ -1,4 +1,4 @@
-# `make demo` and `make test` set up everything they need in .venv.
+# Every target installs what it needs into .venv first; `make` alone is `make demo`.
 
 PYTHON ?= python3
 CORES ?= 2
@@ -6,25 +6,25 @@ BIN := .venv/bin
 
 .PHONY: demo report install test test-fast coverage schemas lint format clean
 
-demo: .venv/runtime ## run the whole benchmark on the embedded data
+demo: .venv/runtime ## whole benchmark on the embedded data
 	@$(BIN)/snakemake --cores $(CORES); status=$$?; \
 	echo "Report: $(CURDIR)/results/report/index.html"; exit $$status
 
-report: .venv/runtime ## render tables and page again, without training or fusing
+report: .venv/runtime ## tables and page rendered again, without training or fusing
 	$(BIN)/snakemake --cores $(CORES) --forcerun tables report
 
-install: .venv/dev ## only make .venv, with everything that commands and tests need
+install: .venv/dev ## only .venv, with everything that commands and tests need
 
 test: .venv/dev ## all tests
 	$(BIN)/python -m pytest
 
-test-fast: .venv/dev ## tests without the slow ones
+test-fast: .venv/dev ## all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"
 
-coverage: .venv/dev ## all tests, and the lines of our packages that none of them ran
+coverage: .venv/dev ## all tests, and a list of the lines that none of them ran
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-lint: .venv/dev ## formatting, style, types, workflow
+lint: .venv/dev ## checks of format, style, types and workflow
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -32,16 +32,16 @@ lint: .venv/dev ## formatting, style, types, workflow
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
-schemas: .venv/runtime ## write JSON schemas, key tables and the page of methods anew
+schemas: .venv/runtime ## JSON schemas, key tables and the page of methods, written again from their sources
 	$(BIN)/python -m harness.commands.key_tables
 	$(BIN)/python -m harness.commands.method_page
 
-format: .venv/dev ## rewrite files in the project's format
+format: .venv/dev ## all files rewritten in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-clean: ## remove results and logs; downloads and .venv stay
+clean: ## removal of results and logs; downloads and .venv stay
 	rm -rf results logs .snakemake
 
 .venv/runtime: requirements.txt constraints.txt pyproject.toml

@@ -44,15 +44,16 @@ def main() -> None:
     if arguments.measure:
         print(json.dumps(measure(arguments.measure, arguments.rounds)))
         return
-    print(f"{'method':<10} {'CPU s':>6} {'authors':>8} {'faster':>7} {'aim':>5}", end="")
-    print(f" {'MiB':>6} {'authors':>8} {'GFLOPs':>7}")
+    print("method      CPU s  authors  faster   aim    MiB  authors  GFLOPs")
     for name in arguments.methods:
         options = ("--measure", name, "--rounds", arguments.rounds)
         ours, theirs = in_child("benchmarks.baselines", *options, threads=1), AUTHORS[name]
         ratio = theirs.seconds / ours["seconds"]
-        print(f"{name:<10} {ours['seconds']:>6.2f} {theirs.seconds:>8.2f} {ratio:>6.1f}x", end="")
-        print(f" {theirs.aim:>4.1f}x {ours['memory_mib']:>6.0f} {theirs.memory_mib:>8.0f}", end="")
-        print(f" {ours['gflops']:>7.1f}")
+        print(
+            f"{name:<10} {ours['seconds']:>6.2f} {theirs.seconds:>8.2f} {ratio:>6.1f}x "
+            f"{theirs.aim:>4.1f}x {ours['memory_mib']:>6.0f} {theirs.memory_mib:>8.0f} "
+            f"{ours['gflops']:>7.1f}"
+        )
     print_information_map()
 
 
@@ -75,11 +76,8 @@ def measure(name: str, rounds: int) -> dict[str, float]:
             method.fuse(infrared, visible)
             times.append(time.process_time() - began)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {
-        "seconds": min(times),
-        "memory_mib": memory,
-        "gflops": gflops(method, (SIDE, SIDE), device) or 0.0,
-    }
+    operations = gflops(method, (SIDE, SIDE), device) or 0.0
+    return {"seconds": min(times), "memory_mib": memory, "gflops": operations}
 
 
 def print_information_map() -> None:

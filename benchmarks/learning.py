@@ -1,6 +1,6 @@
-"""Does SegFANet learn? `python -m benchmarks.learning --tiles FOLDER [--figures docs/learning]`.
+"""Does SegFANet learn? `python -m benchmarks.learning [--mirror FOLDER] [--figures docs/learning]`.
 
-Trains width 16 on eight real tiles of each data set of `config/tiles.yaml` and prints these
+Trains width 16 on eight real tiles each of `potsdam_tiles` and `whu_tiles` and prints these
 figures beside the values that they should reach:
 
 - the fall of L_f (Eq. 15) from its first value, on the training batches;
@@ -10,7 +10,7 @@ figures beside the values that they should reach:
 - L_f on the two held-back tiles over its optimum there, which the control `loss_optimum` finds
   pixel by pixel without a network; L_f of the plain average stands beside it.
 
-FOLDER holds whu/ and potsdam/, each with tiles 1 to 10 in rgb/, ir/ and seg/.
+The ten labelled tiles of a set are fetched; a mirror FOLDER may hold them under any name.
 """
 
 import argparse
@@ -24,8 +24,6 @@ import torch
 import torch.nn.functional as F
 
 from baselines.loss_optimum.control import LossOptimum
-from harness.benchmark import Benchmark
-from harness.disk.schema import ROOT, read_yaml
 from harness.machine.device import make_deterministic
 from harness.methods.recipe import Recipe
 from harness.pixels import IGNORE
@@ -33,7 +31,7 @@ from harness.scenes.adapters import find_adapter
 from harness.tiles.cutting import Tiling, write_store
 from harness.tiles.store import TileStore
 from harness.training.batches import to_batch
-from harness.training.engine import Training
+from harness.training.engine import Task, Training
 from segfanet.losses import Sources, similarity_loss
 from segfanet.method import SegFANetMethod
 
@@ -43,7 +41,7 @@ CPU = torch.device("cpu")
 def main():
     """Train on every data set, print the figures, and draw them where `--figures` says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tiles", type=Path, required=True, help="folder of whu/ and potsdam/")
+    parser.add_argument("--mirror", nargs="*", default=[], help="folders that hold the tiles")
     parser.add_argument("--datasets", nargs="+", default=["potsdam", "whu"])
     parser.add_argument("--figures", type=Path, help="folder for the curves and images")
     parser.add_argument("--width", type=int, default=16)
@@ -55,13 +53,13 @@ def main():
     arguments = parser.parse_args()
     for name in arguments.datasets:
         with tempfile.TemporaryDirectory() as folder:
-            study(name, _store(name, arguments.tiles, Path(folder)), arguments)
+            study(name, _store(name, arguments.mirror, Path(folder)), arguments)
 
 
-def _store(name, tiles_root, folder):
-    config = read_yaml(ROOT / "config" / "tiles.yaml")
-    benchmark = Benchmark({**config, "tiles_root": str(tiles_root)})
-    dataset = find_adapter("tiles").open_dataset(benchmark.dataset_options(name))
+def _store(name, mirrors, folder):
+    labelled = [f"train_{number}" for number in range(1, 11)]
+    chosen = {"pairs": labelled, "test": labelled[8:], "train": labelled[:8], "mirrors": mirrors}
+    dataset = find_adapter(f"{name}_tiles").open_dataset(chosen)
     write_store(dataset, Tiling(320, 320), folder)
     return TileStore(folder)
 
@@ -78,10 +76,10 @@ def study(name, store, arguments):
         precision=arguments.precision,
         checkpoint_seconds=1e9,
     )
-    method = SegFANetMethod(len(store.classes), arguments.width)
+    method = SegFANetMethod(len(store.classes), width=arguments.width)
     tiles, names = np.array(store.tiles("train")), store.names("train")
     before = _processor_minutes()
-    run = Training(method, recipe, tiles, names, 0, CPU, name)
+    run = Training(method, Task(recipe, tiles, names, CPU, fingerprint=name))
     run.run(store.folder / "partial.pt")
     minutes = _processor_minutes() - before
     method.eval()

@@ -6,7 +6,6 @@ the page.
 """
 
 import argparse
-import resource
 import tempfile
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from harness.disk.files import write_json
-from harness.disk.records import Record
+from harness.disk.records import Record, peak_memory_mib
 from harness.tiles.store import TileRow, write_manifest
 from reports.formats import to_csv, to_latex, to_markdown
 from reports.page import render
@@ -59,11 +58,9 @@ def make_run(folder, row, seed, tiles):
     folder.mkdir(parents=True)
     sparse(folder / "fused.npy", (tiles, SIDE, SIDE))
     values = np.random.default_rng([seed, *row.encode()]).normal(5, 1, (tiles, len(METRICS)))
-    table = pd.DataFrame(values.clip(0.1), columns=METRICS)
+    labels = {"dataset": "d", "method": row, "seed": seed, "tile": [f"t{i}" for i in range(tiles)]}
+    table = pd.DataFrame({**labels, **dict(zip(METRICS, values.clip(0.1).T, strict=True))})
     table["scd"] = table["scd"] / 10
-    labels = [("dataset", "d"), ("method", row), ("seed", seed)]
-    for place, (key, value) in enumerate([*labels, ("tile", [f"t{i}" for i in range(tiles)])]):
-        table.insert(place, key, value)
     table.to_csv(folder / "scores.csv", index=False)
     Record("measure", {}).write(folder / "scores.json", [folder / "scores.csv"])
     Record("fuse", {}).write(folder / "fused.json", [folder / "fused.npy"])
@@ -98,11 +95,10 @@ def main():
                 write(table)
         page = render(report, folder / "report")
         seconds = time.perf_counter() - start
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{len(METHODS) + len(CONTROLS)} methods, {arguments.tiles} tiles, {len(seeds)} seeds: "
         f"tables and statistics {statistics:.1f} s, all {seconds:.1f} s (limit {LIMIT} s), "
-        f"page {len(page.encode()) / 1e6:.1f} MB, peak {memory:.0f} MiB"
+        f"page {len(page.encode()) / 1e6:.1f} MB, peak {peak_memory_mib():.0f} MiB"
     )
 
 

@@ -143,10 +143,8 @@ def paper(folder):
     text = snakemake(folder, *dry, "--quiet", program=("-c", PARSE)).text
     show("parse of the paper, s", float(re.search(r"PARSE (\S+)", text)[1]))
     summary = snakemake(folder, "--summary", "--configfile", "config/paper.yaml")
-    for line in summary.text.splitlines():
-        if not line.startswith("results/"):
-            continue
-        path = folder / line.split("\t")[0]
+    for name in re.findall(r"^results/\S+", summary.text, re.MULTILINE):
+        path = folder / name
         if path.suffix:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()

@@ -7,11 +7,11 @@ own shift and gain, so that tiles and scenes differ as real ones do.
 import numpy as np
 
 from harness.datasets.landsat7 import adapter as landsat7
-from harness.scenes.options import AdapterOptions, parse_options
+from harness.disk.schema import Model, check
 from harness.scenes.scene import Dataset, Scene
 
 
-class Options(AdapterOptions):
+class Options(Model):
     """Number of test scenes and their size in pixels."""
 
     scenes: int
@@ -21,7 +21,7 @@ class Options(AdapterOptions):
 
 def check_options(options):
     """Check the options."""
-    return parse_options(Options, options, "simulated")
+    return check(Options, dict(options), "simulated")
 
 
 def open_dataset(options):

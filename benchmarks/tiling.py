@@ -18,11 +18,13 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from benchmarks import made_up_images
 from benchmarks.child import in_child
+from harness.disk.records import peak_memory_mib
 from harness.scenes.adapters import find_adapter
 from harness.scenes.splits import choose_split
 from harness.tiles.cutting import Tiling, write_store
 
 SCENES = 4
+KEYS = ("wall", "processor", "peak")
 LAYOUTS = {
     "uncompressed": {"interleave": "pixel"},
     "lzw tiles": {"interleave": "pixel", "compress": "lzw", "tiled": True},
@@ -38,17 +40,13 @@ def make(adapter, folder, layout):
     rng = np.random.default_rng(0)
     for name in NAMES[adapter]:
         if adapter == "potsdam":
-            bands = made_up_images.aerial_image(rng, 4, made_up_images.POTSDAM)
-            labels = made_up_images.colour_labels(rng, made_up_images.POTSDAM)
-            files = {
-                f"top_potsdam_{name}_RGBIR.tif": bands,
-                f"top_potsdam_{name}_label.tif": labels,
-            }
+            size, labels = made_up_images.POTSDAM, made_up_images.colour_labels
+            files = f"top_potsdam_{name}_RGBIR.tif", f"top_potsdam_{name}_label.tif"
         else:
-            bands = made_up_images.aerial_image(rng, 4, made_up_images.WHU)
-            labels = made_up_images.code_labels(rng, made_up_images.WHU)
-            files = {f"optical/{name}.tif": bands, f"lbl/{name}.tif": labels}
-        for file, content in files.items():
+            size, labels = made_up_images.WHU, made_up_images.code_labels
+            files = f"optical/{name}.tif", f"lbl/{name}.tif"
+        contents = made_up_images.aerial_image(rng, 4, size), labels(rng, size)
+        for file, content in zip(files, contents, strict=True):
             path = folder / file
             path.parent.mkdir(exist_ok=True)
             made_up_images.write(path, content, **LAYOUTS[layout])
@@ -71,12 +69,6 @@ def tile(folder, store, adapter, jobs):
     write_store(dataset, Tiling(), store, jobs=jobs)
 
 
-def peak_mib():
-    """Return the largest resident set of this process; getrusage would include its parent's."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
-
-
 def measure(what, folder, adapter, jobs):
     """Run four times; return the least seconds of the last three, and the peak memory."""
     warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -88,32 +80,29 @@ def measure(what, folder, adapter, jobs):
             {"read": read, "tile": tile}[what](folder, Path(store), adapter, jobs)
             wall.append(time.perf_counter() - start)
             processor.append(time.process_time() - start_processor)
-    return {"wall": min(wall[1:]), "processor": min(processor[1:]), "peak": peak_mib()}
+    return dict(zip(KEYS, (min(wall[1:]), min(processor[1:]), peak_memory_mib()), strict=True))
 
 
 def least(folder, adapter, jobs):
     """Let both sides take turns, each time in a new process; keep the least of each."""
     turns = [
-        {
-            what: in_child("benchmarks.tiling", what, folder, adapter, jobs)
-            for what in ("read", "tile")
-        }
-        for _ in range(2)
+        (what, in_child("benchmarks.tiling", what, folder, adapter, jobs))
+        for what in ("read", "tile") * 2
     ]
     return {
-        what: {key: min(turn[what][key] for turn in turns) for key in turns[0][what]}
-        for what in turns[0]
+        what: {key: min(figures[key] for name, figures in turns if name == what) for key in KEYS}
+        for what in ("read", "tile")
     }
 
 
 def describe(found):
     """Put the numbers of one case into words."""
+    read, tile = found["read"], found["tile"]
     parts = [
-        f"{clock} {found['read'][clock]:.2f} / {found['tile'][clock]:.2f} s = "
-        f"{found['read'][clock] / found['tile'][clock]:.2f}"
+        f"{clock} {read[clock]:.2f} / {tile[clock]:.2f} s = {read[clock] / tile[clock]:.2f}"
         for clock in ("wall", "processor")
     ]
-    return f"{', '.join(parts)}, peak {found['tile']['peak']:.0f} MiB"
+    return f"{', '.join(parts)}, peak {tile['peak']:.0f} MiB"
 
 
 def main():

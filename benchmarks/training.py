@@ -59,16 +59,15 @@ def _median(rows):
 def _print(width, figures):
     plain = figures["plain fp32"]["seconds"]
     print(f"\nwidth {width}: {figures['ours fp32']['gflop']:.0f} GFLOP per step")
-    print(
-        f"{'':<6}{'s/step':>8}{'GFLOP/s':>9}{'peak':>7}{'share':>7}{'losses':>8}{'data':>7}", end=""
-    )
-    print(f"{'× plain':>9}")
+    print("        s/step  GFLOP/s   peak  share  losses   data  × plain")
     for precision in ("fp32", "bf16"):
         ours, peak = figures[f"ours {precision}"], figures[f"peak {precision}"]["rate"]
         rate = ours["gflop"] / ours["seconds"]
-        print(f"{precision:<6}{ours['seconds']:>8.3f}{rate:>9.0f}{peak:>7.0f}", end="")
-        print(f"{rate / peak:>7.0%}{ours['losses'] / ours['seconds']:>8.1%}", end="")
-        print(f"{ours['data'] / ours['seconds']:>7.2%}{plain / ours['seconds']:>9.2f}")
+        seconds = ours["seconds"]
+        print(
+            f"{precision:<6}{seconds:>8.3f}{rate:>9.0f}{peak:>7.0f}{rate / peak:>7.0%}"
+            f"{ours['losses'] / seconds:>8.1%}{ours['data'] / seconds:>7.2%}{plain / seconds:>9.2f}"
+        )
     print(f"{'plain':<6}{plain:>8.3f}")
 
 
@@ -135,13 +134,13 @@ def ours(width, precision, tiles, steps):
     from torch.utils.flop_counter import FlopCounterMode
 
     from harness.methods.recipe import Recipe
-    from harness.training.engine import Training
+    from harness.training.engine import Task, Training
     from segfanet.method import SegFANetMethod
 
     cpu = torch.device("cpu")
     names = [str(i) for i in range(len(tiles))]
     recipe = Recipe(steps=1000, batch=BATCH, precision=precision)
-    run = Training(SegFANetMethod(CLASSES, width), recipe, tiles, names, 0, cpu, "")
+    run = Training(SegFANetMethod(CLASSES, width=width), Task(recipe, tiles, names, cpu))
     with FlopCounterMode(display=False) as counter:
         run.advance()
     return {

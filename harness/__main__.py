@@ -4,10 +4,20 @@ import argparse
 from collections.abc import Sequence
 
 from harness import cli
-from harness.commands import datasets, fuse, methods, new_baseline, plan, score, sources
+from harness.commands import (
+    adopt,
+    datasets,
+    fuse,
+    methods,
+    new_baseline,
+    plan,
+    score,
+    sources,
+    status,
+)
 
 # In the order in which a user meets them; `--help` lists them so.
-COMMANDS = (methods, fuse, score, datasets, sources, plan, new_baseline)
+COMMANDS = (methods, fuse, score, datasets, sources, plan, status, adopt, new_baseline)
 
 EPILOG = """\
 examples:
@@ -33,18 +43,11 @@ class _Contents(argparse.RawDescriptionHelpFormatter):
 def main(words: Sequence[str] | None = None) -> None:
     """Fuse images, score them, and prepare a run of the benchmark.
 
-    Args:
-        words: the words after the program's name; None takes those of the process.
-
-    Raises:
-        HarnessError: from the command, if it fails.
-        SystemExit: if the words are wrong, or ask for help.
+    Without `words`, those of the process are taken. Wrong words, and those that ask for help, end
+    the process; a command that fails raises `HarnessError`.
     """
-    parser = argparse.ArgumentParser(
-        description=(main.__doc__ or "").partition("\n")[0],
-        epilog=EPILOG,
-        formatter_class=_Contents,
-    )
+    title = (main.__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(description=title, epilog=EPILOG, formatter_class=_Contents)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(commands)

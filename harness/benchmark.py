@@ -15,10 +15,8 @@ from harness.errors import HarnessError, suggest
 from harness.methods.recipe import Recipe
 from harness.methods.spec import MethodSpec, discover
 from harness.pixels import STRETCHES
-from harness.scenes.adapters import Adapter, adapter_files, find_adapter
-from harness.scenes.scene import SceneSizes
+from harness.scenes.adapters import Adapter, find_adapter
 from harness.tiles.cutting import Tiling, check_examples
-from harness.workflow import code_behind
 from metrics.registry import METRICS
 
 STRETCH_MARK = "+"
@@ -64,7 +62,6 @@ class Benchmark:
         self.include = [Path(folder) for folder in self.config.include]
         self.found = discover(self.include)
         self._check_names()
-        self._check_mirrors()
         self._check_overrides()
         for name in self.methods:
             self._check_method(name)
@@ -94,12 +91,9 @@ class Benchmark:
     def _configured(self, spec: MethodSpec) -> MethodSpec:
         overrides = self._overrides(spec)
         options = _merged(spec.options, *(section.options for section in overrides))
-        if spec.train is None:
-            return replace(spec, options=options)
-        recipes = (section.train for section in overrides)
-        return replace(
-            spec, options=options, train=_merged(spec.train, self.config.train, *recipes)
-        )
+        recipes = self.config.train, *(section.train for section in overrides)
+        train = None if spec.train is None else _merged(spec.train, *recipes)
+        return replace(spec, options=options, train=train)
 
     def _check_names(self) -> None:
         config = self.config
@@ -111,8 +105,7 @@ class Benchmark:
         for method, chosen in config.stretched.items():
             _check_known(f"stretched: {method}", "stretch", chosen, stretches)
 
-    def _check_mirrors(self) -> None:
-        for folder in self.mirrors:
+        for folder in config.mirror:
             if not Path(folder).is_dir():
                 raise HarnessError(
                     f"config: mirror: the folder {folder} does not exist; make it, or leave it out"
@@ -134,11 +127,8 @@ class Benchmark:
                 )
 
     def _check_method(self, name: str) -> None:
-        spec = self.methods[name]
-        if spec.train is None:
-            return
         try:
-            Recipe.of(spec.train)
+            Recipe.of(self.methods[name].train)
         except HarnessError as error:
             raise HarnessError(f"config: {name}: {error}") from error
 
@@ -146,24 +136,16 @@ class Benchmark:
         try:
             adapter, options = self.adapter(name), self.dataset_options(name)
             adapter.check_options(options)
-            layout = getattr(adapter, "layout", None)
-            if self.datasets[name].examples and layout is not None:
-                self._check_examples(name, layout(options))
+            layout, examples = getattr(adapter, "layout", None), self.datasets[name].examples
+            if examples and layout is not None:
+                check_examples(layout(options), Tiling(**self.tiling(name)), examples)
         except HarnessError as error:
             raise HarnessError(f"config: datasets: {name}: {error}") from error
-
-    def _check_examples(self, name: str, layout: SceneSizes) -> None:
-        check_examples(layout, Tiling(**self.tiling(name)), self.datasets[name].examples or ())
 
     @property
     def metrics(self) -> list[str]:
         """Columns of the tables."""
         return list(self.config.metrics)
-
-    @property
-    def mirrors(self) -> list[str]:
-        """Folders searched for archives and weights before any download."""
-        return list(self.config.mirror)
 
     def adapter_name(self, dataset: str) -> str:
         """Return the name of a data set's adapter: its own name unless configured."""
@@ -186,21 +168,19 @@ class Benchmark:
 
     def rows(self, dataset: str) -> list[Row]:
         """Return the rows of a data set: every method, its stretches, ablations where asked."""
-        rows = []
-        for name, spec in self.methods.items():
-            if spec.kind == "ablation" and not self.datasets[dataset].ablations:
-                continue
-            rows += [
-                Row(name, stretch) for stretch in ("none", *self.config.stretched.get(name, ()))
-            ]
-        return rows
+        ablations = self.datasets[dataset].ablations
+        return [
+            Row(name, stretch)
+            for name, spec in self.methods.items()
+            if ablations or spec.kind != "ablation"
+            for stretch in ("none", *self.config.stretched.get(name, ()))
+        ]
 
     def is_trained(self, method: str) -> bool:
         """Return whether the method is trained here (else it has weights or needs none)."""
         spec, mode = self.methods[method], self.weights_mode(method)
-        if spec.train is None:
-            return False
-        return mode == "train" or (mode == "official" and spec.weights is None)
+        wanted = mode == "train" or (mode == "official" and spec.weights is None)
+        return spec.train is not None and wanted
 
     def weights_mode(self, method: str) -> str:
         """Return `official`, `train` or the path of a user's weight file."""
@@ -221,16 +201,6 @@ class Benchmark:
     def runs(self, dataset: str) -> list[tuple[str, int]]:
         """Return all (row name, seed) of a data set: the unit of work."""
         return [(row.name, seed) for row in self.rows(dataset) for seed in self.seeds(row.method)]
-
-    def method_code(self, method: str) -> list[Path]:
-        """Return the files of the method's folder, and those of ours that they import."""
-        return code_behind(self.found[method].code_files())
-
-    def adapter_code(self, dataset: str) -> list[Path]:
-        """Return the files that decide what an adapter's tiles look like."""
-        files = adapter_files(self.adapter_name(dataset), self.include)
-        data_files = getattr(self.adapter(dataset), "DATA_FILES", ())
-        return sorted({*code_behind(files), *data_files})
 
 
 def _merged(*sections: Mapping[str, Any]) -> dict[str, Any]:

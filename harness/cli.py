@@ -10,12 +10,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
 
 from harness.disk.files import FORBIDDEN, FULL
+from harness.disk.records import Asked
 from harness.errors import HarnessError
 from harness.machine.gpu_slots import check_device_name
 
@@ -72,12 +74,12 @@ def add_command(
     summary: str,
     epilog: str = "",
 ) -> argparse.ArgumentParser:
-    """Add one of several commands of a program; return its parser.
+    """Add a command that calls `action` with its parsed arguments; return its parser.
 
     Args:
         commands: commands of the program.
         name: name as it is typed.
-        action: function to call with the parsed arguments.
+        action: function to call.
         summary: what the command does, for the list of commands and its own help.
         epilog: text after the arguments in its help, printed line by line as given.
     """
@@ -94,12 +96,8 @@ def add_command(
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add `--device` and `--threads` to a command that may compute on a GPU."""
-    parser.add_argument(
-        "--device",
-        type=device,
-        default="auto",
-        help="device to compute on: auto (default), cpu, cuda or cuda:N",
-    )
+    words = "device to compute on: auto (default), cpu, cuda or cuda:N"
+    parser.add_argument("--device", type=device, default="auto", help=words)
     add_threads(parser)
 
 
@@ -112,45 +110,45 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 
 def add_cache(parser: argparse.ArgumentParser, default: Path) -> None:
     """Add `--cache`, the folder of downloaded files."""
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=default,
-        metavar="DIR",
-        help=f"folder of downloaded files; default {default}",
-    )
+    words = f"folder of downloaded files; default {default}"
+    parser.add_argument("--cache", type=Path, default=default, metavar="DIR", help=words)
 
 
 def add_mirrors(parser: argparse.ArgumentParser, content: str) -> None:
     """Add `--mirror`, a list of folders that may hold `content`."""
+    _add_folders(parser, "--mirror", f"folder that may hold {content}")
+
+
+def add_asked(parser: argparse.ArgumentParser) -> None:
+    """Add `--asked`, the identities that the workflow asks of a job."""
     parser.add_argument(
-        "--mirror",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help=f"folder that may hold {content}; may be repeated",
+        "--asked",
+        type=_asked,
+        default=Asked(),
+        metavar="JSON",
+        help="identities of the records that the job makes and reads; the workflow passes them",
     )
+
+
+def _asked(text: str) -> Asked:
+    try:
+        return Asked(**json_object(text))
+    except TypeError as error:
+        raise argparse.ArgumentTypeError(f"expected makes and reads, got {text!r}") from error
 
 
 def add_include(parser: argparse.ArgumentParser) -> None:
     """Add `--include`, a list of folders outside the checkout."""
-    parser.add_argument(
-        "--include",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="folder outside the checkout with methods or adapters; may be repeated",
-    )
+    _add_folders(parser, "--include", "folder outside the checkout with methods or adapters")
+
+
+def _add_folders(parser: argparse.ArgumentParser, flag: str, what: str) -> None:
+    words = f"{what}; may be repeated"
+    parser.add_argument(flag, type=Path, action="append", default=[], metavar="DIR", help=words)
 
 
 def device(text: str) -> str:
-    """Parse the name of a device.
-
-    Raises:
-        ArgumentTypeError: if `text` is not the name of a device.
-    """
+    """Parse the name of a device; raise `ArgumentTypeError` for any other text."""
     try:
         return check_device_name(text)
     except HarnessError as error:
@@ -158,22 +156,14 @@ def device(text: str) -> str:
 
 
 def positive(text: str) -> int:
-    """Parse a whole number from 1.
-
-    Raises:
-        ArgumentTypeError: if `text` is not such a number.
-    """
+    """Parse a whole number from 1; raise `ArgumentTypeError` for any other text."""
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
     return int(text)
 
 
 def assignment(text: str) -> tuple[str, Any]:
-    """Parse `KEY=VALUE`; the value is read as YAML.
-
-    Raises:
-        ArgumentTypeError: if `text` does not have this form.
-    """
+    """Parse `KEY=VALUE`, the value as YAML; raise `ArgumentTypeError` for any other text."""
     key, equals, value = text.partition("=")
     if not (key and equals):
         raise argparse.ArgumentTypeError(f"expected KEY=VALUE, got {text!r}")
@@ -184,15 +174,9 @@ def assignment(text: str) -> tuple[str, Any]:
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """Parse a JSON object.
-
-    Raises:
-        ArgumentTypeError: if `text` is not a JSON object.
-    """
-    try:
+    """Parse a JSON object; raise `ArgumentTypeError` for any other text."""
+    with suppress(ValueError):
         value = json.loads(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"expected a JSON object, got {text!r}") from error
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError(f"expected a JSON object, got {text!r}")
-    return value
+        if isinstance(value, dict):
+            return value
+    raise argparse.ArgumentTypeError(f"expected a JSON object, got {text!r}")

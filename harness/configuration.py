@@ -30,6 +30,7 @@ def _section(value: Any) -> Any:
 
 Different = BeforeValidator(_different)
 """Annotation of a list in which nothing stands twice."""
+Folders = Annotated[Items[Text], BeforeValidator(_listed, json_schema_input_type=Text | list[Text])]
 
 
 class TilingSection(Model):
@@ -93,16 +94,12 @@ class Configuration(Model):
     tiles_root: str = Field(
         "", description="replaces `{tiles_root}` in the option `root` of data sets"
     )
-    include: Annotated[
-        Items[Text], BeforeValidator(_listed, json_schema_input_type=Text | list[Text])
-    ] = Field(
+    include: Folders = Field(
         (),
         description="folder, or list of folders, outside the checkout, whose children with a "
         "`method.yaml` or an `adapter.py` take part; relative to the run's folder",
     )
-    mirror: Annotated[
-        Items[Text], BeforeValidator(_listed, json_schema_input_type=Text | list[Text])
-    ] = Field(
+    mirror: Folders = Field(
         (),
         description="folder, or list of folders, searched for archives and weight files before a "
         "download",

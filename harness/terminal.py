@@ -24,13 +24,16 @@ def progress(items: Iterable[T], title: str, *, start: int = 0, unit: str = "it"
     if sys.stderr.isatty():
         yield from tqdm(items, desc=title, total=total, initial=start, unit=unit)
         return
-    last = time.monotonic()
+    began = last = time.monotonic()
     done = start
     for done, item in enumerate(items, start + 1):
         yield item
-        if time.monotonic() - last > SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            print(f"{title}: {done}/{total or '?'}", file=sys.stderr, flush=True)
+        now = time.monotonic()
+        if now - last > SECONDS_BETWEEN_LINES:
+            last = now
+            minutes = (now - began) / (done - start) * ((total or done) - done) / 60
+            left = f", about {minutes:.0f} min left" if total else ""
+            print(f"{title}: {done}/{total or '?'}{left}", file=sys.stderr, flush=True)
     print(f"{title}: {done} done", file=sys.stderr, flush=True)
 
 

@@ -1,102 +1,249 @@
-"""What the Snakefile needs: the code that each rule runs, and the environment of its jobs.
+"""What the Snakefile needs: which results are out of date, and the environment of its jobs.
 
-A rule lists the files of ours that its result depends on, found by following imports, as inputs:
-an edit reruns exactly what uses the file.
+Snakemake itself compares times. Here a result is compared with what it is asked to be: its record
+states its identity, and a job runs if that is not the identity that the configuration, the code
+and the inputs ask for now.
 """
 
-import ast
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from harness.benchmark import Benchmark, Row
+from harness.disk.identity import Request, content_of, differences, identifier
+from harness.disk.inventory import Inventory
+from harness.disk.records import SOURCES, read_record
 from harness.disk.schema import ROOT
-from metrics.registry import modules
+from harness.errors import HarnessError
+from harness.machine.isolation import USERS_PYTHONPATH
+from harness.methods.spec import MethodSpec, weights_content
+from harness.scenes.adapters import adapter_files, adapter_folder, source_places
+from harness.stages import identity
+from harness.tiles.store import INVENTORY, RECORD
 
-PACKAGES = ("harness", "segfanet", "metrics", "reports", "baselines")
-
-
-def source_files(modules: Iterable[str]) -> list[Path]:
-    """Return the files of `modules` and of everything of ours that they import, sorted."""
-    found: set[Path] = set()
-    seen = set(modules)
-    waiting = list(seen)
-    while waiting:
-        path = module_file(waiting.pop())
-        if path is not None and path not in found:
-            found.add(path)
-            new = _imports(path) - seen
-            seen |= new
-            waiting.extend(new)
-    return sorted(found)
-
-
-def code_behind(files: Iterable[Path]) -> list[Path]:
-    """Return `files`, also of folders outside, and everything of ours that they import."""
-    listed = list(files)
-    modules = {name for path in listed if path.suffix == ".py" for name in _imports(path)}
-    return sorted({*listed, *source_files(modules)})
-
-
-@cache
-def module_file(name: str) -> Path | None:
-    """Return the file of one of our modules, or None for anything else."""
-    if name.split(".")[0] not in PACKAGES:
-        return None
-    base = ROOT.joinpath(*name.split("."))
-    candidates = (base.with_suffix(".py"), base / "__init__.py")
-    return next((path for path in candidates if path.is_file()), None)
+RESULTS = Path("results")
+REPORTING = ("tables", "examples", "audit", "report", "complete")
+"""Stages that read the values of all runs."""
+RECORDS = {
+    "train": "training.json",
+    "fuse": "fused.json",
+    "measure": "scores.json",
+    "features": "features.json",
+    "tables": "tables/tables.json",
+    "examples": "examples.json",
+    "report": "report/index.json",
+    "complete": "report/complete.json",
+}
+"""Stage → its record, in the folder of the run or of all results."""
+KEPT = ("prepare", "train", "fuse")
+"""Stages whose results are never made again only because their records state no identity."""
+RETRIED = ("train", "fuse", "measure")
+"""Stages whose failure is tried again by every run."""
 
 
-def module_name(path: Path) -> str:
-    """Return the dotted name of a file of ours."""
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+MISSING, AGAIN, GONE = "it is not there", " is made again", " was deleted"
+DERIVED = (MISSING, AGAIN)
+"""Ends of the reasons that follow from others, or explain themselves."""
 
 
-@cache
-def _imports(path: Path) -> frozenset[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    found = frozenset(name for node in _statements(tree) for name in _names(node, path))
-    # The registry finds the metrics by looking into its folder, which no import statement shows.
-    return found | {*modules()} if path == module_file(modules.__module__) else found
+@dataclass(frozen=True)
+class Job:
+    """One result of the workflow; what a stage does not need stays empty."""
+
+    stage: str
+    dataset: str = ""
+    row: str = ""
+    seed: int = 0
+
+    @property
+    def record(self) -> Path:
+        """Path of the record that states what the result belongs to."""
+        if self.stage == "prepare":
+            return RESULTS / self.dataset / "tiles" / RECORD
+        if self.stage == "audit":
+            return RESULTS / self.dataset / "audit.json"
+        if self.stage in REPORTING:
+            return RESULTS / RECORDS[self.stage]
+        return RESULTS / self.dataset / self.row / f"seed{self.seed}" / RECORDS[self.stage]
 
 
-def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield all statements below a node; expressions, most of a tree, hold no import."""
-    for field in ("body", "orelse", "finalbody", "handlers", "cases"):
-        for child in getattr(node, field, ()):
-            yield child
-            yield from _statements(child)
+class Results:
+    """All results of a benchmark: what each of them has to be, and what lies on disk.
+
+    Args:
+        benchmark: what is asked for.
+        plan: the plan of its report; nothing of the report is known without.
+        forced: whether the user asks for a job in any case.
+    """
+
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        plan: Mapping[str, Any] | None = None,
+        forced: Callable[[Job], bool] = lambda job: False,
+    ) -> None:
+        self.benchmark, self.plan, self.forced = benchmark, plan or {}, forced
+        self._requests: dict[Job, Request] = {}
+        self._reasons: dict[Job, str] = {}
+        self._parts: dict[str, Request] = {}
+
+    @cached_property
+    def runs(self) -> list[Job]:
+        """The jobs that measure the rows of all data sets."""
+        return [
+            Job("measure", dataset, row, seed)
+            for dataset in self.benchmark.datasets
+            for row, seed in self.benchmark.runs(dataset)
+        ]
+
+    @cached_property
+    def features(self) -> list[Job]:
+        """The jobs that save SegFANet's feature maps, where it is trained here."""
+        known = "segfanet" in self.benchmark.methods and self.benchmark.is_trained("segfanet")
+        seeds = self.benchmark.seeds("segfanet")[:1] if known else []
+        datasets = self.benchmark.datasets
+        return [Job("features", name, "segfanet", seed) for name in datasets for seed in seeds]
+
+    def jobs(self) -> list[Job]:
+        """Return all jobs up to the values of every row, inputs before what is made from them."""
+        found: dict[Job, None] = {}
+
+        def add(job: Job) -> None:
+            for source in self.inputs(job):
+                add(source)
+            found[job] = None
+
+        for job in self.runs:
+            add(job)
+        return list(found)
+
+    def inputs(self, job: Job) -> list[Job]:
+        """Return the jobs whose results a job reads."""
+        if job.stage == "prepare":
+            return []
+        if job.stage == "complete":
+            return [*self.runs, Job("report")]
+        if job.stage == "report":
+            audits = [Job("audit", dataset) for dataset in self.benchmark.datasets]
+            return [*self.runs, *audits, *self.features]
+        if job.stage in REPORTING:
+            return self.runs
+        tiles = Job("prepare", job.dataset)
+        if job.stage == "train":
+            return [tiles]
+        if job.stage == "measure":
+            return [tiles, Job("fuse", job.dataset, job.row, job.seed)]
+        examples = [Job("examples")] if job.stage == "features" else []
+        method = Row.parse(job.row).method
+        trained = self.benchmark.is_trained(method)
+        training = [Job("train", job.dataset, method, job.seed)] if trained else []
+        return [tiles, *examples, *training]
+
+    def request(self, job: Job) -> Request:
+        """Return what the identity of a result has to be, but its inputs."""
+        if job not in self._requests:
+            # As it is read from a record: lists for tuples.
+            self._requests[job] = json.loads(json.dumps(self._request(job)))
+        return self._requests[job]
+
+    def _request(self, job: Job) -> Request:
+        bench = self.benchmark
+        if job.stage in REPORTING:
+            return self._parts.setdefault(job.stage, identity.report(job.stage, self.plan))
+        if job.stage == "prepare":
+            name = bench.adapter_name(job.dataset)
+            files = adapter_files(name, bench.include), adapter_folder(name, bench.include)
+            options = bench.dataset_options(job.dataset)
+            return identity.prepare(name, options, bench.tiling(job.dataset), *files)
+        if job.stage == "measure":
+            return identity.measure(job.dataset, job.row, job.seed, bench.metrics)
+        spec, device = self.spec(job), bench.config.device
+        if job.stage == "train":
+            return identity.train(spec, spec.train or {}, job.seed, device)
+        if job.stage == "features":
+            return identity.features(spec, job.seed, device)
+        trained = bench.is_trained(spec.name)
+        weights = weights_content(spec, bench.weights_file(spec.name), trained=trained)
+        return identity.fuse(spec, Row.parse(job.row).stretch, weights, job.seed, device)
+
+    def spec(self, job: Job) -> MethodSpec:
+        """Return the method behind the row of a job."""
+        return self.benchmark.methods[Row.parse(job.row).method]
+
+    def asked(self, *jobs: Job) -> str:
+        """Return the argument `--asked` of a job that makes one or several results."""
+        reads = {source: None for job in jobs for source in self.inputs(job)}
+        parts = {"makes": jobs, "reads": reads}
+        return json.dumps(
+            {
+                key: {str(job.record): identifier(self.request(job)) for job in part}
+                for key, part in parts.items()
+            }
+        )
+
+    def reason(self, job: Job) -> str:
+        """Return why a job has to run; "" if its result is what is asked for.
+
+        Raises:
+            HarnessError: naming the file, if a record is damaged, or if a result is from before
+                records stated an identity.
+        """
+        if job not in self._reasons:
+            self._reasons[job] = self._reason(job)
+        return self._reasons[job]
+
+    def _reason(self, job: Job) -> str:
+        for source in self.inputs(job):
+            # A file that was deleted is made again with the same content.
+            if self.reason(source) and not self.reason(source).endswith(GONE):
+                return f"{source.record}{AGAIN}"
+        if self.forced(job):
+            return "you ask for it"
+        if not job.record.is_file():
+            return MISSING
+        record = read_record(job.record)
+        if record["status"] == "failed" and job.stage in RETRIED:
+            return f"it failed: {record['reason']}"
+        found = record.get("identity")
+        if not found:
+            return self._without_identity(job)
+        changed = differences(found["request"], self.request(job))
+        if changed:
+            return changed
+        return self._other_inputs(job, found["inputs"]) or _gone(job, record)
+
+    def _other_inputs(self, job: Job, found: Mapping[str, str]) -> str:
+        now = {str(s.record): content_of(read_record(s.record)) for s in self.inputs(job)}
+        if job.stage == "prepare":
+            places = source_places(self.benchmark.dataset_options(job.dataset))
+            now[SOURCES] = Inventory(places, job.record.with_name(INVENTORY)).content()
+        names = sorted(name for name in found.keys() | now if found.get(name) != now.get(name))
+        return f"other inputs: {', '.join(names)}" if names else ""
+
+    def _without_identity(self, job: Job) -> str:
+        if job.stage not in KEPT:
+            return "its record states no identity"
+        raise HarnessError(
+            f"{job.record}: states no identity, as it was made before records did; "
+            "`segfanet-bench adopt` checks the results and writes their identities, or says why "
+            "not; or delete this file to have the result made again"
+        )
 
 
-def _names(node: ast.AST, path: Path) -> Iterator[str]:
-    """Yield every module a statement may load: packages run their `__init__` first."""
-    if isinstance(node, ast.Import):
-        targets = [alias.name for alias in node.names]
-    elif isinstance(node, ast.ImportFrom):
-        module = _absolute(node, path)
-        targets = [module, *(f"{module}.{alias.name}" for alias in node.names)]
-    else:
-        return
-    for target in targets:
-        parts = target.split(".")
-        yield from (".".join(parts[: end + 1]) for end in range(len(parts)))
-
-
-def _absolute(node: ast.ImportFrom, path: Path) -> str:
-    if not node.level or not path.is_relative_to(ROOT):
-        return node.module or ""
-    package = path.relative_to(ROOT).parent.parts
-    parents = package[: len(package) - node.level + 1]
-    return ".".join([*parents, *([node.module] if node.module else [])])
+def _gone(job: Job, record: Mapping[str, Any]) -> str:
+    names = [n for n in record["artefacts"] if not (job.record.parent / n).is_file()]
+    return f"{', '.join(names)}{GONE}" if names else ""
 
 
 def export_environment() -> None:
     """Let jobs find this python and our packages, also where no environment is activated."""
+    # A job on another machine inherits this environment and parses the workflow again.
+    os.environ.setdefault(USERS_PYTHONPATH, os.environ.get("PYTHONPATH", ""))
     for name, folder in (("PATH", Path(sys.executable).parent), ("PYTHONPATH", ROOT)):
         before = os.environ.get(name)
         os.environ[name] = os.pathsep.join([str(folder), *([before] if before else [])])
@@ -116,19 +263,3 @@ def gpus(device: str, *, elsewhere: bool) -> int:
 def as_json(value: Mapping[str, Any]) -> str:
     """One argument of a command line, in one stable spelling."""
     return json.dumps(dict(value), sort_keys=True)
-
-
-def relative(paths: list[Path]) -> list[str]:
-    """Paths as the workflow lists them: relative where they lie below the current folder."""
-    here = Path.cwd()
-    return [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in paths]
-
-
-def code_of(*modules: str) -> list[str]:
-    """Files of ours that a rule runs; editing one reruns the rule."""
-    return relative(source_files(modules))
-
-
-def files_in(*folder: str) -> list[str]:
-    """Files of one of our folders, as inputs of a rule."""
-    return relative(sorted(path for path in ROOT.joinpath(*folder).iterdir() if path.is_file()))

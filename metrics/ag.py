@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
+from .metric import Metric
+from .shared.arrays import Image
 
 
 def average_gradient(fused: Image, infrared: Image, visible: Image) -> float:
@@ -32,7 +32,6 @@ METRIC = Metric(
     name="ag",
     title="Average gradient",
     define=average_gradient,
-    larger_is_better=True,
     range=(0.0, 255.0),
     unit="grey levels per pixel",
     formula="Σ √((gx² + gy²) / 2) / (H·W), central differences, one-sided at the border",

@@ -1,8 +1,8 @@
 """CC, correlation of the fused image with its sources."""
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.correlation import pearson
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.correlation import pearson
 
 
 def mean_correlation(fused: Image, infrared: Image, visible: Image) -> float:
@@ -14,9 +14,7 @@ METRIC = Metric(
     name="cc",
     title="Correlation coefficient",
     define=mean_correlation,
-    larger_is_better=True,
     range=(-1.0, 1.0),
-    unit="1",
     formula="(r(F, I) + r(F, V)) / 2",
     citation="Deshmukh & Bhosale, Int. J. Image Process. 4(5), 2010",
     equals=("CDDFuse CC", "Linfeng-Tang CC", "IVIF_ZOO CC"),

@@ -7,17 +7,17 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from metrics.dialects import DIALECTS, lookup
-from metrics.errors import MetricError
-from metrics.images import pair_files, read_aligned
-from metrics.metric import Metric
-from metrics.registry import METRICS, PAPER, VARIANTS, find
-from metrics.scoring import score_methods
-from metrics.shared.arrays import Values
+from .dialects import DIALECTS, lookup
+from .errors import MetricError
+from .images import pair_files, read_aligned
+from .registry import METRICS, PAPER, VARIANTS, find
+from .scoring import Table, score_methods
+from .shared.arrays import Values
 
 # Half-width of a 95 % interval of a mean, in standard errors.
 NORMAL_95 = 1.96
@@ -26,14 +26,10 @@ SOURCES = ("infrared", "visible")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        arguments: those after `python -m metrics`; None takes the process's own.
+    """Run the command line with the given words, or else the process's own.
 
     Returns:
-        The exit status: 0, or 1 after a message about unusable input. argparse itself exits with 2
-        if the command line is wrong.
+        The exit status: 0, or 1 after a message about unusable input; argparse itself exits with 2.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -48,14 +44,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _program() -> str:
+    """Name the program as it was called, which may be `segfanet-bench`."""
+    path = Path(sys.argv[0])
+    return f"python -m {path.parent.name}" if path.name == "__main__.py" else path.name
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m metrics", description="Metrics of infrared and visible image fusion."
+        prog=_program(), description="Metrics of infrared and visible image fusion."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    _add_score(commands)
-
+    scoring = commands.add_parser(
+        "score",
+        help="table of the metrics of folders of images",
+        description="Measure folders of 8-bit images: one row per image and method, and the means.",
+    )
+    scoring.set_defaults(run=_score)
+    _add_score_options(scoring)
     explaining = commands.add_parser(
         "explain",
         help="meaning of one metric",
@@ -63,7 +69,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     explaining.add_argument("metric", help="name as `list` prints it")
     explaining.set_defaults(run=_explain)
-
     listing = commands.add_parser(
         "list",
         help="all metrics and dialects",
@@ -73,52 +78,34 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_score(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    scoring = commands.add_parser(
-        "score",
-        help="table of the metrics of folders of images",
-        description="Measure folders of 8-bit images: one row per image and method, and the means.",
-    )
+def _add_score_options(parser: argparse.ArgumentParser) -> None:
+    needed = partial(parser.add_argument, required=True, type=Path)
     for source in SOURCES:
-        scoring.add_argument(
-            f"--{source}",
-            type=Path,
-            required=True,
-            metavar="DIR",
-            help=f"folder of {source} images",
-        )
-    scoring.add_argument(
+        needed(f"--{source}", metavar="DIR", help=f"folder of {source} images")
+    needed(
         "--fused",
-        type=Path,
-        required=True,
         nargs="+",
         metavar="DIR",
         help="one folder per method; each must hold the file names of the sources",
     )
-    scoring.add_argument(
+    needed("-o", "--output", metavar="CSV", help="CSV file to write")
+    add = parser.add_argument
+    add(
         "--metrics",
         nargs="+",
         default=list(PAPER),
         metavar="NAME",
         help=f"names as `list` prints them; default {' '.join(PAPER)}",
     )
-    scoring.add_argument(
-        "--dialect", choices=sorted(DIALECTS), help="public evaluator to reproduce instead"
-    )
-    scoring.add_argument(
-        "--resize", type=int, metavar="PX", help="side of images after a bilinear resize"
-    )
-    scoring.add_argument(
+    add("--dialect", choices=sorted(DIALECTS), help="public evaluator to reproduce instead")
+    add("--resize", type=int, metavar="PX", help="side of images after a bilinear resize")
+    add(
         "--threads",
         type=int,
         default=os.cpu_count() or 1,
         metavar="N",
         help="images measured at once; default one per core",
     )
-    scoring.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="CSV", help="CSV file to write"
-    )
-    scoring.set_defaults(run=_score)
 
 
 def _score(options: argparse.Namespace) -> None:
@@ -126,8 +113,7 @@ def _score(options: argparse.Namespace) -> None:
     lookup(options.metrics, options.dialect)
     _check_output(options.output)
     methods = _methods(options.fused)
-    folders = {role: getattr(options, role) for role in SOURCES} | methods
-    names = pair_files(folders)
+    names = pair_files({"infrared": options.infrared, "visible": options.visible, **methods})
     _check_no_input(options.output, names)
     table = score_files(
         names,
@@ -138,7 +124,9 @@ def _score(options: argparse.Namespace) -> None:
         resize=options.resize,
     )
     write_csv(options.output, list(names), table)
-    print(_measured_as(options))
+    definition = f"dialect {options.dialect}" if options.dialect else "default definitions"
+    size = f"resized to {options.resize}×{options.resize} px" if options.resize else "native size"
+    print(f"{definition}, {size}; mean ± half the 95 % interval; written to {options.output}")
     for method, columns in table.items():
         print(f"\n{method} ({len(names)} images)")
         for name, values in columns.items():
@@ -184,12 +172,11 @@ def score_files(
 
     if threads < 1:
         raise MetricError(f"threads must be 1 or more, got {threads}")
-    table = {method: {metric: np.empty(len(names)) for metric in metrics} for method in methods}
 
-    def measure(index: int, files: Mapping[str, Path]) -> None:
+    def measure(files: Mapping[str, Path]) -> Table:
         images = {role: image[None] for role, image in read_aligned(files).items()}
         try:
-            values = score_methods(
+            return score_methods(
                 {method: images[method] for method in methods},
                 images["infrared"],
                 images["visible"],
@@ -199,15 +186,16 @@ def score_files(
             )
         except MetricError as error:
             raise MetricError(f"{files[methods[0]]}: {error}") from error
-        for method in methods:
-            for metric in metrics:
-                table[method][metric][index] = values[method][metric][0]
 
     with ThreadPoolExecutor(threads) as pool:
-        done = pool.map(measure, range(len(names)), names.values())
-        for _ in tqdm(done, total=len(names), unit="image", disable=None):
-            pass
-    return table
+        done = pool.map(measure, names.values())
+        tables = list(tqdm(done, total=len(names), unit="image", disable=None))
+    return {
+        method: {
+            name: np.concatenate([table[method][name] for table in tables]) for name in columns
+        }
+        for method, columns in tables[0].items()
+    }
 
 
 def write_csv(path: Path, names: Sequence[str], table: Mapping[str, Mapping[str, Values]]) -> None:
@@ -265,35 +253,22 @@ def summary(values: Values) -> str:
     return f"{defined.mean():12.5g} ± {half:.2g}{note}"
 
 
-def _measured_as(options: argparse.Namespace) -> str:
-    size = f"resized to {options.resize}×{options.resize} px" if options.resize else "native size"
-    definition = f"dialect {options.dialect}" if options.dialect else "default definitions"
-    return f"{definition}, {size}; mean ± half the 95 % interval; written to {options.output}"
-
-
 def _explain(options: argparse.Namespace) -> None:
     metric = find(options.metric)
     low, high = metric.range
     lines = {
         "formula": metric.formula,
         "better": "larger" if metric.larger_is_better else "smaller",
-        "range": f"[{low:g}, {high:g}], in {metric.unit}"
-        if metric.unit != "1"
-        else f"[{low:g}, {high:g}]",
+        "range": f"[{low:g}, {high:g}]" + (f", in {metric.unit}" if metric.unit != "1" else ""),
         "smallest": f"{metric.minimum}×{metric.minimum} px",
         "undefined": metric.undefined or "never, on finite pixels",
         "source": metric.citation,
         "equals": ", ".join(metric.equals),
+        "dialects": ", ".join(d for d in DIALECTS if metric.name in DIALECTS[d].metrics) or "none",
     }
     print(f"{metric.name}: {metric.title}")
     for label, text in lines.items():
         print(textwrap.fill(text, 88, initial_indent=f"  {label:<11}", subsequent_indent=" " * 13))
-    print("  dialects   " + _dialects_of(metric))
-
-
-def _dialects_of(metric: Metric) -> str:
-    names = [name for name, dialect in DIALECTS.items() if metric.name in dialect.metrics]
-    return ", ".join(names) or "none"
 
 
 def _list(options: argparse.Namespace) -> None:

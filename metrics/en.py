@@ -1,8 +1,8 @@
 """EN, entropy: how evenly the fused image uses its grey levels."""
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.histograms import entropy, histogram
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.histograms import entropy, histogram
 
 
 def level_entropy(fused: Image, infrared: Image, visible: Image) -> float:
@@ -14,7 +14,6 @@ METRIC = Metric(
     name="en",
     title="Entropy",
     define=level_entropy,
-    larger_is_better=True,
     range=(0.0, 8.0),
     unit="bits",
     formula="−Σ p log₂ p over the 256 levels of F",

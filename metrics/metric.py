@@ -2,14 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 from numpy.typing import ArrayLike
 
-from metrics.shared.arrays import ImageMetric, Values, per_image
-
-if TYPE_CHECKING:
-    from metrics.fast.engine import CompiledPair
+from .shared.arrays import ImageMetric, Values, per_image
 
 
 @dataclass(frozen=True)
@@ -23,30 +20,31 @@ class Metric:
         title: full name.
         define: the specification, from fused, infrared and visible to the value. Each image is
             (H, W) float64, finite and in [0, 255].
-        larger_is_better: the direction in which the field reads the value.
         range: smallest and largest possible value, infinite where there is no bound.
-        unit: unit of the value, "1" for a pure number.
         formula: the definition in symbols, with F fused, I infrared, V visible.
         citation: the paper that defines it.
         equals: public implementations that give this value, and its name there.
+        unit: unit of the value, "1" for a pure number.
+        larger_is_better: the direction in which the field reads the value.
         undefined: when the value is NaN; empty if it never is on finite pixels.
         minimum: the smallest side of an image, in pixels, that `define` can take.
-        fast: the same value, to rounding, from the compiled sums of a pair; None if there is none.
+        fast: the same value, to rounding, from a `metrics.fast.engine.CompiledPair`, whose module
+            imports definitions and is therefore not imported here; None if there is none.
         place: the column's place in tables; equal places are sorted by name.
     """
 
     name: str
     title: str
     define: ImageMetric
-    larger_is_better: bool
     range: tuple[float, float]
-    unit: str
     formula: str
     citation: str
     equals: tuple[str, ...]
+    unit: str = "1"
+    larger_is_better: bool = True
     undefined: str = ""
     minimum: int = 1
-    fast: "Callable[[CompiledPair], float] | None" = None
+    fast: Callable[[Any], float] | None = None
     place: int = 100
     _paths: tuple[object, object] | None = field(default=None, repr=False, compare=False)
 
@@ -68,19 +66,7 @@ class Metric:
         return "↑" if self.larger_is_better else "↓"
 
     def measure(self, fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Values:
-        """Measure one batch by the definition.
-
-        Args:
-            fused: (B, H, W) on the 0-255 scale.
-            infrared: (B, H, W) likewise.
-            visible: (B, H, W) likewise.
-
-        Returns:
-            (B,) float64, NaN where the metric is undefined or a pixel is not finite.
-
-        Raises:
-            MetricError: the arrays are not three equal batches on the 0-255 scale, or too small.
-        """
+        """Measure batches (B, H, W) on the 0-255 scale by the definition; see `per_image`."""
         return per_image(
             self.define, fused, infrared, visible, metric=self.name, minimum=self.minimum
         )

@@ -1,8 +1,8 @@
 """MI, mutual information between the fused image and its sources."""
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.histograms import mutual_information
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.histograms import mutual_information
 
 
 def shared_information(fused: Image, infrared: Image, visible: Image) -> float:
@@ -17,7 +17,6 @@ METRIC = Metric(
     name="mi",
     title="Mutual information",
     define=shared_information,
-    larger_is_better=True,
     range=(0.0, 16.0),
     unit="bits",
     formula="I(F; I) + I(F; V)",

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.ssim import WINDOW, similarity
+from .metric import Metric
+from .shared.arrays import Image
+from .ssim import WINDOW, similarity
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
@@ -44,9 +44,7 @@ METRIC = Metric(
     name="ms_ssim",
     title="Multi-scale structural similarity, sum over both sources",
     define=multi_scale_similarity,
-    larger_is_better=True,
     range=(0.0, 2.0),
-    unit="1",
     formula="MS-SSIM(F, I) + MS-SSIM(F, V), five scales",
     citation="Wang, Simoncelli & Bovik, Asilomar Conf., 2003",
     equals=("piq multi_scale_ssim, twice, where all sides are even",),

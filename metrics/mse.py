@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
+from .metric import Metric
+from .shared.arrays import Image
 
 
 def squared_error(fused: Image, infrared: Image, visible: Image) -> float:

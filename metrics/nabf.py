@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.edges import Edges, sobel
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.edges import Edges, sobel
 
 THRESHOLD = 2.0
 FLOOR = 0.001
@@ -52,7 +52,6 @@ METRIC = Metric(
     define=added_edges,
     larger_is_better=False,
     range=(0.0, 1.0),
-    unit="1",
     formula="Σ n ((1 − Qᴵ) wᴵ + (1 − Qⱽ) wⱽ) / Σ (wᴵ + wⱽ), n where F's edge is strongest",
     citation="Kumar, Signal Image Video Process. 7(6), 2013",
     equals=("Linfeng-Tang Nabf",),

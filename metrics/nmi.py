@@ -2,9 +2,9 @@
 
 import math
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.histograms import entropy, histogram, mutual_information
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.histograms import entropy, histogram, mutual_information
 
 
 def normalised_information(fused: Image, infrared: Image, visible: Image) -> float:
@@ -21,9 +21,7 @@ METRIC = Metric(
     name="nmi",
     title="Normalised mutual information",
     define=normalised_information,
-    larger_is_better=True,
     range=(0.0, 2.0),
-    unit="1",
     formula="2 (I(F; I)/(H(F) + H(I)) + I(F; V)/(H(F) + H(V)))",
     citation="Hossny, Nahavandi & Creighton, Electron. Lett. 44(18), 2008",
     equals=("zhengliu6699 metricMI, option 1",),

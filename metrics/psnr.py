@@ -2,9 +2,9 @@
 
 import math
 
-from metrics.metric import Metric
-from metrics.mse import squared_error
-from metrics.shared.arrays import Image
+from .metric import Metric
+from .mse import squared_error
+from .shared.arrays import Image
 
 
 def signal_to_noise(fused: Image, infrared: Image, visible: Image) -> float:
@@ -17,7 +17,6 @@ METRIC = Metric(
     name="psnr",
     title="Peak signal-to-noise ratio",
     define=signal_to_noise,
-    larger_is_better=True,
     range=(0.0, math.inf),
     unit="dB",
     formula="10 log₁₀ (255² / mse)",

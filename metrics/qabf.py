@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.edges import Edges, sobel
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.edges import Edges, sobel
 
 
 def _edges(image: Image) -> Edges:
@@ -43,9 +43,7 @@ METRIC = Metric(
     name="qabf",
     title="Edge information transferred",
     define=preserved_edges,
-    larger_is_better=True,
     range=(0.0, 1.0),
-    unit="1",
     formula="Σ (Qᴵ gᴵ + Qⱽ gⱽ) / Σ (gᴵ + gⱽ), Sobel strength g",
     citation="Xydeas & Petrović, Electron. Lett. 36(4), 2000",
     equals=("CDDFuse Qabf", "Linfeng-Tang Qabf", "IVIF_ZOO Qabf"),

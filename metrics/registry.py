@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 
-from metrics.errors import MetricError
-from metrics.metric import Metric
+from .errors import MetricError
+from .metric import Metric
 
 # The four metrics of the paper's tables, in their order.
 PAPER = ("sf", "ag", "scd", "vif")
@@ -30,10 +30,7 @@ def modules() -> list[str]:
 
 
 def discover() -> tuple[dict[str, Metric], dict[str, Metric]]:
-    """Import all metric modules.
-
-    Returns:
-        Metrics and variants by name, in the order of the tables.
+    """Import all metric modules; return metrics and variants by name, in the order of the tables.
 
     Raises:
         MetricError: a module declares no metric, or two modules declare one name.
@@ -57,12 +54,11 @@ def discover() -> tuple[dict[str, Metric], dict[str, Metric]]:
                 )
             homes[metric.name] = str(module.__file__)
             (metrics if metric is main else variants)[metric.name] = metric
-    return _in_order(metrics), _in_order(variants)
-
-
-def _in_order(found: dict[str, Metric]) -> dict[str, Metric]:
-    ordered = sorted(found.values(), key=lambda metric: (metric.place, metric.name))
-    return {metric.name: metric for metric in ordered}
+    first, second = (
+        dict(sorted(found.items(), key=lambda item: (item[1].place, item[0])))
+        for found in (metrics, variants)
+    )
+    return first, second
 
 
 # Both are looked up whenever something is measured: to try another definition, assign
@@ -71,11 +67,7 @@ METRICS, VARIANTS = discover()
 
 
 def find(name: str) -> Metric:
-    """Look up a metric of `METRICS` or `VARIANTS`.
-
-    Raises:
-        MetricError: there is none of that name; names the closest ones.
-    """
+    """Look up a metric of `METRICS` or `VARIANTS`; an error names the closest ones."""
     known = {**METRICS, **VARIANTS}
     if name not in known:
         raise MetricError(f"unknown metric {name!r}; {suggest(name, known)}")

@@ -3,19 +3,14 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics.errors import MetricError
-from metrics.shared.arrays import Batch, Values, as_batch
+from .errors import MetricError
+from .shared.arrays import Batch, Values, as_batch
 
 
 def bilinear(images: ArrayLike, size: tuple[int, int]) -> Batch:
     """Resize a batch as OpenCV's INTER_LINEAR does floats: two taps per axis, without smoothing.
 
-    Args:
-        images: (B, H, W) on the 0-255 scale.
-        size: rows and columns of the result.
-
-    Returns:
-        (B, *size) float64, not rounded.
+    From (B, H, W) on the 0-255 scale to (B, *size) float64, not rounded.
 
     Raises:
         MetricError: the array is not such a batch, or a side of the result is below 1 px.

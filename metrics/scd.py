@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.correlation import pearson
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.correlation import pearson
 
 
 def difference_correlations(fused: Image, infrared: Image, visible: Image) -> float:
@@ -29,9 +29,7 @@ METRIC = Metric(
     name="scd",
     title="Sum of the correlations of differences",
     define=difference_correlations,
-    larger_is_better=True,
     range=(-2.0, 2.0),
-    unit="1",
     formula="r(F − V, I) + r(F − I, V)",
     citation="Aslantas & Bendes, AEU Int. J. Electron. Commun. 69(12), 2015",
     equals=("CDDFuse SCD", "FreeFusion SCD", "Linfeng-Tang SCD", "IVIF_ZOO SCD"),

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from metrics.dialects import lookup
-from metrics.errors import MetricError
-from metrics.metric import Metric
-from metrics.registry import PAPER
-from metrics.resize import bilinear
-from metrics.shared.arrays import (
+from .dialects import lookup
+from .errors import MetricError
+from .metric import Metric
+from .registry import PAPER
+from .resize import bilinear
+from .shared.arrays import (
     Batch,
     Checked,
+    Triple,
     Values,
     as_batch,
     as_triple,
@@ -27,12 +28,12 @@ from metrics.shared.arrays import (
 )
 
 if TYPE_CHECKING:
-    from metrics.fast.engine import CompiledPair
+    from .fast.engine import CompiledPair
 
 # Height, width, and whether several fused images are measured against one pair.
 PairKey = tuple[int, int, bool]
 FastPath = Callable[["CompiledPair"], float]
-Triple = tuple[Batch, Batch, Batch]
+
 Table = dict[str, dict[str, Values]]
 
 # Pool of idle pairs: allocating one is expensive, and consecutive calls usually have one size.
@@ -43,7 +44,7 @@ COMPILED_SWITCH = "FUSION_METRICS_COMPILED"
 
 
 class Options(TypedDict, total=False):
-    """How to measure; `score_methods` explains each."""
+    """How to measure: the last arguments of `score_methods`."""
 
     dialect: str | None
     resize: int | None
@@ -58,15 +59,7 @@ def score(
     threads: int = 1,
     **options: Unpack[Options],
 ) -> dict[str, Values]:
-    """Measure one batch.
-
-    Args:
-        fused: (B, H, W) on the 0-255 scale.
-        infrared: (B, H, W) likewise.
-        visible: (B, H, W) likewise.
-        names: metrics of `METRICS` or `VARIANTS`.
-        threads: how many threads share the images; never changes a value.
-        options: `dialect`, `resize` and `compiled`, as `score_methods` takes them.
+    """Measure one batch (B, H, W) on the 0-255 scale, with the arguments of `score_methods`.
 
     Returns:
         One (B,) float64 array per name, in the order of `names`, NaN where the metric is undefined.
@@ -94,8 +87,8 @@ def score_methods(
 
     Args:
         fused: per method its images, (B, H, W) on the 0-255 scale.
-        infrared: (B, H, W) likewise.
-        visible: (B, H, W) likewise.
+        infrared: (B, H, W), as `visible`.
+        visible: likewise.
         names: metrics of `METRICS` or `VARIANTS`.
         threads: how many threads share the images; never changes a value.
         dialect: reproduce a public implementation of `DIALECTS` rather than the definitions.
@@ -110,27 +103,43 @@ def score_methods(
     Raises:
         MetricError: an unknown name or dialect, or arrays the metrics refuse.
     """
+    entries = _entries(names, threads, dialect)
+    triples = _triples(fused, infrared, visible, resize)
+    if not triples:
+        return {}
+    shape = count, *_ = next(iter(triples.values()))[0].shape
+    for entry in entries:
+        require_size(shape, entry.minimum, entry.name)
+    table = {method: {entry.name: np.full(count, np.nan) for entry in entries} for method in fused}
+    fast, plain = _choose_paths(entries, compiled)
+
+    def measure(index: int) -> None:
+        one = slice(index, index + 1)
+        images = {method: (f[one], a[one], b[one]) for method, (f, a, b) in triples.items()}
+        if fast:
+            _measure_compiled(images, fast, table, index)
+        for entry in plain:
+            for method, triple in images.items():
+                table[method][entry.name][index] = entry.measure(*triple)[0]
+
+    _run(measure, count, threads)
+    return table
+
+
+def _entries(names: Sequence[str], threads: int, dialect: str | None) -> list[Metric]:
     if threads < 1:
         raise MetricError(f"threads must be 1 or more, got {threads}")
     if isinstance(names, str):
         raise MetricError(f"names must be a list, such as [{names!r}], got the string {names!r}")
-    entries = lookup(names, dialect)
-    triples = _triples(fused, infrared, visible, resize)
-    table: Table = {
-        method: {entry.name: np.full(len(triple[0]), np.nan) for entry in entries}
-        for method, triple in triples.items()
-    }
-    if not triples:
-        return table
-    shape = next(iter(triples.values()))[0].shape
-    for entry in entries:
-        require_size(shape, entry.minimum, entry.name)
-    fast, plain = _choose_paths(entries, compiled)
-    if fast:
-        _run(_compiled_task(triples, fast, table), shape[0], threads)
-    if plain:
-        _run(_plain_task(triples, plain, table), shape[0], threads)
-    return table
+    return lookup(names, dialect)
+
+
+def _run(task: Callable[[int], None], count: int, threads: int) -> None:
+    if threads == 1 or count < 2:
+        deque(map(task, range(count)), maxlen=0)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            deque(pool.map(task, range(count)), maxlen=0)
 
 
 def _choose_paths(
@@ -139,28 +148,26 @@ def _choose_paths(
     """Decide per metric between its compiled path and its definition, for all of the package."""
     fast = {entry.name: entry.fast for entry in entries if entry.fast is not None}
     if not fast or not uses_compiler(compiled):
-        fast = {}
+        return {}, list(entries)
     return fast, [entry for entry in entries if entry.name not in fast]
 
 
 def _triples(
     fused: Mapping[str, ArrayLike], infrared: ArrayLike, visible: ArrayLike, resize: int | None
 ) -> dict[str, Triple]:
+    """Check all batches once, and resize them."""
     sources = as_batch(infrared, "infrared"), as_batch(visible, "visible")
-    triples = {method: as_triple(images, *sources) for method, images in fused.items()}
-    if resize is None:
-        return triples
-    side = (resize, resize)
-    resized = bilinear(sources[0], side), bilinear(sources[1], side)
-    return {method: (bilinear(triple[0], side), *resized) for method, triple in triples.items()}
+    checked = {method: as_triple(images, *sources)[0] for method, images in fused.items()}
+
+    def ready(batch: Batch) -> Batch:
+        return (batch if resize is None else bilinear(batch, (resize, resize))).view(Checked)
+
+    infrared, visible = map(ready, sources)
+    return {method: (ready(batch), infrared, visible) for method, batch in checked.items()}
 
 
 def uses_compiler(wanted: bool | None) -> bool:
-    """Decide for or against the compiled path; None asks the environment.
-
-    Raises:
-        MetricError: it is wanted, and numba is not installed.
-    """
+    """Decide for or against the compiled path; None asks the environment."""
     if wanted is False or (wanted is None and os.environ.get(COMPILED_SWITCH) == "0"):
         return False
     installed = find_spec("numba") is not None
@@ -172,7 +179,7 @@ def uses_compiler(wanted: bool | None) -> bool:
 @contextmanager
 def _compiled_pair(*key: *PairKey) -> "Iterator[CompiledPair]":
     # Numba takes most of a second to import: only now is it certain to be needed.
-    from metrics.fast.engine import CompiledPair
+    from .fast.engine import CompiledPair
 
     try:
         found, pair = _idle.pop()
@@ -184,49 +191,16 @@ def _compiled_pair(*key: *PairKey) -> "Iterator[CompiledPair]":
     _idle.append((key, pair))
 
 
-def _compiled_task(
-    triples: Mapping[str, Triple], paths: Mapping[str, FastPath], table: Table
-) -> Callable[[int], None]:
-    _, height, width = next(iter(triples.values()))[0].shape
-
-    def measure(index: int) -> None:
-        with _compiled_pair(height, width, len(triples) > 1) as pair:
-            loaded = False
-            for method, triple in triples.items():
-                images = [batch[index] for batch in triple]
-                if not finite_images(*(image[None] for image in images)).all():
-                    continue
-                if not loaded:
-                    pair.load(images[1], images[2])
-                    loaded = True
-                pair.take(images[0])
-                for name, path in paths.items():
-                    table[method][name][index] = path(pair)
-
-    return measure
-
-
-def _plain_task(
-    triples: Mapping[str, Triple], entries: Sequence[Metric], table: Table
-) -> Callable[[int], None]:
-    checked = {
-        method: [batch.view(Checked) for batch in triple] for method, triple in triples.items()
-    }
-
-    def measure(index: int) -> None:
-        image = slice(index, index + 1)
-        for method, (f, a, b) in checked.items():
-            for entry in entries:
-                table[method][entry.name][image] = entry.measure(f[image], a[image], b[image])
-
-    return measure
-
-
-def _run(task: Callable[[int], None], count: int, threads: int) -> None:
-    if threads == 1 or count < 2:
-        for index in range(count):
-            task(index)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(task, range(count)):
-            pass
+def _measure_compiled(
+    images: Mapping[str, Triple], paths: Mapping[str, FastPath], table: Table, index: int
+) -> None:
+    """Measure one image of each method; the sources are loaded with the first finite triple."""
+    finite = {method: triple for method, triple in images.items() if finite_images(*triple).all()}
+    _, height, width = next(iter(images.values()))[0].shape
+    with _compiled_pair(height, width, len(images) > 1) as pair:
+        for position, (method, (fused, infrared, visible)) in enumerate(finite.items()):
+            if position == 0:
+                pair.load(infrared[0], visible[0])
+            pair.take(fused[0])
+            for name, path in paths.items():
+                table[method][name][index] = path(pair)

@@ -1,7 +1,7 @@
 """SD, standard deviation: the contrast of the fused image."""
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
+from .metric import Metric
+from .shared.arrays import Image
 
 
 def standard_deviation(fused: Image, infrared: Image, visible: Image) -> float:
@@ -16,7 +16,6 @@ METRIC = Metric(
     name="sd",
     title="Standard deviation",
     define=standard_deviation,
-    larger_is_better=True,
     range=(0.0, 127.5),
     unit="grey levels",
     formula="√ mean (F − mean F)²",

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image, sum_of_products
+from .metric import Metric
+from .shared.arrays import Image, sum_of_products
 
 
 def spatial_frequency(fused: Image, infrared: Image, visible: Image) -> float:
@@ -24,7 +24,6 @@ METRIC = Metric(
     name="sf",
     title="Spatial frequency",
     define=spatial_frequency,
-    larger_is_better=True,
     range=(0.0, 255 * math.sqrt(2)),
     unit="grey levels",
     formula="√(mean (∂x F)² + mean (∂y F)²), each mean over its own neighbour pairs",

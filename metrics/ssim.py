@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.filters import filter_valid, gaussian
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.filters import filter_valid, gaussian
 
 WINDOW = 11
 SIGMA = 1.5
@@ -37,9 +37,7 @@ METRIC = Metric(
     name="ssim",
     title="Structural similarity, sum over both sources",
     define=structural_similarity,
-    larger_is_better=True,
     range=(-2.0, 2.0),
-    unit="1",
     formula="SSIM(F, I) + SSIM(F, V), 11×11 Gaussian of σ 1.5",
     citation="Wang et al., IEEE Trans. Image Process. 13(4), 2004",
     equals=("VIFB SSIM", "scikit-image, gaussian_weights, twice"),

@@ -1,22 +1,19 @@
 """The four paper metrics on a torch device, one batch at a time, in float64."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike
+from torch import Tensor
 
-from metrics.errors import MetricError
-from metrics.registry import PAPER, find, suggest
-from metrics.shared.arrays import Batch, Values, as_triple, finite_images, require_size
-from metrics.shared.correlation import FLAT_LEVELS
-from metrics.shared.filters import gaussian
-from metrics.shared.moments import FLAT, MID_GREY, WINDOWS
-from metrics.vif import NOISE, gain_and_residual
-
-if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
+from .errors import MetricError
+from .registry import PAPER, find, suggest
+from .shared.arrays import Batch, Values, as_triple, finite_images, require_size
+from .shared.correlation import FLAT_LEVELS
+from .shared.filters import gaussian
+from .shared.moments import FLAT, MID_GREY, WINDOWS
+from .vif import NOISE, gain_and_residual
 
 
 def score(
@@ -43,8 +40,6 @@ def score(
     Raises:
         MetricError: a name that is not a paper metric, or arrays the metrics refuse.
     """
-    import torch
-
     triple = as_triple(fused, infrared, visible)
     for name in names:
         if name not in _MEASURES:
@@ -60,28 +55,22 @@ def score(
     return values
 
 
-def _to_device(batch: Batch, device: "torch.device") -> "Tensor":
-    import torch
-
+def _to_device(batch: Batch, device: torch.device) -> Tensor:
     # Converting on the device moves an eighth of the bytes.
     return torch.from_numpy(np.ascontiguousarray(batch)).to(device).to(torch.float64) - MID_GREY
 
 
-def _sf(f: "Tensor", a: "Tensor", b: "Tensor") -> "Tensor":
+def _sf(f: Tensor, a: Tensor, b: Tensor) -> Tensor:
     rows, columns = f.diff(dim=2).square(), f.diff(dim=1).square()
     return (rows.mean(dim=(1, 2)) + columns.mean(dim=(1, 2))).sqrt()
 
 
-def _ag(f: "Tensor", a: "Tensor", b: "Tensor") -> "Tensor":
-    import torch
-
+def _ag(f: Tensor, a: Tensor, b: Tensor) -> Tensor:
     rows, columns = torch.gradient(f, dim=(1, 2))
     return ((rows.square() + columns.square()) / 2).sqrt().mean(dim=(1, 2))
 
 
-def _pearson(x: "Tensor", y: "Tensor") -> "Tensor":
-    import torch
-
+def _pearson(x: Tensor, y: Tensor) -> Tensor:
     x = x - x.mean(dim=(1, 2), keepdim=True)
     y = y - y.mean(dim=(1, 2), keepdim=True)
     xx, yy = x.square().sum(dim=(1, 2)), y.square().sum(dim=(1, 2))
@@ -90,11 +79,11 @@ def _pearson(x: "Tensor", y: "Tensor") -> "Tensor":
     return correlation.clamp(-1, 1).masked_fill(flat, torch.nan)
 
 
-def _scd(f: "Tensor", a: "Tensor", b: "Tensor") -> "Tensor":
+def _scd(f: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return _pearson(f - b, a) + _pearson(f - a, b)
 
 
-def _filter(images: "Tensor", size: int, step: int = 1) -> "Tensor":
+def _filter(images: Tensor, size: int, step: int = 1) -> Tensor:
     """Filter (..., H, W) with a Gaussian window where it fits; products with band matrices."""
     height, width = images.shape[-2:]
     down = _band(height, size, step).to(images.device)
@@ -102,9 +91,7 @@ def _filter(images: "Tensor", size: int, step: int = 1) -> "Tensor":
     return down @ images @ across.T
 
 
-def _band(length: int, size: int, step: int) -> "Tensor":
-    import torch
-
+def _band(length: int, size: int, step: int) -> Tensor:
     count = (length - size) // step + 1
     band = torch.zeros(count, length, dtype=torch.float64)
     taps = torch.from_numpy(gaussian(size, size / 5))
@@ -113,9 +100,7 @@ def _band(length: int, size: int, step: int) -> "Tensor":
     return band
 
 
-def _vif(f: "Tensor", a: "Tensor", b: "Tensor") -> "Tensor":
-    import torch
-
+def _vif(f: Tensor, a: Tensor, b: Tensor) -> Tensor:
     images = torch.stack((f, a, b))
     kept = torch.zeros(2, len(f), dtype=torch.float64, device=f.device)
     held = torch.zeros_like(kept)

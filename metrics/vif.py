@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.moments import FLAT, MIN_SIZE, moments
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.moments import FLAT, MIN_SIZE, moments
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,13 +56,8 @@ def fidelities(fused: Image, infrared: Image, visible: Image) -> tuple[float, fl
 def gain_and_residual(source: Maps, fused: Maps, shared: Maps) -> tuple[Maps, Maps]:
     """Regress fused on source in each window, with the authors' guards.
 
-    Args:
-        source: variance of the source, (..., h, w) as an array or a tensor, 0 where it is flat.
-        fused: variance of the fused image, likewise.
-        shared: covariance of both, likewise.
-
-    Returns:
-        Gain, 0 where one image is flat or both oppose each other, and variance of the residual.
+    From variances, 0 where an image is flat, and the covariance, each (..., h, w), follow the gain,
+    0 where one image is flat or both oppose each other, and the variance of the residual.
     """
     usable = (shared > 0) & (source > 0) & (fused > 0)
     gain = shared / (source + FLAT) * usable
@@ -73,9 +68,7 @@ METRIC = Metric(
     name="vif",
     title="Visual information fidelity, sum over both sources",
     define=fidelity_sum,
-    larger_is_better=True,
     range=(0.0, math.inf),
-    unit="1",
     formula="Σ over I, V of Σ log(1 + g²σ²ᵣ/(σ²ᵥ + 2)) / Σ log(1 + σ²ᵣ/2), four scales",
     citation="Sheikh & Bovik, IEEE Trans. Image Process. 15(2), 2006",
     equals=("CDDFuse VIFF", "FreeFusion VIFF", "Linfeng-Tang VIF", "sewar vifp, twice"),

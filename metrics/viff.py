@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 
-from metrics.metric import Metric
-from metrics.shared.arrays import Image
-from metrics.shared.moments import MIN_SIZE, WINDOWS, moments
-from metrics.vif import gain_and_residual
+from .metric import Metric
+from .shared.arrays import Image
+from .shared.moments import MIN_SIZE, WINDOWS, moments
+from .vif import gain_and_residual
 
 # Variance of the visual noise, 0.5 % of 255², the share of each scale, and the guard against 0/0.
 NOISE = 0.005 * 255**2
@@ -42,9 +42,7 @@ METRIC = Metric(
     name="viff",
     title="Han's visual information fidelity for fusion",
     define=fusion_fidelity,
-    larger_is_better=True,
     range=(0.0, math.inf),
-    unit="1",
     formula="Σₛ pₛ Σ VID / Σ VIND, each window of the source with the smaller gain",
     citation="Han et al., Inf. Fusion 14(2), 2013",
     equals=("VIFF_Public.m of its authors",),

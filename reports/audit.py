@@ -10,18 +10,20 @@ import pandas as pd
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-import metrics
 from harness.benchmark import Row
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
-from harness.pixels import STRETCHES, luma
+from harness.pixels import STRETCHES
 from harness.scenes.scene import INFRARED
-from metrics import METRICS
+from metrics.images import luma
+from metrics.registry import METRICS
+from metrics.scoring import score_methods
 from reports.analysis import Analysis
 from reports.diagrams import slope_diagram
 from reports.examples import evenly
 from reports.gallery import fused_stacks
 from reports.plan import PlannedDataset, ReportPlan
+from reports.statistics import Values
 
 TILES = 32
 """Number of test tiles per data set that are measured again for each choice."""
@@ -78,7 +80,7 @@ def measure_choices(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysi
     for choice in choices(plan.metrics):
         fused = {row: _stretched(stack[index], rgb, choice) for row, stack in stacks.items()}
         names = list(dict.fromkeys(choice.measures.values()))
-        found = metrics.score_methods(fused, infrared, luma(rgb), names, resize=choice.resize)
+        found = score_methods(fused, infrared, luma(rgb), names, resize=choice.resize)
         for row, values in found.items():
             for metric, measured in choice.measures.items():
                 defined = values[measured][np.isfinite(values[measured])]
@@ -119,7 +121,13 @@ def describe_audit(plan: ReportPlan, dataset: str, table: pd.DataFrame) -> dict[
     values, defined = indexed["value"], indexed["tiles"]
     tiles = int(defined.max()) if len(table) else 0
     found = choices(plan.metrics)
-    methods = [row for row in dict.fromkeys(table["row"]) if plan.method(row).compared]
+    rows = list(dict.fromkeys(table["row"]))
+    methods = [row for row in rows if plan.method(row).compared]
+
+    def cell(*key: str) -> dict[str, float | int]:
+        mean, known = values.get(key, math.nan), defined.get(key, tiles)
+        return {"mean": float(mean), "undefined": tiles - int(known)}
+
     return {
         "dataset": dataset,
         "tiles": tiles,
@@ -128,15 +136,9 @@ def describe_audit(plan: ReportPlan, dataset: str, table: pd.DataFrame) -> dict[
             {
                 "title": plan.method(row).title,
                 "metric": metric,
-                "cells": [
-                    {
-                        "mean": float(values.get((row, c.name, metric), math.nan)),
-                        "undefined": tiles - int(defined.get((row, c.name, metric), tiles)),
-                    }
-                    for c in found
-                ],
+                "cells": [cell(row, choice.name, metric) for choice in found],
             }
-            for row in dict.fromkeys(table["row"])
+            for row in rows
             for metric in plan.metrics
         ],
     }
@@ -146,46 +148,35 @@ def _effect(
     plan: ReportPlan, choice: Choice, methods: list[str], values: "pd.Series[float]"
 ) -> dict[str, Any]:
     concerned = [metric for metric in plan.metrics if metric in choice.measures]
-    before = _ranks([_mean_rank(methods, "ours", concerned, values, m) for m in methods])
-    after = _ranks([_mean_rank(methods, choice.name, concerned, values, m) for m in methods])
-    changes = {
-        metric: [
-            change(values[m, "ours", metric], values[m, choice.name, metric], metric)
-            for m in methods
-        ]
-        for metric in concerned
+    means = {
+        name: np.array([[values[m, name, metric] for metric in concerned] for m in methods])
+        for name in ("ours", choice.name)
     }
+    before, after = (_places(table, concerned) for table in means.values())
+    changes = {
+        metric: [change(*pair, metric) for pair in zip(old, new, strict=True)]
+        for metric, old, new in zip(concerned, *(table.T for table in means.values()), strict=False)
+    }
+    titles = [plan.method(method).title for method in methods]
     return {
         "title": choice.title,
         "summary": _words(before, after, changes),
-        "picture": slope_diagram([plan.method(m).title for m in methods], before, after)
-        if methods
-        else Markup(""),
+        "picture": slope_diagram(titles, before, after) if methods else Markup(""),
     }
 
 
-def _mean_rank(
-    methods: list[str],
-    choice: str,
-    concerned: list[str],
-    values: "pd.Series[float]",
-    method: str,
-) -> float:
-    """Return the number of methods that are better, mean over the metrics."""
-    total = 0
-    for metric in concerned:
-        sign = METRICS[metric].sign
-        own = sign * values[method, choice, metric]
-        total += sum(sign * values[other, choice, metric] > own for other in methods)
-        # An undefined value is worse than any other.
-        total += len(methods) if math.isnan(own) else 0
-    return total / len(concerned)
+def _places(means: Values, concerned: list[str]) -> list[int]:
+    """Return places 1, 2, … by the number of better methods, mean over the metrics.
 
-
-def _ranks(scores: list[float]) -> list[int]:
-    """Return places 1, 2, … in the order of the scores; ties keep the order of the list."""
-    order = sorted(range(len(scores)), key=lambda i: scores[i])
-    return [order.index(i) + 1 for i in range(len(scores))]
+    Ties keep the order of the methods.
+    """
+    if not len(means):
+        return []
+    signed = means * [METRICS[metric].sign for metric in concerned]
+    better = (signed[None] > signed[:, None]).sum(axis=1)
+    # An undefined value is worse than any other.
+    score = np.where(np.isnan(signed), len(means), better).mean(axis=1)
+    return [int(place) + 1 for place in np.argsort(np.argsort(score, kind="stable"))]
 
 
 def change(before: float, after: float, metric: str) -> float:

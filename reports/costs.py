@@ -1,7 +1,6 @@
 """The costs of methods, read from the records of training and fusing."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from harness.benchmark import Row
 from harness.disk.records import read_record
@@ -30,33 +29,26 @@ class MethodCost:
 
 def costs(plan: ReportPlan, runs: dict[str, list[Run]]) -> list[MethodCost]:
     """List the costs of every method's raw row, in table order; failed runs have none."""
-    found = []
-    for dataset in plan.datasets:
-        for run in runs[dataset.name]:
-            method = plan.method(run.row)
-            if not Row.parse(run.row).raw or run.seed != method.seeds[0] or run.failure:
-                continue
-            training = plan.folder(dataset, run.row, run.seed) / "training.json"
-            trained = read_record(training) if training.is_file() else {}
-            found.append(_cost(dataset.name, run.row, method.title, run.fusing, trained))
-    return found
+    return [
+        _cost(run, plan.method(run.row).title)
+        for several in runs.values()
+        for run in several
+        if Row.parse(run.row).raw and run.seed == plan.method(run.row).seeds[0] and not run.failure
+    ]
 
 
-def _cost(
-    dataset: str, row: str, title: str, fusing: dict[str, Any], training: dict[str, Any]
-) -> MethodCost:
-    details = fusing["details"]
-    seconds = training.get("wall_seconds")
-    machine = fusing["machine"]
+def _cost(run: Run, title: str) -> MethodCost:
+    details, machine = run.fusing["details"], run.fusing["machine"]
+    training = run.folder / "training.json"
     processor = f"{machine.get('cpu', 'unknown processor')}, {machine.get('cores', '?')} cores"
     return MethodCost(
-        dataset,
-        row,
+        run.dataset,
+        run.row,
         title,
         details.get("parameters"),
         details.get("gflops"),
-        details.get("milliseconds_an_image"),
-        details.get("peak_memory_mib", fusing.get("peak_memory_mib")),
-        None if seconds is None else seconds / 3600,
+        details.get("milliseconds_per_image"),
+        details.get("peak_memory_mib", run.fusing.get("peak_memory_mib")),
+        read_record(training)["wall_seconds"] / 3600 if training.is_file() else None,
         f"{details.get('device', 'unknown device')}; {processor}",
     )

@@ -24,24 +24,18 @@ def choose_examples(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysi
     Raises:
         HarnessError: naming the tile, if the configuration names one that is not there.
     """
+    for name in dataset.examples:
+        if name not in analysis.tiles:
+            known = ", ".join(analysis.tiles[:5])
+            raise HarnessError(
+                f"config: datasets: {dataset.name}: examples: no test tile {name!r}; "
+                f"the first ones are {known}"
+            )
     if dataset.examples:
-        return [_find(analysis, dataset, name) for name in dataset.examples]
-    return most_different(analysis, _rows(plan, dataset, analysis), EXAMPLES)
-
-
-def _find(analysis: Analysis, dataset: PlannedDataset, name: str) -> int:
-    if name not in analysis.tiles:
-        known = ", ".join(analysis.tiles[:5])
-        raise HarnessError(
-            f"config: datasets: {dataset.name}: examples: no test tile {name!r}; "
-            f"the first ones are {known}"
-        )
-    return analysis.tiles.index(name)
-
-
-def _rows(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> list[str]:
+        return [analysis.tiles.index(name) for name in dataset.examples]
     shown = [row for row in dataset.rows if row in analysis.values and plan.method(row).compared]
-    return shown if len(shown) > 1 else list(analysis.values)
+    rows = shown if len(shown) > 1 else list(analysis.values)
+    return most_different(analysis, rows, EXAMPLES)
 
 
 def most_different(analysis: Analysis, rows: list[str], count: int) -> list[int]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness.benchmark import Row
-from metrics import METRICS
+from metrics.registry import METRICS
 from reports.analysis import Analysis
 from reports.examples import choose_examples, evenly
 from reports.gallery import EMBEDDED_BYTES, Gallery, fused_stacks, tile_images
@@ -29,14 +29,10 @@ def explorer_data(
         folder: folder of the page, for the images that do not fit inside.
     """
     share = EMBEDDED_BYTES // max(len(plan.datasets), 1)
+    metrics = [METRICS[name] for name in plan.metrics]
     return {
         "metrics": [
-            {
-                "name": name,
-                "title": METRICS[name].title,
-                "larger": METRICS[name].larger_is_better,
-            }
-            for name in plan.metrics
+            {"name": m.name, "title": m.title, "larger": m.larger_is_better} for m in metrics
         ],
         "datasets": [
             _dataset(plan, dataset, analyses[dataset.name], Gallery(folder, share))

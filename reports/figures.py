@@ -1,6 +1,5 @@
 """Figures 1, 2, 6, 7, 8 and 9 of the paper, drawn from tile stores, fused stacks and features."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -20,11 +19,13 @@ from reports.analysis import Analysis
 from reports.examples import choose_examples, choose_window
 from reports.gallery import data_url, fused_stacks
 from reports.plan import PlannedDataset, ReportPlan
-from reports.printed import DATASETS, TITLES
+from reports.printed import TITLES, paper_title
 
 mpl.use("Agg")
 ORDER = ("umfusion", "limfusion", "itfuse", "tardal", "ydtr", "segfanet")
 """Columns of Figures 2, 6 and 7, as printed."""
+NUMBERS = {"whu": "6", "potsdam": "7"}
+"""Data set of the paper → number of the figure that compares all methods on it."""
 PAGE_DPI = 100
 FILE_DPI = 220
 CELL = 1.35
@@ -60,6 +61,11 @@ class Example:
     maps: dict[str, Float]
 
     @property
+    def label(self) -> str:
+        """What the figures write at the left of this example."""
+        return f"{self.dataset.name}, {self.name}"
+
+    @property
     def sources(self) -> list[tuple[str, Bytes | None]]:
         """Titles and panels of the first two columns of every figure."""
         return [
@@ -72,35 +78,29 @@ def drawings(plan: ReportPlan, analyses: dict[str, Analysis]) -> list[Drawing]:
     """List all figures that the run has images for, in the paper's order."""
     examples = {d.name: _examples(plan, d, analyses[d.name]) for d in plan.datasets}
     every = [example for several in examples.values() for example in several]
-    shown = [example for several in examples.values() for example in several[:2]]
-    made = [*_feature_figures(shown)]
+    made = _feature_figures([e for several in examples.values() for e in several[:2]])
     if every:
         made.append(_comparison(plan, "2", every[:1], "the most different tile"))
-    for number, stands_for in (("6", "whu"), ("7", "potsdam")):
-        for dataset in plan.datasets:
-            several = examples[dataset.name]
-            if dataset.stands_for == stands_for and several:
-                # Figure 2 shows the first one already.
-                some = several[1:3] or several
-                made.append(_comparison(plan, number, some, DATASETS[stands_for]))
+    for dataset in plan.datasets:
+        several = examples[dataset.name]
+        if dataset.stands_for in NUMBERS and several:
+            # Figure 2 shows the first one already.
+            where = paper_title(dataset.stands_for)
+            number = NUMBERS[dataset.stands_for]
+            made.append(_comparison(plan, number, several[1:3] or several, where))
     return sorted(made, key=lambda drawing: drawing.name)
 
 
 def _examples(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> list[Example]:
-    store = plan.store(dataset)
+    store, maps = plan.store(dataset), read_features(plan, dataset)
     stacks = fused_stacks(plan, dataset, list(analysis.values))
-    maps = read_features(plan, dataset)
-    return [
-        Example(
-            dataset,
-            store,
-            index,
-            analysis.tiles[index],
-            {row: np.asarray(stack[index]) for row, stack in stacks.items()},
-            maps.get(index, {}),
-        )
-        for index in choose_examples(plan, dataset, analysis)
-    ]
+
+    def example(index: int) -> Example:
+        fused = {row: np.asarray(stack[index]) for row, stack in stacks.items()}
+        name = analysis.tiles[index]
+        return Example(dataset, store, index, name, fused, maps.get(index, {}))
+
+    return [example(index) for index in choose_examples(plan, dataset, analysis)]
 
 
 def read_features(plan: ReportPlan, dataset: PlannedDataset) -> dict[int, dict[str, Float]]:
@@ -109,9 +109,8 @@ def read_features(plan: ReportPlan, dataset: PlannedDataset) -> dict[int, dict[s
     for path in sorted(folder.glob("seed*/features.npz")):
         check_artefact(read_record(path.with_suffix(".json")), path)
         with np.load(path, allow_pickle=False) as stored:
-            names = [name for name in stored.files if name != "tiles"]
-            tiles = stored["tiles"]
-            arrays = {name: stored[name] for name in names}
+            arrays = dict(stored)
+        tiles = arrays.pop("tiles")
         return {
             int(tile): {name: array[place] for name, array in arrays.items()}
             for place, tile in enumerate(tiles)
@@ -120,24 +119,22 @@ def read_features(plan: ReportPlan, dataset: PlannedDataset) -> dict[int, dict[s
 
 
 def _comparison(plan: ReportPlan, number: str, examples: list[Example], where: str) -> Drawing:
+    compared = [method.name for method in plan.methods.values() if method.compared]
     rows = []
     for example in examples:
-        columns = [name for name in ORDER if name not in plan.methods]
-        known = [m.name for m in plan.methods.values() if m.compared]
-        added = [name for name in known if name not in ORDER and name in example.dataset.rows]
-        names = [*(name for name in ORDER if name in [*columns, *known]), *added]
+        names = [name for name in ORDER if name in compared or name not in plan.methods]
+        names += [name for name in compared if name not in ORDER and name in example.dataset.rows]
         luma = [example.fused[name] for name in names if name in example.fused]
         window = choose_window(luma or [example.store.test.infrared(slice(0, 1))[0]])
-        row = [(title, _marked(panel, window)) for title, panel in example.sources]
-        row += [(_title(plan, name), _fused(example, name, window)) for name in names]
-        rows.append(row)
+        row = [*example.sources, *((_title(plan, name), _fused(example, name)) for name in names)]
+        rows.append([(title, p if p is None else panels.marked(p, window)) for title, p in row])
     return Drawing(
         f"figure{number}",
         f"Figure {number}",
         f"Sources and fused images, {where}. The yellow box marks a region; its enlargement "
         "stands in the lower left corner.",
         rows,
-        [f"{example.dataset.name}, {example.name}" for example in examples],
+        [example.label for example in examples],
     )
 
 
@@ -145,14 +142,9 @@ def _title(plan: ReportPlan, name: str) -> str:
     return plan.methods[name].title if name in plan.methods else TITLES[name]
 
 
-def _marked(panel: Bytes | None, window: tuple[int, int, int]) -> Bytes | None:
-    return None if panel is None else panels.marked(panel, window)
-
-
-def _fused(example: Example, name: str, window: tuple[int, int, int]) -> Bytes | None:
-    if name not in example.fused:
-        return None
-    return panels.marked(panels.fused(example.store, example.fused[name], example.index), window)
+def _fused(example: Example, name: str) -> Bytes | None:
+    luma = example.fused.get(name)
+    return None if luma is None else panels.fused(example.store, luma, example.index)
 
 
 FEATURE_FIGURES = {
@@ -162,51 +154,43 @@ FEATURE_FIGURES = {
 MAP_NAMES = ("segmentation", "aligned", "fusion")
 
 
-def _feature_figures(examples: list[Example]) -> Iterator[Drawing]:
+def _feature_figures(examples: list[Example]) -> list[Drawing]:
     mapped = [example for example in examples if set(MAP_NAMES) <= set(example.maps)]
-    for number, titles in FEATURE_FIGURES.items():
-        if mapped:
-            yield _features(number, titles, mapped)
     attended = [example for example in mapped if "attention" in example.maps]
-    if attended:
-        yield _attention(attended)
+    made = [_features(*figure, mapped) for figure in FEATURE_FIGURES.items() if mapped]
+    return [*made, _attention(attended)] if attended else made
 
 
 def _features(number: str, titles: tuple[str, ...], examples: list[Example]) -> Drawing:
     shown = list(zip(titles, MAP_NAMES, strict=False))
     limits = panels.common_range([e.maps[name] for e in examples for _, name in shown])
-    rows = []
-    for example in examples:
-        height, width = example.store.test.tiles.shape[2:]
-        maps = [
-            (title, panels.feature_map(example.maps[name], limits, (height, width)))
-            for title, name in shown
-        ]
-        rows.append([*example.sources, *maps])
+
+    def panel(example: Example, name: str) -> Bytes:
+        size = example.store.test.tiles.shape[2:]
+        return panels.feature_map(example.maps[name], limits, size)
+
     return Drawing(
         f"figure{number}",
         f"Figure {number}",
         "Features of SegFANet's first stage: mean absolute activation over channels, all maps of "
         f"this figure on one scale from {limits[0]:.3g} (dark) to {limits[1]:.3g} (bright).",
-        rows,
-        [f"{example.dataset.name}, {example.name}" for example in examples],
+        [[*e.sources, *((title, panel(e, name)) for title, name in shown)] for e in examples],
+        [example.label for example in examples],
     )
 
 
 def _attention(examples: list[Example]) -> Drawing:
-    rows = []
-    for example in examples:
-        heat = panels.heat_map(
-            example.maps["attention"], panels.visible(example.store, example.index)
-        )
-        rows.append([*example.sources, ("Attention weights", heat)])
+    def panel(example: Example) -> Bytes:
+        visible = panels.visible(example.store, example.index)
+        return panels.heat_map(example.maps["attention"], visible)
+
     return Drawing(
         "figure9",
         "Figure 9",
         "Weight that each position receives in the first cross attention module, averaged over "
         "queries, over the visible picture; brightest is the largest weight of the tile.",
-        rows,
-        [f"{example.dataset.name}, {example.name}" for example in examples],
+        [[*example.sources, ("Attention weights", panel(example))] for example in examples],
+        [example.label for example in examples],
     )
 
 

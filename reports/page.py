@@ -8,22 +8,24 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from harness.benchmark import Row
-from metrics import METRICS
+from metrics.registry import METRICS
 from reports.analysis import mean_ranks
 from reports.audit import change, change_text, describe_audit, read_audit
+from reports.claims import NOT_RUN
 from reports.costs import costs
+from reports.deviations import deviations, weights_used
 from reports.diagrams import rank_diagram
 from reports.examples import RULE
 from reports.explorer import explorer_data
 from reports.figures import draw, drawings, page_url, write_files
 from reports.formats import status_mark
 from reports.plan import ReportPlan
-from reports.printed import DATASETS
-from reports.quality import quality_checks
+from reports.printed import distinct_comparisons, paper_title
+from reports.quality import CONTROLS, quality_checks
 from reports.run import Report
 from reports.statistics import Comparison, Interval
 from reports.tables import heading
-from reports.verdicts import CLAIMS, VERDICTS
+from reports.verdicts import CLAIMS, VERDICTS, Judgement
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -61,12 +63,9 @@ def _figures(report: Report, folder: Path | None) -> list[dict[str, str]]:
 
 
 def _audits(report: Report) -> list[dict[str, Any]]:
-    found = []
-    for dataset in report.plan.datasets:
-        table = read_audit(report.plan.results / dataset.name / "audit.csv")
-        if table is not None:
-            found.append(describe_audit(report.plan, dataset.name, table))
-    return found
+    plan = report.plan
+    tables = {d.name: read_audit(plan.results / d.name / "audit.csv") for d in plan.datasets}
+    return [describe_audit(plan, n, table) for n, table in tables.items() if table is not None]
 
 
 def _environment() -> Environment:
@@ -83,18 +82,19 @@ def _environment() -> Environment:
         isnan=math.isnan,
         better=better,
         span=span,
-        paper_datasets=DATASETS,
+        paper_title=paper_title,
     )
     return environment
 
 
 def _results(report: Report) -> dict[str, Any]:
     plan, tables = report.plan, report.tables
-    claims = [(table, claim) for table in tables for claim in table.claims]
-    cells = Counter(cell.verdict for table in tables for row in table.rows for cell in row.cells)
-    judged = Counter(claim.verdict for _, claim in claims)
+    claims = report.claims()
+    cells = [cell for table in tables for row in table.rows for cell in row.cells]
+    values = Counter(cell.judgement.verdict for cell in cells)
+    judged = Counter(claim.judgement.verdict for claim in claims)
     ranking = mean_ranks(list(report.analyses.values()), _ranked_rows(plan))
-    checks = quality_checks(plan, report.runs, report.analyses, tables)
+    checks = quality_checks(report)
     return {
         "plan": plan,
         "tables": tables,
@@ -102,16 +102,36 @@ def _results(report: Report) -> dict[str, Any]:
         "failures": report.failures(),
         "counts": _counts(report),
         "methods": list(plan.methods.values()),
-        "verdicts": {verdict: cells[verdict] for verdict in VERDICTS if cells[verdict]},
+        "verdicts": {verdict: values[verdict] for verdict in VERDICTS if values[verdict]},
+        "comparisons": len(distinct_comparisons()),
+        "orders": [(table, order) for table in tables for order in table.orders],
         "claims": claims,
-        "claim_counts": {verdict: judged[verdict] for verdict in CLAIMS if judged[verdict]},
+        "claim_counts": {v: judged[v] for v in (*CLAIMS, NOT_RUN) if judged[v]},
+        "deciders": _deciders([*(c.judgement for c in cells), *(c.judgement for c in claims)]),
+        "deviations": deviations(report),
+        "weights_used": weights_used(report),
         "ranking": ranking,
         "rank_diagram": ranking
         and rank_diagram(ranking, [plan.method(row).title for row in ranking.rows]),
         "checks": checks,
-        "beaten": next(check.findings for check in checks if check.title.startswith("Controls")),
+        "beaten": next(check.findings for check in checks if check.title == CONTROLS),
         "rewards": stretch_rewards(report),
     }
+
+
+def _deciders(judgements: list[Judgement]) -> dict[str, int]:
+    """Count undecided comparisons and claims by what would decide them."""
+    kinds = {
+        "Nothing on our side, because the print rests on one training or other scenes": "no number",
+        "More seeds": "seeds",
+        "More scenes or tiles": "",
+    }
+    found = Counter(
+        next(words for words, part in kinds.items() if part in judgement.decide)
+        for judgement in judgements
+        if judgement.verdict == "undecided"
+    )
+    return {words: found[words] for words in kinds if found[words]}
 
 
 def _background(report: Report) -> dict[str, Any]:
@@ -128,48 +148,46 @@ def _background(report: Report) -> dict[str, Any]:
 
 
 def _counts(report: Report) -> dict[str, int]:
-    kinds = Counter(method.kind for method in report.plan.methods.values())
+    methods = report.plan.methods.values()
+    kinds = Counter(method.kind for method in methods)
     return {
         "methods": kinds["baseline"] + kinds["proposed"],
         "controls": kinds["control"],
         "ablations": kinds["ablation"],
         "runs": sum(len(runs) for runs in report.runs.values()),
-        "seeds": max((len(m.seeds) for m in report.plan.methods.values()), default=0),
+        "seeds": max((len(method.seeds) for method in methods), default=0),
     }
 
 
 def _ranked_rows(plan: ReportPlan) -> list[str]:
     """Return the raw rows that every data set has: a mean rank compares only those fairly."""
-    shared = [set(dataset.rows) for dataset in plan.datasets]
     return [
         name
         for name, method in plan.methods.items()
-        if method.compared and all(name in rows for rows in shared)
+        if method.compared and all(name in dataset.rows for dataset in plan.datasets)
     ]
 
 
 def stretch_rewards(report: Report) -> list[dict[str, Any]]:
     """List how much each metric's mean changes when an output is only stretched."""
-    found = []
-    for dataset in report.plan.datasets:
-        analysis = report.analyses[dataset.name]
-        for name in analysis.values:
-            row = Row.parse(name)
-            if row.raw or row.method not in analysis.values:
-                continue
-            changes = [
+    rows = [
+        (dataset, analysis, Row.parse(name), name)
+        for dataset, analysis in report.analyses.items()
+        for name in analysis.values
+    ]
+    return [
+        {
+            "dataset": dataset,
+            "title": report.plan.method(name).title,
+            "stretch": row.stretch,
+            "changes": [
                 change_text(change(analysis.mean(row.method, m), analysis.mean(name, m), m), m)
                 for m in analysis.metrics
-            ]
-            found.append(
-                {
-                    "dataset": dataset.name,
-                    "title": report.plan.method(name).title,
-                    "stretch": row.stretch,
-                    "changes": changes,
-                }
-            )
-    return found
+            ],
+        }
+        for dataset, analysis, row, name in rows
+        if not row.raw and row.method in analysis.values
+    ]
 
 
 def better(test: Comparison, metric: str) -> bool:

@@ -66,28 +66,22 @@ def common_range(maps: list[Float]) -> tuple[float, float]:
 
 def feature_map(values: Float, limits: tuple[float, float], size: tuple[int, int]) -> Bytes:
     """Colour a map (h, w) and resize it to `size`, (height, width): (height, width, 3)."""
-    return _coloured(_resized(_unit(values, limits), size), "viridis")
+    return _coloured(values, limits, size, "viridis")
 
 
 def heat_map(values: Float, background: Bytes) -> Bytes:
     """Draw attention weights (p, p), from the smallest to the largest, over an image (H, W, 3)."""
     limits = float(values.min()), float(values.max())
-    heat = _coloured(_resized(_unit(values, limits), background.shape[:2]), "inferno")
+    heat = _coloured(values, limits, background.shape[:2], "inferno")
     mixed = HEAT_SHARE * heat + (1 - HEAT_SHARE) * background
     return np.rint(mixed).astype(np.uint8)
 
 
-def _unit(values: Float, limits: tuple[float, float]) -> Float:
+def _coloured(
+    values: Float, limits: tuple[float, float], size: tuple[int, ...], name: str
+) -> Bytes:
     low, high = limits
-    unit: Float = np.clip((values - low) / max(high - low, 1e-12), 0, 1).astype(np.float32)
-    return unit
-
-
-def _resized(values: Float, size: tuple[int, int]) -> Float:
-    image = Image.fromarray(values).resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    return np.asarray(image)
-
-
-def _coloured(values: Float, name: str) -> Bytes:
-    colours: Bytes = mpl.colormaps[name](values, bytes=True)[:, :, :3]
+    unit = np.clip((values - low) / max(high - low, 1e-12), 0, 1).astype(np.float32)
+    image = Image.fromarray(unit).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    colours: Bytes = mpl.colormaps[name](np.asarray(image), bytes=True)[:, :, :3]
     return colours

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,11 @@ class PlannedMethod:
     def compared(self) -> bool:
         """Whether the method takes part in comparisons: controls and ablations do not."""
         return self.kind in ("baseline", "proposed")
+
+    @property
+    def trained(self) -> bool:
+        """Whether the method is always trained here, because nobody published its weights."""
+        return self.kind in ("proposed", "ablation")
 
 
 @dataclass(frozen=True)
@@ -72,42 +77,30 @@ class ReportPlan:
         """Return the folder with the results of one run."""
         return self.results / dataset.name / row / f"seed{seed}"
 
-    def runs(self, dataset: PlannedDataset) -> list[tuple[str, int, Path]]:
-        """List (row, seed, folder) of every run of a data set."""
-        return [
-            (row, seed, self.folder(dataset, row, seed))
-            for row in dataset.rows
-            for seed in self.method(row).seeds
-        ]
-
 
 def plan_of(benchmark: Benchmark) -> dict[str, Any]:
     """Describe a benchmark as a JSON object that `read_plan` understands."""
     config = benchmark.config
+    methods = [
+        PlannedMethod(name, spec.title, spec.kind, benchmark.seeds(name), spec.notes)
+        for name, spec in benchmark.methods.items()
+    ]
+    datasets = [
+        PlannedDataset(
+            name,
+            [row.name for row in benchmark.rows(name)],
+            section.stands_for or "",
+            list(section.examples or ()),
+        )
+        for name, section in benchmark.datasets.items()
+    ]
     return {
         "title": config.title,
         "demonstration": config.demonstration,
         "metrics": benchmark.metrics,
         "tiles": config.report.tiles,
-        "methods": [
-            {
-                "name": name,
-                "title": spec.title,
-                "kind": spec.kind,
-                "seeds": benchmark.seeds(name),
-                "notes": spec.notes,
-            }
-            for name, spec in benchmark.methods.items()
-        ],
-        "datasets": [
-            {
-                "name": name,
-                "rows": [row.name for row in benchmark.rows(name)],
-                "stands_for": benchmark.datasets[name].stands_for or "",
-                "examples": list(benchmark.datasets[name].examples or ()),
-            }
-            for name in benchmark.datasets
-        ],
+        "methods": [asdict(method) for method in methods],
+        "datasets": [asdict(dataset) for dataset in datasets],
     }
 
 

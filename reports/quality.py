@@ -1,19 +1,22 @@
 """Quality checks: they report what looks wrong in a run or needs a second look."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from harness.benchmark import Row
-from metrics import METRICS
+from metrics.registry import METRICS
 from reports.analysis import Analysis
-from reports.plan import PlannedDataset, ReportPlan
+from reports.run import Report
 from reports.scores import Run
 from reports.tables import Table
 
 TOLERANCE = 1e-6
 """How far the rounding of a metric may exceed a bound."""
+CONTROLS = "Controls that beat methods"
+"""Title of the check whose findings the section on controls shows as well."""
 
 
 @dataclass(frozen=True)
@@ -28,40 +31,25 @@ class Check:
     alarming: bool = True
 
 
-def quality_checks(
-    plan: ReportPlan,
-    runs: dict[str, list[Run]],
-    analyses: dict[str, Analysis],
-    tables: list[Table],
-) -> list[Check]:
+def quality_checks(report: Report) -> list[Check]:
     """Run all checks over all data sets."""
-    pairs = [(dataset, runs[dataset.name], analyses[dataset.name]) for dataset in plan.datasets]
+
+    def each(find: Callable[[str, Analysis], Iterable[str]]) -> tuple[str, ...]:
+        found = (find(name, analysis) for name, analysis in report.analyses.items())
+        return tuple(chain.from_iterable(found))
+
+    failed = [f"{r.dataset}: {r.row}, seed {r.seed}: {r.failure}" for r in report.failures()]
+    copies = chain.from_iterable(_duplicates(runs) for runs in report.runs.values())
+    beaten = chain.from_iterable(_beaten(table) for table in report.tables)
     return [
-        Check("Failed runs", tuple(x for d, r, _ in pairs for x in _failed(d, r))),
-        Check("Printed methods that were not run", tuple(_missing(tables)), alarming=False),
-        Check(
-            "Undefined values (left out of means)",
-            tuple(x for d, _, a in pairs for x in _undefined(d, a)),
-            alarming=False,
-        ),
-        Check("Constant outputs", tuple(x for d, _, a in pairs for x in _constant(d, a))),
-        Check(
-            "Values outside a metric's range",
-            tuple(x for d, _, a in pairs for x in _out_of_range(d, a)),
-        ),
-        Check("Identical outputs", tuple(x for d, r, _ in pairs for x in _duplicates(d, r))),
-        Check(
-            "Controls that beat methods",
-            tuple(x for table in tables for x in _beaten(table)),
-            alarming=False,
-        ),
+        Check("Failed runs", tuple(failed)),
+        Check("Printed methods that were not run", tuple(_missing(report.tables)), alarming=False),
+        Check("Undefined values (left out of means)", each(_undefined), alarming=False),
+        Check("Constant outputs", each(_constant)),
+        Check("Values outside a metric's range", each(_out_of_range)),
+        Check("Identical outputs", tuple(copies)),
+        Check(CONTROLS, tuple(beaten), alarming=False),
     ]
-
-
-def _failed(dataset: PlannedDataset, runs: list[Run]) -> Iterator[str]:
-    for run in runs:
-        if run.failure:
-            yield f"{dataset.name}: {run.row}, seed {run.seed}: {run.failure}"
 
 
 def _missing(tables: list[Table]) -> Iterator[str]:
@@ -71,14 +59,14 @@ def _missing(tables: list[Table]) -> Iterator[str]:
             yield f"{table.label}, {table.dataset}: {', '.join(names)}"
 
 
-def _undefined(dataset: PlannedDataset, analysis: Analysis) -> Iterator[str]:
+def _undefined(dataset: str, analysis: Analysis) -> Iterator[str]:
     for row, values in analysis.values.items():
         for metric, count in zip(analysis.metrics, np.isnan(values).sum((0, 1)), strict=True):
             if count:
-                yield f"{dataset.name}: {row}: {metric.upper()} on {count} tiles"
+                yield f"{dataset}: {row}: {metric.upper()} on {count} tiles"
 
 
-def _constant(dataset: PlannedDataset, analysis: Analysis) -> Iterator[str]:
+def _constant(dataset: str, analysis: Analysis) -> Iterator[str]:
     if "sf" not in analysis.metrics:
         return
     column = analysis.metrics.index("sf")
@@ -86,32 +74,29 @@ def _constant(dataset: PlannedDataset, analysis: Analysis) -> Iterator[str]:
         flat = np.flatnonzero((values[:, :, column] == 0).any(axis=0))
         if len(flat):
             names = ", ".join(analysis.tiles[index] for index in flat[:3])
-            yield f"{dataset.name}: {row}: {len(flat)} tiles without any detail ({names})"
+            yield f"{dataset}: {row}: {len(flat)} tiles without any detail ({names})"
 
 
-def _out_of_range(dataset: PlannedDataset, analysis: Analysis) -> Iterator[str]:
+def _out_of_range(dataset: str, analysis: Analysis) -> Iterator[str]:
     for row, values in analysis.values.items():
         for column, metric in enumerate(analysis.metrics):
             low, high = METRICS[metric].range
             part = values[:, :, column]
             outside = (part < low - TOLERANCE) | (part > high + TOLERANCE)
             if outside.any():
-                yield f"{dataset.name}: {row}: {metric.upper()} on {int(outside.sum())} tiles"
+                yield f"{dataset}: {row}: {metric.upper()} on {int(outside.sum())} tiles"
 
 
-def _duplicates(dataset: PlannedDataset, runs: list[Run]) -> Iterator[str]:
+def _duplicates(runs: list[Run]) -> Iterator[str]:
     groups: dict[str, list[Run]] = {}
     for run in runs:
         if not run.failure:
             groups.setdefault(run.fusing["artefacts"]["fused.npy"], []).append(run)
     for group in groups.values():
         # Stretched rows of one method may equal its raw row: there was nothing to stretch.
-        if (
-            len({Row.parse(run.row).method for run in group}) > 1
-            or len({run.seed for run in group}) > 1
-        ):
+        if len({(Row.parse(run.row).method, run.seed) for run in group}) > 1:
             names = ", ".join(f"{run.row} (seed {run.seed})" for run in group)
-            yield f"{dataset.name}: {names} are the same pixels"
+            yield f"{group[0].dataset}: {names} are the same pixels"
 
 
 def _beaten(table: Table) -> Iterator[str]:

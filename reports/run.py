@@ -5,49 +5,42 @@ from typing import Any
 
 from harness.disk.records import read_record
 from reports.analysis import Analysis, analyse
+from reports.claims import Claim, table_claims
 from reports.plan import ReportPlan
 from reports.scores import Run, read_runs
 from reports.tables import Table, build_tables
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A run without values, and the reason."""
-
-    dataset: str
-    row: str
-    seed: int
-    reason: str
-
-
-@dataclass(frozen=True)
 class Report:
-    """The results behind one page."""
+    """The results behind one page; runs and analyses by the name of their data set."""
 
     plan: ReportPlan
     runs: dict[str, list[Run]]
     analyses: dict[str, Analysis]
     tables: list[Table]
 
-    def failures(self) -> list[Failure]:
+    def failures(self) -> list[Run]:
         """List all runs that failed, in table order."""
+        return [run for runs in self.runs.values() for run in runs if run.failure]
+
+    def claims(self) -> list[Claim]:
+        """Judge the paper's claims about its tables, in its order."""
         return [
-            Failure(dataset, run.row, run.seed, run.failure)
-            for dataset, runs in self.runs.items()
-            for run in runs
-            if run.failure
+            claim
+            for dataset in self.plan.datasets
+            for claim in table_claims(dataset, self.analyses[dataset.name])
         ]
 
     def provenance(self) -> list[dict[str, Any]]:
         """List the records of all training and fusing jobs, with the run that each belongs to."""
-        lines = []
-        for dataset in self.plan.datasets:
-            for row, seed, folder in self.plan.runs(dataset):
-                for file in ("training.json", "fused.json"):
-                    if (folder / file).is_file():
-                        record = read_record(folder / file)
-                        lines.append({"dataset": dataset.name, "row": row, "seed": seed, **record})
-        return lines
+        return [
+            {"dataset": run.dataset, "row": run.row, "seed": run.seed, **read_record(path)}
+            for runs in self.runs.values()
+            for run in runs
+            for path in (run.folder / "training.json", run.folder / "fused.json")
+            if path.is_file()
+        ]
 
 
 def read_report(plan: ReportPlan) -> Report:

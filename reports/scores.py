@@ -1,6 +1,6 @@
 """The per-image tables of a run, and the reasons of failed runs."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,34 @@ from reports.plan import PlannedDataset, ReportPlan
 
 @dataclass(frozen=True)
 class Run:
-    """One row with one seed: its per-image table, or the reason why there is none."""
+    """One row of a data set with one seed: its per-image table, or why there is none.
 
+    folder: the folder with the run's files. fusing: the record of its fusing.
+    """
+
+    dataset: str
     row: str
     seed: int
+    folder: Path
     scores: pd.DataFrame
-    failure: str = ""
-    fusing: dict[str, Any] = field(default_factory=dict)
+    failure: str
+    fusing: dict[str, Any]
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """What the record of its fusing says about the weights; empty without weights."""
+        return self.fusing["details"].get("weights") or {}
+
+    @property
+    def trained(self) -> bool:
+        """Whether its weights were trained here."""
+        return self.weights.get("origin") == "retrained"
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """The record of its training; empty if there was none."""
+        path = self.folder / "training.json"
+        return read_record(path) if path.is_file() else {}
 
 
 def read_runs(plan: ReportPlan, dataset: PlannedDataset) -> list[Run]:
@@ -28,10 +49,17 @@ def read_runs(plan: ReportPlan, dataset: PlannedDataset) -> list[Run]:
     Raises:
         HarnessError: naming the file, if a table is missing or damaged.
     """
-    return [_read_run(row, seed, folder) for row, seed, folder in plan.runs(dataset)]
+    runs = []
+    for row in dataset.rows:
+        for seed in plan.method(row).seeds:
+            folder = plan.folder(dataset, row, seed)
+            scores, failure = _read_scores(folder)
+            fusing = read_record(folder / "fused.json")
+            runs.append(Run(dataset.name, row, seed, folder, scores, failure, fusing))
+    return runs
 
 
-def _read_run(row: str, seed: int, folder: Path) -> Run:
+def _read_scores(folder: Path) -> tuple[pd.DataFrame, str]:
     record = read_record(folder / "scores.json")
     path = folder / "scores.csv"
     check_artefact(record, path)
@@ -44,6 +72,4 @@ def _read_run(row: str, seed: int, folder: Path) -> Run:
         raise HarnessError(
             f"{path}: is not a per-image table: {error}; delete it and rerun"
         ) from error
-    table = pd.concat([scores[["tile"]], numbers], axis=1)
-    fusing = read_record(folder / "fused.json")
-    return Run(row, seed, table, record["reason"], fusing)
+    return pd.concat([scores[["tile"]], numbers], axis=1), record["reason"]

@@ -36,12 +36,9 @@ def normal_difference(conv: nn.Conv2d, gain: float) -> nn.Conv2d:
 def looks_linear(conv: nn.Conv2d, joined: int = 1) -> nn.Conv2d:
     """Set an orthogonal matrix at the centre tap, outputs in pairs of opposite sign, zero bias.
 
-    z⁺ and z⁻ pass the ReLU, and the next convolution obtains z as their difference.
-
-    Args:
-        conv: 1×1 or 3×3; the second half of its outputs becomes the negative of the first.
-        joined: number of features with such halves that are concatenated in its input; 0 if it
-            reads images, which have no such halves.
+    z⁺ and z⁻ pass the ReLU, and the next convolution obtains z as their difference. `conv` is
+    1×1 or 3×3. `joined` is the number of features with such halves that are concatenated in its
+    input; 0 if it reads images, which have no such halves.
     """
     outputs, inputs, height, width = conv.weight.shape
     rows = -(-outputs // 2)

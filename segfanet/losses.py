@@ -14,9 +14,7 @@ DICE_SMOOTH = 0.05
 class Sources:
     """The pair that images are compared with; its moments are computed once per size.
 
-    Args:
-        infrared: float32 (B, 1, H, W) in [0, 1].
-        visible: the luma, float32 of the same shape.
+    Infrared and luma of the visible image are float32 (B, 1, H, W) in [0, 1].
     """
 
     def __init__(self, infrared: Tensor, visible: Tensor) -> None:
@@ -33,9 +31,7 @@ class Sources:
 def similarity_loss(image: Tensor, sources: Sources) -> Tensor:
     """Return Σ (1 − SSIM(image, source)): Eq. 15 of the fused image, a term of Eq. 16 of I_res,i.
 
-    Args:
-        image: (B, 1, h, w) in [0, 1].
-        sources: the pair, which is resampled to the size of the image.
+    The image is (B, 1, h, w) in [0, 1]; the sources are resampled to its size.
     """
     moments = sources.moments((image.shape[-2], image.shape[-1]))
     return torch.stack([1 - value for value in ssim_many(image, moments)]).sum()
@@ -56,9 +52,7 @@ def _shrink(source: Tensor, size: tuple[int, int]) -> Tensor:
 def segmentation_loss(logits: Tensor, label: Tensor) -> Tensor:
     """Return Eq. 18: cross entropy plus Dice over the pixels with a label; 0 if there is none.
 
-    Args:
-        logits: (B, classes, H, W).
-        label: int64 (B, H, W); class index, or 255 for a pixel without a label.
+    Logits are (B, classes, H, W), labels int64 (B, H, W), 255 for a pixel without a label.
     """
     target = one_hot(label, logits.shape[1])
     # Computed in single precision, even if the network uses half precision.
@@ -79,15 +73,12 @@ def one_hot(label: Tensor, classes: int) -> Tensor:
 def dice_loss(shares: Tensor, target: Tensor) -> Tensor:
     """Return the soft Dice loss, mean over the classes in the labels; 0 if there is no label.
 
-    Args:
-        shares: float (B, classes, H, W), softmax of the logits.
-        target: float (B, classes, H, W) from `one_hot`.
+    `shares` is the softmax of the logits, `target` from `one_hot`: (B, classes, H, W) each.
     """
     known = target.sum(1, keepdim=True)
-    overlap = total((shares * target).sum((0, 2, 3)))
-    size = total(target.sum((0, 2, 3)))
-    dice = (2 * overlap + DICE_SMOOTH) / (
-        total((shares * known).sum((0, 2, 3))) + size + DICE_SMOOTH
+    overlap, size, predicted = (
+        total(part.sum((0, 2, 3))) for part in (shares * target, target, shares * known)
     )
+    dice = (2 * overlap + DICE_SMOOTH) / (predicted + size + DICE_SMOOTH)
     present = size > 0
     return ((1 - dice) * present).sum() / present.sum().clamp(min=1)

@@ -1,6 +1,7 @@
 """SegFANet as a method of the harness."""
 
-from collections.abc import Sequence
+from inspect import signature
+from typing import Any
 
 from torch import Tensor
 
@@ -12,21 +13,14 @@ from segfanet.model import Config, Output, SegFANet, pad
 class SegFANetMethod(SegFANet):
     """The network with its loss; options are those of `segfanet.model.Config`."""
 
-    def __init__(
-        self,
-        classes: int,
-        width: int = 32,
-        sinets: int = 3,
-        irm: bool = True,
-        cam: bool = True,
-        pool: Sequence[int] = (32, 16, 8),
-    ) -> None:
-        super().__init__(Config(width, sinets, irm, cam, tuple(pool), classes))
+    __signature__ = signature(Config)
+
+    def __init__(self, classes: int, **options: Any) -> None:
+        super().__init__(Config(classes=classes, **options))
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fuse float32 (B, 1, H, W) pairs in [0, 1]; see `harness.methods.contract.Method`."""
-        fused: Tensor = self(infrared, visible, segment=False).fused
-        return fused.clamp(0, 1)
+        return self.forward(infrared, visible, segment=False).fused.clamp(0, 1)
 
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the three terms of Eq. 14, unweighted."""

@@ -7,7 +7,9 @@ not state (widths, resampling, heads). In shapes, B is the batch, c_i = width ·
 channels and h_i = H / 2^(i−1), w_i = W / 2^(i−1) the size of stage i = 1 … 3.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -40,14 +42,14 @@ class Config:
     sinets: int = 3
     irm: bool = True
     cam: bool = True
-    pool: tuple[int, ...] = (32, 16, 8)
+    pool: Sequence[int] = (32, 16, 8)
     classes: int = 7
 
     def __post_init__(self) -> None:
         if not 1 <= self.sinets <= STAGES:
             raise ValueError(f"sinets is {self.sinets}, expected 1 to {STAGES}")
         if len(self.pool) != STAGES:
-            raise ValueError(f"pool is {self.pool}, expected {STAGES} grid sides")
+            raise ValueError(f"pool is {tuple(self.pool)}, expected {STAGES} grid sides")
 
     @property
     def channels(self) -> tuple[int, ...]:
@@ -57,9 +59,7 @@ class Config:
 
 @dataclass(frozen=True)
 class Output:
-    """The results of one pass: the images, and the features that Figures 1, 8 and 9 show.
-
-    Figure 1 shows f^S and f^R, Figure 8 also f^F, Figure 9 CAM's attention.
+    """The results of one pass: the images, and the features of Figures 1, 8 and 9.
 
     fused: (B, 1, H, W), unbounded; after training in [0, 1] like the sources. logits:
     (B, classes, H, W), or None. reconstructed: one image per SINet with IRM,
@@ -91,8 +91,7 @@ def resize(features: Tensor, size: tuple[int, int]) -> Tensor:
     """Resample bilinearly to (height, width)."""
     if features.shape[-2:] == size:
         return features
-    resized: Tensor = F.interpolate(features, size=size, mode="bilinear", align_corners=False)
-    return resized
+    return F.interpolate(features, size=size, mode="bilinear", align_corners=False)
 
 
 def average_pool(features: Tensor, side: int) -> Tensor:
@@ -211,12 +210,8 @@ class FFM(nn.Module):
         self.align = nn.Sequential(
             conv3(channels, channels), nn.ReLU(), conv3(channels, channels), nn.ReLU()
         )
-        self.merge = nn.Sequential(
-            conv3(2 * channels, channels, joined=2),
-            nn.ReLU(),
-            conv3(channels, channels),
-            nn.ReLU(),
-        )
+        joined = conv3(2 * channels, channels, joined=2)
+        self.merge = nn.Sequential(joined, nn.ReLU(), conv3(channels, channels), nn.ReLU())
         self.project = conv1(2 * channels, channels, joined=2)
 
     def forward(self, f_r: Tensor, f_d: Tensor) -> Tensor:
@@ -241,11 +236,8 @@ class NormalisedConv(nn.Sequential):
     """3×3 convolution, group norm of eight channels each, ReLU: (B, a, h, w) → (B, b, h, w)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(
-            normal(nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=False)),
-            nn.GroupNorm(max(1, outputs // 8), outputs),
-            nn.ReLU(),
-        )
+        conv = normal(nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=False))
+        super().__init__(conv, nn.GroupNorm(max(1, outputs // 8), outputs), nn.ReLU())
 
 
 class SegmentationDecoder(nn.Module):
@@ -304,7 +296,8 @@ class SegFANet(nn.Module):
         height, width = infrared.shape[-2:]
         # This gives about zero mean and unit deviation, which the initial weights keep.
         pair = INPUT_GAIN * (pad(torch.cat([infrared, visible], dim=1)) - 0.5)
-        f_s = self._segmentation_features(pair)
+        stages = accumulate(self.segmentation_encoder, lambda x, stage: stage(x), initial=pair)
+        _, *f_s = stages  # f^S_i of all stages, Eq. 1
         aligned, reconstructed = self._align(f_s)
         fusion, deepest, attention = self._fusion_features(pair, aligned)
         fused = self.head(self._decode(deepest, aligned))
@@ -318,14 +311,6 @@ class SegFANet(nn.Module):
             fusion=fusion,
             attention=attention,
         )
-
-    def _segmentation_features(self, pair: Tensor) -> list[Tensor]:
-        """Return f^S_i of all stages (Eq. 1)."""
-        features = []
-        for stage in self.segmentation_encoder:
-            pair = stage(pair)
-            features.append(pair)
-        return features
 
     def _align(self, f_s: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Return f^R_i and I_res,i of each SINet (Eq. 3); without IRM f^R_i is f^S_i."""

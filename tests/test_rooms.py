@@ -6,8 +6,8 @@ from collections import defaultdict
 
 import pytest
 
+from harness.disk.code import module_file, module_name
 from harness.disk.schema import ROOT
-from harness.workflow import module_file, module_name
 
 BASE = {"errors", "pixels", "terminal", "blocks"}
 LOW = BASE | {"disk", "machine"}
@@ -23,18 +23,34 @@ MAY_IMPORT = {
     "tiles": LOW | {"scenes"},
     "fusing": MIDDLE - {"fetching", "scenes"},
     "training": MIDDLE - {"fetching"},
-    "workflow": LOW,
+    "workflow": MIDDLE | {"benchmark", "stages"},
     "configuration": MIDDLE,
-    "benchmark": MIDDLE | {"workflow", "configuration"},
+    "benchmark": MIDDLE | {"configuration"},
     "cli": LOW,
     "planner": MIDDLE | {"fusing", "training", "benchmark"},
     "stages": MIDDLE | {"fusing", "training", "cli"},
-    "commands": MIDDLE | {"fusing", "planner", "benchmark", "configuration", "cli"},
+    "commands": MIDDLE | {"fusing", "planner", "benchmark", "configuration", "cli", "workflow"},
     "__main__": {"commands", "cli"},
 }
 """Room of `harness/` → the other rooms that its files may import, also inside functions."""
 PUBLIC = ("harness.blocks", "harness.methods.contract")
 """All that a method may import from the harness."""
+
+ROOMS_OF_REPORTS = {
+    "benchmark",
+    "cli",
+    "configuration",
+    "disk",
+    "errors",
+    "pixels",
+    "scenes",
+    "tiles",
+}
+"""Rooms of the harness that `reports` may import."""
+ROOMS_WITH_METRICS = {"benchmark", "commands", "configuration", "planner", "stages", "workflow"}
+"""Rooms of the harness that may import metrics."""
+READER = ("metrics.images", "metrics.errors")
+"""The reader of image files and its error, which every room may import."""
 
 ENTRIES, FLOORS, FILE_LINES, FUNCTION_LINES = 22, 10, 400, 55
 
@@ -63,16 +79,35 @@ PRODUCT = python_files(*PACKAGES, "benchmarks")
 TESTS = python_files("tests")
 
 
+def outside_functions(node):
+    """Yield the statements that run, or that a type checker reads, when a module is imported."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield child
+            yield from outside_functions(child)
+
+
+def origin(node, path):
+    """Return the dotted name that a `from` import reads, in full where it is relative."""
+    if not node.level:
+        return node.module
+    package = path.relative_to(ROOT).parts[: -node.level]
+    return ".".join([*package, *filter(None, [node.module])])
+
+
 def imports(path, *, inside_functions=True):
     """Return the dotted names that a file imports, each `from` import with the imported name."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = ast.walk(tree) if inside_functions else tree.body
+    nodes = ast.walk(tree) if inside_functions else outside_functions(tree)
     found = []
     for node in nodes:
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            found += [f"{node.module}.{alias.name}" for alias in node.names]
+            parents = path.relative_to(ROOT).parent.parts
+            package = [*parents[: len(parents) - node.level + 1]] if node.level else []
+            module = ".".join([*package, *([node.module] if node.module else [])])
+            found += [f"{module}.{alias.name}" for alias in node.names]
     return found
 
 
@@ -112,10 +147,38 @@ def test_rooms_stand_on_few_floors():
     assert max(floor(room) for room in files if room) <= FLOORS
 
 
+def is_public(name):
+    """Whether a dotted name is one of `PUBLIC`, or lies below one."""
+    return f"{name}.".startswith(tuple(f"{known}." for known in PUBLIC))
+
+
+def test_public_names_end_where_their_words_end():
+    assert is_public("harness.methods.contract.Method")
+    assert is_public("harness.blocks")
+    assert not is_public("harness.methods.contract_x")
+    assert not is_public("harness.blocks_of_others.layers")
+
+
+def test_reports_and_metrics_meet_the_harness_in_named_rooms():
+    users = {
+        room_of(name)
+        for path in python_files("reports")
+        for name in imports(path)
+        if name.startswith("harness.")
+    }
+    assert users <= ROOMS_OF_REPORTS
+    measuring = {
+        room_of(module_name(path))
+        for path in python_files("harness")
+        if any(n.split(".")[0] == "metrics" and not n.startswith(READER) for n in imports(path))
+    }
+    assert measuring <= ROOMS_WITH_METRICS
+
+
 def test_methods_import_blocks_and_the_contract_only():
     for path in python_files("segfanet", "baselines"):
         for name in imports(path):
-            assert not name.startswith("harness.") or name.startswith(PUBLIC), (path, name)
+            assert not name.startswith("harness.") or is_public(name), (path, name)
 
 
 def test_no_module_imports_itself_through_others():

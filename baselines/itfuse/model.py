@@ -35,17 +35,8 @@ NAMES = {
     "convolutional_out.conv.": "head.",
 }
 UNUSED = (
-    *(
-        "norm.",
-        "conv1_32.",
-        "conv32.",
-        "conv16_32.",
-        "conv2_32.",
-        "layer2.",
-        "mlp.",
-        "patch_embed.",
-    ),
-    *("TS_lv1.bn.", "TS_lv1.se.", "equalAtt.bn.", "equalAtt.se."),
+    *("norm.", "conv1_32.", "conv32.", "conv16_32.", "conv2_32.", "layer2.", "mlp."),
+    *("patch_embed.", "TS_lv1.bn.", "TS_lv1.se.", "equalAtt.bn.", "equalAtt.se."),
 )
 
 
@@ -121,8 +112,8 @@ class ITFuse(nn.Module):
         self.tokens = Tokens(CHANNELS, BLOCKS)
         self.head = nn.Conv2d(CHANNELS, 1, 1)
 
-    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """(B, 1, H, W) pairs in [0, 1], any size → (B, 1, H, W) in (0, 1)."""
+    def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fuse float32 (B, 1, H, W) pairs in [0, 1] of any size; values in (0, 1)."""
         infrared, visible = channels_last(infrared), channels_last(visible)
         first, second = self.stem(infrared), self.stem(visible)
         joint = self.joint_stem(torch.cat([infrared, visible], dim=1))
@@ -143,13 +134,9 @@ class ITFuse(nn.Module):
     def _attend(self, x: Tensor) -> Tensor:
         return x + self.attention(self.attention(x))  # type: ignore[no-any-return]
 
-    def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Fuse float32 (B, 1, H, W) pairs; see `harness.methods.contract.Method`."""
-        return self(infrared, visible)  # type: ignore[no-any-return]
-
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the Charbonnier distance to each source, and four times 1 − SSIM."""
-        fused = self(batch.infrared, batch.visible)
+        fused = self.fuse(batch.infrared, batch.visible)
         images = {"infrared": batch.infrared, "visible": batch.visible}
         similar = ssim_many(fused, tuple(SourceMoments(image) for image in images.values()))
         terms = {}

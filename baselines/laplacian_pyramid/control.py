@@ -14,8 +14,7 @@ def _blur(image: Tensor) -> Tensor:
 
 
 def _expand(image: Tensor, like: Tensor) -> Tensor:
-    size = (like.shape[-2], like.shape[-1])
-    return F.interpolate(image, size=size, mode="bilinear", align_corners=False)
+    return F.interpolate(image, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 class LaplacianPyramid:
@@ -29,11 +28,9 @@ class LaplacianPyramid:
         base_a, base_b = infrared, visible
         details = []
         for _ in range(self.levels):
-            small_a, small_b = (_blur(base)[..., ::2, ::2] for base in (base_a, base_b))
-            detail_a, detail_b = (
-                base_a - _expand(small_a, base_a),
-                base_b - _expand(small_b, base_b),
-            )
+            small_a, small_b = _blur(base_a)[..., ::2, ::2], _blur(base_b)[..., ::2, ::2]
+            detail_a = base_a - _expand(small_a, base_a)
+            detail_b = base_b - _expand(small_b, base_b)
             details.append(torch.where(detail_a.abs() >= detail_b.abs(), detail_a, detail_b))
             base_a, base_b = small_a, small_b
         fused = (base_a + base_b) / 2

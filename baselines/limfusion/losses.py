@@ -12,11 +12,11 @@ def gradient_loss(fused: Tensor, infrared: Tensor, visible: Tensor) -> Tensor:
 
     All images are (B, 1, H, W), the result is a scalar. Pixels outside the image are zero.
     """
-    total = fused.new_zeros(())
+    terms = []
     for axis in (2, 3):
         edges = torch.maximum(_difference(infrared, axis), _difference(visible, axis))
-        total = total + F.l1_loss(_difference(fused, axis), edges)
-    return total
+        terms.append(F.l1_loss(_difference(fused, axis), edges))
+    return terms[0] + terms[1]
 
 
 def _difference(images: Tensor, axis: int) -> Tensor:
@@ -34,10 +34,6 @@ def neighbour_loss(fused: Tensor, source: Tensor) -> Tensor:
     # Differences are linear, so those of the two images can be taken from their difference.
     change = F.pad(F.avg_pool2d(fused - source, REGION), (1, 1, 1, 1))
     centre = change[..., 1:-1, 1:-1]
-    neighbours = (
-        change[..., 1:-1, :-2],
-        change[..., 1:-1, 2:],
-        change[..., :-2, 1:-1],
-        change[..., 2:, 1:-1],
-    )
+    beside = change[..., 1:-1, :-2], change[..., 1:-1, 2:]
+    neighbours = *beside, change[..., :-2, 1:-1], change[..., 2:, 1:-1]
     return torch.stack([(centre - other).square().mean() for other in neighbours]).sum()

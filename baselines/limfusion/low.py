@@ -1,5 +1,7 @@
 """The branch of the low-frequency layers, a U-Net weighted by the information maps."""
 
+from itertools import pairwise, starmap
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,29 +29,21 @@ class ChannelAttention(nn.Module):
         return torch.sigmoid(self.squeeze(largest) + self.squeeze(mean))
 
 
+def _levels(*channels: list[int]) -> nn.ModuleList:
+    """Return one sequence of convolutions per level, given the channels between them."""
+    return nn.ModuleList(nn.Sequential(*starmap(Conv, pairwise(level))) for level in channels)
+
+
 class LowBranch(nn.Module):
     """Fuses the two low-frequency layers; both pass through the same encoder."""
 
     def __init__(self) -> None:
         super().__init__()
         c1, c2, c3, c4 = CHANNELS
-        self.encoder = nn.ModuleList(
-            [
-                nn.Sequential(Conv(1, c1), Conv(c1, c1)),
-                nn.Sequential(Conv(c1, c2), Conv(c2, c2)),
-                nn.Sequential(Conv(c2, c3), Conv(c3, c3)),
-                nn.Sequential(Conv(c3, c4)),
-            ]
-        )
+        self.encoder = _levels([1, c1, c1], [c1, c2, c2], [c2, c3, c3], [c3, c4])
         self.attention = nn.ModuleList(ChannelAttention(c) for c in CHANNELS)
         self.up = nn.ModuleList(nn.ConvTranspose2d(c, c, 2, stride=2) for c in (c1, c2, c4))
-        self.decoder = nn.ModuleList(
-            [
-                nn.Sequential(Conv(2 * c1, c1), Conv(c1, c1), Conv(c1, c1)),
-                nn.Sequential(Conv(2 * c2, c2), Conv(c2, c2), Conv(c2, c1)),
-                nn.Sequential(Conv(2 * c3, c3), Conv(c3, c2)),
-            ]
-        )
+        self.decoder = _levels([2 * c1, c1, c1, c1], [2 * c2, c2, c2, c1], [2 * c3, c3, c2])
         self.head = nn.Sequential(Conv(c1, c1), nn.Conv2d(c1, 1, 1), nn.Tanh())
 
     def forward(

@@ -15,12 +15,8 @@ from harness.methods.contract import Batch
 
 NAMES = {
     **{
-        f"{short}_encoder_H_conv{i}.conv2d.": f"high.{modality}.{place}."
-        for short, modality in (("ir", "infrared"), ("vi", "visible"))
-        for i, place in ((1, "first"), (2, "second"))
-    },
-    **{
-        f"{short}_sa{i}.sa.conv.": f"high.{modality}.attend_{place}.conv."
+        f"{short}_{theirs.format(i)}": f"high.{modality}.{ours.format(place)}"
+        for theirs, ours in (("encoder_H_conv{}.conv2d.", "{}."), ("sa{}.sa.", "attend_{}."))
         for short, modality in (("ir", "infrared"), ("vi", "visible"))
         for i, place in ((1, "first"), (2, "second"))
     },
@@ -58,8 +54,7 @@ class LiMFusion(nn.Module):
         """
         height, width = infrared.shape[-2:]
         high, low = self(prepare(pad(infrared)), prepare(pad(visible)))
-        fused: Tensor = high + low
-        return fused[..., :height, :width].contiguous()
+        return (high + low)[..., :height, :width].contiguous()  # type: ignore[no-any-return]
 
     def publish(self, infrared: Tensor, visible: Tensor, rgb: Tensor | None) -> Tensor:
         """Clamp and truncate, between Pillow's 8-bit conversions of colours."""

@@ -50,8 +50,7 @@ def diffuse(images: Tensor) -> Tensor:
 
 
 def _second(x: Tensor, dim: int) -> Tensor:
-    first = torch.gradient(x, dim=dim)[0]
-    return torch.gradient(first, dim=dim)[0]
+    return torch.gradient(torch.gradient(x, dim=dim)[0], dim=dim)[0]
 
 
 def spread(images: Tensor) -> Tensor:

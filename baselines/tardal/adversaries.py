@@ -45,13 +45,9 @@ class Adversaries(nn.Module):
 
     def discriminate(self, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor]) -> Tensor:
         """Return the discriminators' loss on (target, detail) images, with a constant generator."""
-        losses = [
-            _divergence(discriminator, true, false.detach())
-            for discriminator, true, false in zip(
-                (self.target, self.detail), real, fake, strict=True
-            )
-        ]
-        return torch.stack(losses).sum()
+        networks = self.target, self.detail
+        losses = map(_divergence, networks, real, (images.detach() for images in fake))
+        return torch.stack(list(losses)).sum()
 
 
 def _frozen(discriminator: Discriminator, images: Tensor) -> Tensor:

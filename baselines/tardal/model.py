@@ -78,14 +78,12 @@ class TarDAL(nn.Module):
         if statistics not in ("authors", "batch", "running"):
             raise ValueError(f"statistics is {statistics!r}; use authors, batch or running")
         self.statistics = statistics
-        self.generator = Generator()
-        self.auxiliary = Adversaries()
+        self.generator, self.auxiliary = Generator(), Adversaries()
         self._use_batch_statistics(statistics != "running")
 
     def _use_batch_statistics(self, wanted: bool) -> None:
-        for module in self.generator.modules():
-            if isinstance(module, Norm):
-                module.batch_statistics = wanted
+        for norm in (module for module in self.generator.modules() if isinstance(module, Norm)):
+            norm.batch_statistics = wanted
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.methods.contract.Method`."""

@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from harness.blocks.ssim import WINDOW, blur
+
 LEVEL_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-WINDOW, SIGMA = 11, 1.5
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 """The authors' constants: they are made for data in 0–255, although the data are in 0–1. The
 structure term is therefore nearly flat; the authors' weights are trained with it."""
@@ -24,9 +25,7 @@ def laplacian(images: Tensor) -> Tensor:
 def multiscale_ssim(images: Tensor, target: Tensor) -> Tensor:
     """Return the multi-scale SSIM (Wang et al. 2003) over five levels, a scalar.
 
-    Args:
-        images: (B, 1, H, W), H and W ≥ 16.
-        target: same shape.
+    Both images are (B, 1, H, W), H and W ≥ 16.
     """
     total = images.new_ones(())
     for level, weight in enumerate(LEVEL_WEIGHTS):
@@ -40,16 +39,7 @@ def multiscale_ssim(images: Tensor, target: Tensor) -> Tensor:
 
 def _terms(images: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     moments = torch.cat([images, target, images**2, target**2, images * target], dim=1)
-    mean_a, mean_b, square_a, square_b, cross = _blur(moments).chunk(5, dim=1)
+    mean_a, mean_b, square_a, square_b, cross = blur(moments, WINDOW // 2).chunk(5, dim=1)
     luminance = (2 * mean_a * mean_b + C1) / (mean_a**2 + mean_b**2 + C1)
     variances = square_a - mean_a**2 + square_b - mean_b**2
     return luminance, (2 * (cross - mean_a * mean_b) + C2) / (variances + C2)
-
-
-def _blur(images: Tensor) -> Tensor:
-    x = torch.arange(WINDOW, device=images.device, dtype=images.dtype) - WINDOW // 2
-    window = torch.exp(-(x**2) / (2 * SIGMA**2))
-    window = (window / window.sum()).expand(images.shape[1], 1, 1, WINDOW)
-    half, channels = WINDOW // 2, images.shape[1]
-    rows = F.conv2d(images, window.mT, padding=(half, 0), groups=channels)
-    return F.conv2d(rows, window, padding=(0, half), groups=channels)

@@ -1,5 +1,6 @@
 """UMFusion, the fusion network of UMF-CMGR (Wang et al., IJCAI 2022), for registered pairs."""
 
+from functools import partial
 from typing import cast
 
 import torch
@@ -32,14 +33,16 @@ NAMES = {
 }
 
 
+conv3 = partial(nn.Conv2d, kernel_size=3, padding=1)
+
+
 class DenseBlock(nn.Module):
     """Three convolutions of all features before them, merged and added to the input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
-            nn.Conv2d(channels * (i + 1), channels, 3, padding=1, bias=False)
-            for i in range(DENSE_LAYERS)
+            conv3(channels * (i + 1), channels, bias=False) for i in range(DENSE_LAYERS)
         )
         self.merge = nn.Conv2d(channels * (DENSE_LAYERS + 1), channels, 1, bias=False)
 
@@ -56,10 +59,8 @@ class Exchange(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.query = nn.Conv2d(channels, channels, 3, padding=1)
-        self.key = nn.Conv2d(channels, channels, 3, padding=1)
-        self.infrared_gate = nn.Conv2d(2 * channels, 2, 3, padding=1)
-        self.visible_gate = nn.Conv2d(2 * channels, 2, 3, padding=1)
+        self.query, self.key = conv3(channels, channels), conv3(channels, channels)
+        self.infrared_gate, self.visible_gate = conv3(2 * channels, 2), conv3(2 * channels, 2)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> list[Tensor]:
         """(B, C, H, W) features of both → the same, mixed."""
@@ -80,28 +81,22 @@ class UMFusion(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.infrared_stem = nn.Conv2d(1, CHANNELS, 3, padding=1)
-        self.visible_stem = nn.Conv2d(1, CHANNELS, 3, padding=1)
+        self.infrared_stem, self.visible_stem = conv3(1, CHANNELS), conv3(1, CHANNELS)
         self.infrared_path, self.visible_path = DenseBlock(CHANNELS), DenseBlock(CHANNELS)
         self.exchange = Exchange(CHANNELS)
-        self.merge = nn.Conv2d(2 * CHANNELS, CHANNELS, 3, padding=1)
-        self.head = nn.Conv2d(CHANNELS, 1, 3, padding=1)
+        self.merge, self.head = conv3(2 * CHANNELS, CHANNELS), conv3(CHANNELS, 1)
 
-    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """(B, 1, H, W) pairs in [0, 1], any size → (B, 1, H, W) in (−1, 1)."""
+    def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fuse float32 (B, 1, H, W) pairs in [0, 1] of any size; values in (−1, 1)."""
         infrared, visible = channels_last(infrared), channels_last(visible)
         from_infrared = self.infrared_path(F.leaky_relu(self.infrared_stem(infrared), 0.2))
         from_visible = self.visible_path(F.leaky_relu(self.visible_stem(visible), 0.2))
         merged = joint_conv(self.merge, self.exchange(from_infrared, from_visible))
         return torch.tanh(self.head(merged)).contiguous()
 
-    def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.methods.contract.Method`."""
-        return self(infrared, visible)  # type: ignore[no-any-return]
-
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return terms of structure, intensity and edges against the saliency-weighted sources."""
-        fused = self(batch.infrared, batch.visible)
+        fused = self.fuse(batch.infrared, batch.visible)
         weights = saliency_weights(batch.infrared, batch.visible)
         target = weights[0] * batch.infrared + weights[1] * batch.visible
         edges = torch.maximum(laplacian(batch.infrared).abs(), laplacian(batch.visible).abs())

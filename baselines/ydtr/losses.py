@@ -10,11 +10,7 @@ WINDOW = 11
 def local_frequency(images: Tensor) -> Tensor:
     """Return 1 − the 11×11 sum of squared differences to the left and upper neighbour.
 
-    Args:
-        images: (B, 1, H, W); pixels outside the image are zero.
-
-    Returns:
-        (B, 1, H, W), at most 1.
+    (B, 1, H, W) → (B, 1, H, W), at most 1; pixels outside the image are zero.
     """
     padded = F.pad(images, (1, 0, 1, 0))
     left, upper = padded[..., 1:, :-1], padded[..., :-1, 1:]
@@ -24,6 +20,4 @@ def local_frequency(images: Tensor) -> Tensor:
 
 def spatial_frequency_loss(fused: Tensor, source: Tensor) -> Tensor:
     """Return the Euclidean norm, over the whole batch, of the difference of local frequencies."""
-    change = local_frequency(fused) - local_frequency(source)
-    distance: Tensor = torch.linalg.vector_norm(change)
-    return distance
+    return torch.linalg.vector_norm(local_frequency(fused) - local_frequency(source))  # type: ignore[no-any-return]

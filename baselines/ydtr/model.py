@@ -49,21 +49,17 @@ class YDTR(nn.Module):
         self.tokens = Tokens(CHANNELS, BLOCKS)
         self.head = nn.Conv2d(CHANNELS, 1, 1)
 
-    def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """(B, 1, H, W) pairs in [0, 1], any size → (B, 1, H, W) in (−1, 1)."""
+    def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
+        """Fuse float32 (B, 1, H, W) pairs in [0, 1] of any size; values in (−1, 1)."""
         joined = self._branch(infrared) + self._branch(visible)
         return torch.tanh(self.head(self.tokens(self.gates(joined))))
 
     def _branch(self, image: Tensor) -> Tensor:
         return self.tokens(self.gates(self.stem(channels_last(image))))  # type: ignore[no-any-return]
 
-    def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.methods.contract.Method`."""
-        return self(infrared, visible)  # type: ignore[no-any-return]
-
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return SSIM and spatial-frequency terms with the authors' weights."""
-        fused = self(batch.infrared, batch.visible)
+        fused = self.fuse(batch.infrared, batch.visible)
         sources = SourceMoments(batch.infrared), SourceMoments(batch.visible)
         infrared, visible = ssim_many(fused, sources)
         return {

@@ -26,15 +26,17 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, values: Tensor) -> Tensor:
-        summed = values.clone()
-        dist.all_reduce(summed)
-        return summed
+        return _summed(values)
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> Tensor:
-        summed = gradients[0].contiguous().clone()
-        dist.all_reduce(summed)
-        return summed
+        return _summed(gradients[0].contiguous())
+
+
+def _summed(values: Tensor) -> Tensor:
+    summed = values.clone()
+    dist.all_reduce(summed)
+    return summed
 
 
 def total(values: Tensor) -> Tensor:
@@ -44,11 +46,7 @@ def total(values: Tensor) -> Tensor:
 
 def average(values: Tensor) -> Tensor:
     """Return the mean over the processes, without gradients."""
-    if processes() > 1:
-        values = values.clone()
-        dist.all_reduce(values)
-        values /= processes()
-    return values
+    return _summed(values) / processes() if processes() > 1 else values
 
 
 def average_gradients(module: nn.Module) -> None:

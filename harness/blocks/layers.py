@@ -22,22 +22,13 @@ def joint_conv(conv: nn.Conv2d, parts: list[Tensor]) -> Tensor:
     A convolution of concatenated channels is the sum of convolutions of the parts, each with
     its share of the weight. This avoids a copy of all parts.
 
-    Args:
-        conv: a convolution with as many inputs as all parts have channels, padded with zeros.
-        parts: feature maps, (B, c_i, H, W) each.
-
-    Returns:
-        (B, outputs, H, W).
+    `conv` is padded with zeros and has as many inputs as all parts, (B, c_i, H, W) each, have
+    channels. The result is (B, outputs, H, W).
     """
     weights = torch.split(conv.weight, [part.shape[1] for part in parts], dim=1)
-    biases = [conv.bias, *[None] * (len(parts) - 1)]
-    terms = (
-        F.conv2d(part, weight, bias, padding=conv.padding)
-        for part, weight, bias in zip(parts, weights, biases, strict=True)
-    )
-    total = next(terms)
-    for term in terms:
-        total += term
+    total = F.conv2d(parts[0], weights[0], conv.bias, padding=conv.padding)
+    for part, weight in zip(parts[1:], weights[1:], strict=True):
+        total += F.conv2d(part, weight, padding=conv.padding)
     return total
 
 
@@ -47,14 +38,8 @@ def bordered_conv(x: Tensor, weight: Tensor, bias: Tensor, mode: str) -> Tensor:
     First all pixels are computed with zeros outside, then the four edges again with the wanted
     border. A padded copy of each feature map would cost a fifth of the time of a narrow network.
 
-    Args:
-        x: (B, inputs, H, W); for `reflect` H and W are 2 or more.
-        weight: (outputs, inputs, 3, 3).
-        bias: (outputs,).
-        mode: border mode of `torch.nn.functional.pad`.
-
-    Returns:
-        (B, outputs, H, W).
+    `mode` is that of `torch.nn.functional.pad`: (B, inputs, H, W) with H and W ≥ 2 for `reflect`,
+    weight (outputs, inputs, 3, 3) and bias (outputs,) → (B, outputs, H, W).
     """
 
     def edge(part: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
@@ -172,3 +157,15 @@ class BatchRenorm(nn.BatchNorm2d):
         self.running_var.lerp_(variance + (mean - self.running_mean) ** 2, share)
         running = torch.sqrt(self.running_var + self.eps)
         return deviation / running, (mean - self.running_mean) / running
+
+
+def stretched(images: Tensor, epsilon: float = 0.0) -> Tensor:
+    """Map each image linearly from its own minimum and maximum to 0 and 1.
+
+    Args:
+        images: (B, C, H, W).
+        epsilon: number added to the span; with 0 a constant image becomes 0.
+    """
+    low, high = torch.aminmax(images.flatten(1), dim=1)
+    span = (high - low + epsilon).clamp(min=torch.finfo(images.dtype).tiny)
+    return (images - low[:, None, None, None]) / span[:, None, None, None]

@@ -5,16 +5,23 @@ from typing import Any
 
 from torch import Tensor
 
-WRAPPERS = ("net", "state_dict", "model")
+WRAPPERS = ("net", "state_dict", "model", "fuse_net")
 """Keys under which training scripts store the weights if they save more than weights."""
 
 
 def unwrapped(state: Mapping[str, Any]) -> dict[str, Any]:
     """Return the state dict inside a saved dict; if it is not wrapped, return it as it is."""
-    for key in WRAPPERS:
-        if isinstance(state.get(key), Mapping):
-            return dict(state[key])
-    return dict(state)
+    inner = (state[key] for key in WRAPPERS if isinstance(state.get(key), Mapping))
+    return dict(next(inner, state))
+
+
+def flattened(state: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the tensors of nested state dicts under one dotted name each."""
+    result = {}
+    for key, value in state.items():
+        inside = isinstance(value, Mapping)
+        result.update(flattened(value, f"{prefix}{key}.") if inside else {prefix + key: value})
+    return result
 
 
 def renamed(

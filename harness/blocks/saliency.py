@@ -9,11 +9,8 @@ LEVELS = 256
 def histogram_contrast(images: Tensor) -> Tensor:
     """Return the saliency of each pixel: the sum of its grey-level distances to all pixels.
 
-    Args:
-        images: (B, 1, H, W) in [0, 1]; they are rounded to 256 levels.
-
-    Returns:
-        (B, 1, H, W) in [0, 1], each map divided by its largest value; 0 for a flat image.
+    Images are (B, 1, H, W) in [0, 1] and are rounded to 256 levels. The maps have the same shape
+    and range: each is divided by its largest value, and is 0 for a flat image.
     """
     levels = (images.detach() * (LEVELS - 1)).round().long().clamp(0, LEVELS - 1)
     gray = torch.arange(LEVELS, device=images.device, dtype=torch.float64)

@@ -17,15 +17,17 @@ def _gaussian(device: torch.device, dtype: torch.dtype) -> Tensor:
     return weights / weights.sum()
 
 
-def blur(images: Tensor) -> Tensor:
-    """Blur with a Gaussian 11×11 window (σ 1.5), unpadded: (B, C, H, W) → (B, C, H−10, W−10)."""
+def blur(images: Tensor, padding: int = 0) -> Tensor:
+    """Blur with a Gaussian 11×11 window (σ 1.5) after padding each side with zeros.
+
+    (B, C, H, W) → (B, C, H − 10 + 2 · padding, W − 10 + 2 · padding).
+    """
     channels = images.shape[1]
-    window = _gaussian(images.device, images.dtype)
-    rows = window.view(1, 1, WINDOW, 1).expand(channels, 1, WINDOW, 1)
-    columns = window.view(1, 1, 1, WINDOW).expand(channels, 1, 1, WINDOW)
+    window = _gaussian(images.device, images.dtype).expand(channels, 1, 1, WINDOW)
     # A variance is a small difference of large numbers, which half precision cannot represent.
     with torch.autocast(images.device.type, enabled=False):
-        return F.conv2d(F.conv2d(images, rows, groups=channels), columns, groups=channels)
+        rows = F.conv2d(images, window.mT, padding=(padding, 0), groups=channels)
+        return F.conv2d(rows, window, padding=(0, padding), groups=channels)
 
 
 class SourceMoments:
@@ -41,11 +43,8 @@ class SourceMoments:
 def ssim(images: Tensor, moments: SourceMoments) -> Tensor:
     """Return the mean SSIM of `images` with a source (Wang et al. 2004), a scalar in [−1, 1].
 
-    Args:
-        images: float (B, 1, H, W) in [0, 1], H and W ≥ 11.
-        moments: moments of the source, which has the same shape.
-
-    The result equals scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5,
+    Images and source are float (B, 1, H, W) in [0, 1], H and W ≥ 11. The result equals
+    scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5,
     use_sample_covariance=False, data_range=1)` averaged over the pixels whose window lies
     inside the image.
     """

@@ -9,6 +9,8 @@ from harness.disk.files import refuse_overwriting
 from harness.errors import HarnessError
 from harness.methods.spec import find_method
 
+CHANGING = (".npy", ".jpg", ".jpeg")
+"""Suffixes of files that would hold other values than those that the workflow measures."""
 EPILOG = """\
 Give two files, or two folders whose files have the same names. If the visible image is in
 colour, the fused image is in colour. If the sources are `.npy` files, (H, W) float32 in [0, 1],
@@ -31,13 +33,8 @@ def add_parser(commands: Commands) -> None:
     parser = add_command(commands, "fuse", run, summary, EPILOG)
     parser.add_argument("method", help="name of a method; `segfanet-bench methods` lists them")
     for source in ("infrared", "visible"):
-        parser.add_argument(
-            f"--{source}",
-            type=Path,
-            required=True,
-            metavar="PATH",
-            help=f"{source} image, array or folder of them",
-        )
+        what = f"{source} image, array or folder of them"
+        parser.add_argument(f"--{source}", type=Path, required=True, metavar="PATH", help=what)
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="PATH", help="file or folder to write"
     )
@@ -57,6 +54,11 @@ def add_parser(commands: Commands) -> None:
         help="option that replaces one of method.yaml; may be repeated",
     )
     written = parser.add_mutually_exclusive_group()
+    written.add_argument(
+        "--gray",
+        action="store_true",
+        help="8-bit luma without colour, as the workflow measures it",
+    )
     written.add_argument(
         "--as-published",
         action="store_true",
@@ -78,12 +80,16 @@ def run(arguments: argparse.Namespace) -> None:
         if not folder.is_dir():
             raise HarnessError(f"--mirror {folder}: no such folder")
     files = list_pairs(arguments.infrared, arguments.visible, arguments.output)
-    given = (arguments.infrared, arguments.visible, arguments.checkpoint, arguments.weights)
-    refuse_overwriting(
-        [arguments.output, *(pair.output for pair in files)],
-        [path for path in given if path]
-        + [path for pair in files for path in (pair.infrared, pair.visible)],
-    )
+    inputs = [arguments.infrared, arguments.visible, arguments.checkpoint, arguments.weights]
+    inputs += [path for pair in files for path in (pair.infrared, pair.visible)]
+    outputs = [arguments.output, *(pair.output for pair in files)]
+    for output in outputs if arguments.gray else ():
+        if output.suffix.lower() in CHANGING:
+            raise HarnessError(
+                f"{output}: --gray writes the 8-bit values that the workflow measures; found "
+                f"{output.suffix}, expected a lossless image; write to a .png file"
+            )
+    refuse_overwriting(outputs, [path for path in inputs if path])
     # It loads torch, which the help of this command does without.
     from harness.commands.pair_fusion import fuse_files
 

@@ -64,15 +64,12 @@ def generated(root: Path = ROOT) -> Iterator[tuple[Path, str]]:
 
 
 def _table(name: str) -> str:
+    bar = "\\|"
     rows = [
-        f"| `{key}` | {_cell(field.description)} | {_default(field)} |"
+        f"| `{key}` | {field.description.replace('|', bar)} | {_default(field)} |"
         for key, field in TABLES[name].__pydantic_fields__.items()
     ]
     return "\n".join(["| key | meaning | default |", "|---|---|---|", *rows]) + "\n"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 def _default(field: Any) -> str:

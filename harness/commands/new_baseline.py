@@ -92,12 +92,7 @@ def write_baseline(name: str, root: Path = ROOT) -> Path:
     # A broken link does not exist, yet nothing can be written under its name.
     if folder.exists() or folder.is_symlink():
         raise HarnessError(f"{folder}: exists already; choose another name")
-    words = name.split("_")
-    values = {
-        "name": name,
-        "title": " ".join(words).capitalize(),
-        "entry": "".join(word.capitalize() for word in words),
-    }
+    title, entry = name.replace("_", " ").capitalize(), name.title().replace("_", "")
     for file, text in (("method.yaml", METHOD_YAML), ("model.py", MODEL), ("README.md", README)):
-        write_text(folder / file, text.format(**values))
+        write_text(folder / file, text.format(name=name, title=title, entry=entry))
     return folder

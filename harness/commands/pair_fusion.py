@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from harness.commands.image_pairs import (
@@ -23,19 +24,20 @@ from harness.fusing.command import fuse_pictures
 from harness.fusing.inference import call_fuse, load_method
 from harness.fusing.publishing import Source, publish, published_rule
 from harness.machine.device import choose_device, make_deterministic
-from harness.methods.contract import Method, check_fused
+from harness.methods.contract import Method, check_fused, copied
 from harness.methods.spec import MethodSpec
-from harness.methods.weights import Weights, choose_weights
+from harness.methods.weights import choose_weights
 from harness.terminal import progress
+
+ORIGINS = {
+    "official": "the authors' file",
+    "retrained": "trained with this benchmark",
+    "user": "given by you, not known to be the authors'",
+}
 
 
 def fuse_files(spec: MethodSpec, files: Sequence[PairFiles], arguments: argparse.Namespace) -> None:
-    """Fuse every pair and write the results.
-
-    Args:
-        spec: the method.
-        files: what to read and where to write.
-        arguments: the parsed arguments of the command `fuse`.
+    """Fuse every pair with the method and write the results, as `fuse` was asked to.
 
     Raises:
         HarnessError: if a file cannot be read or written, or the method fails.
@@ -46,7 +48,7 @@ def fuse_files(spec: MethodSpec, files: Sequence[PairFiles], arguments: argparse
     device = choose_device(spec.device_for(arguments.device))
     try:
         if spec.command:
-            _run_command(spec, files, device, arguments.threads)
+            _run_command(spec, files, device, arguments)
         else:
             _run_class(spec, files, device, arguments)
     except MethodFailure as failure:
@@ -61,39 +63,34 @@ def _check_publishable(spec: MethodSpec, files: Sequence[PairFiles]) -> None:
 
 
 def _run_command(
-    spec: MethodSpec, files: Sequence[PairFiles], device: torch.device, threads: int
+    spec: MethodSpec, files: Sequence[PairFiles], device: torch.device, given: argparse.Namespace
 ) -> None:
     pairs = [read_pair(file.infrared, file.visible) for file in files]
     sources = [(pair.infrared, pair.visible) for pair in pairs]
-    fused = fuse_pictures(spec, sources, [pair.name for pair in pairs], device, threads)
+    fused = fuse_pictures(spec, sources, [pair.name for pair in pairs], device, given.threads)
     for file, pair, image in zip(files, pairs, fused, strict=True):
-        write_fused(file.output, image, pair)
+        write_fused(file.output, image, pair, gray=given.gray)
 
 
 def _run_class(
-    spec: MethodSpec,
-    files: Sequence[PairFiles],
-    device: torch.device,
-    arguments: argparse.Namespace,
+    spec: MethodSpec, files: Sequence[PairFiles], device: torch.device, given: argparse.Namespace
 ) -> None:
-    options, classes = _as_trained(spec, arguments.checkpoint)
-    spec = replace(spec, options={**spec.options, **options, **dict(arguments.option)})
+    options, classes = _as_trained(spec, given.checkpoint)
+    spec = replace(spec, options={**spec.options, **options, **dict(given.option)})
     weights = choose_weights(
-        spec,
-        checkpoint=arguments.checkpoint,
-        file=arguments.weights,
-        mirrors=arguments.mirror,
+        spec, checkpoint=given.checkpoint, file=given.weights, mirrors=given.mirror
     )
     method = load_method(spec, device, weights.path if weights else None, classes)
     if weights:
-        print(_description(weights))
-    if arguments.as_published:
+        origin = ORIGINS[weights.origin]
+        print(f"weights: {weights.path.name}, {origin}, sha256 {weights.sha256}")
+    if given.as_published:
         _write_published(spec, method, files, device)
         return
     for file in progress(files, f"fusing with {spec.name}"):
         pair = read_pair(file.infrared, file.visible)
         raw = file.output.suffix == ARRAY
-        write_fused(file.output, _fuse(spec, method, pair, device, raw=raw), pair)
+        write_fused(file.output, _fuse(spec, method, pair, device, raw=raw), pair, gray=given.gray)
 
 
 def _write_published(
@@ -122,29 +119,19 @@ def _as_trained(spec: MethodSpec, checkpoint: Path | None) -> tuple[dict[str, An
     return record["config"]["options"], record["details"].get("classes", 0)
 
 
-def _description(weights: Weights) -> str:
-    known = {
-        "official": "the authors' file",
-        "retrained": "trained with this benchmark",
-        "user": "given by you, not known to be the authors'",
-    }
-    return f"weights: {weights.path.name}, {known[weights.origin]}, sha256 {weights.sha256}"
-
-
 def _fuse(
     spec: MethodSpec, method: Method, pair: Pair, device: torch.device, *, raw: bool
 ) -> Float:
-    infrared, visible = (
-        torch.from_numpy(image)[None, None].to(device) for image in (pair.infrared, pair.visible)
-    )
+    sources = pair.infrared, pair.visible
+    infrared, visible = (torch.from_numpy(image)[None, None].to(device) for image in sources)
     fused = call_fuse(method, infrared, visible, what=pair.name)
     if not raw:
-        images = check_fused(fused, infrared, visible, tiles=[pair.name], clamp=spec.clamp)
-        checked: Float = images[0]
+        clamp, names = spec.clamp, [pair.name]
+        checked: Float = check_fused(fused, infrared, visible, tiles=names, clamp=clamp)[0]
         return checked
     # A user who asks for raw values may be inspecting untrained weights: refuse only what is
     # not an array of the right size with finite values.
-    if fused.shape != infrared.shape or not bool(torch.isfinite(fused).all()):
-        raise MethodFailure(f"{pair.name}: shape {tuple(fused.shape)}, or values not finite")
-    values: Float = fused[0, 0].to("cpu", torch.float32).numpy()
+    values: Float = copied(fused, infrared.shape, pair.name)[0]
+    if not np.isfinite(values).all():
+        raise MethodFailure(f"{pair.name}: values are not finite")
     return values

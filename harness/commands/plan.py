@@ -43,12 +43,8 @@ def add_parser(commands: Commands) -> None:
         type=device,
         help="device to measure on: auto, cpu, cuda or cuda:N; default the configuration's",
     )
-    parser.add_argument(
-        "--threads",
-        type=positive,
-        metavar="N",
-        help="processor threads; default the configuration's",
-    )
+    threads = "processor threads; default the configuration's"
+    parser.add_argument("--threads", type=positive, metavar="N", help=threads)
     parser.add_argument(
         "--steps", type=positive, default=2, metavar="N", help="training steps to time; default 2"
     )

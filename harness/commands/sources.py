@@ -1,14 +1,16 @@
 """Show, fetch and check files from elsewhere: `segfanet-bench sources --help`."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from harness.cli import Commands, add_cache, add_command, add_mirrors
 from harness.errors import HarnessError, suggest
+from harness.fetching.batch import fetch_all, size_of
 from harness.fetching.registry import read_registry
-from harness.fetching.source import CACHE, ExternalFile, access, fetch, locate
+from harness.fetching.source import CACHE, ExternalFile, Places, locate
 from harness.methods.spec import discover, weight_source
 
 
@@ -67,34 +69,31 @@ def add_parser(commands: Commands) -> None:
         default = "" if names == "+" else "; default all"
         part.add_argument("names", nargs=names, help=f"data sets, methods or files{default}")
         if action is not show:
-            _add_places(part)
-
-
-def _add_places(parser: argparse.ArgumentParser) -> None:
-    add_cache(parser, CACHE)
-    add_mirrors(parser, "the files")
+            add_cache(part, CACHE)
+            add_mirrors(part, "the files")
 
 
 def show(arguments: argparse.Namespace) -> None:
-    """Print what is known about each file."""
-    for item in _chosen(arguments.names):
-        source = item.source
-        kind = "sha256" if source.sha256 else "md5" if source.md5 else "recorded on first use"
-        size = f"{source.bytes:,} bytes" if source.bytes else "size unknown"
-        print(f"{item.owner}: {source.name} ({size}; {access(source)})")
-        print(f"  hash: {kind} {source.sha256 or source.md5}".rstrip())
-        print(f"  licence: {source.licence}")
-        for url in source.urls:
-            print(f"  {url}")
+    """Print what is known about each file, below the data set or method that needs it."""
+    for owner, items in groupby(_chosen(arguments.names), lambda item: item.owner):
+        sources = [item.source for item in items]
+        print(f"{owner}: {len(sources)} files; {size_of(sources)}; licence: {sources[0].licence}")
+        for source in sources:
+            size = f"{source.bytes:,} bytes" if source.bytes else "size unknown"
+            hashes = [f"{kind} {value}" for kind, value in source.hashes.items()]
+            print(f"  {source.name} ({size}; {source.access})")
+            print(f"    hash: {', '.join(hashes) or 'recorded on first use'}")
+            for url in source.urls:
+                print(f"    {url}")
 
 
 def where(arguments: argparse.Namespace) -> None:
     """Print the path of each file, or the path where it is expected; contents are not read."""
     for item in _chosen(arguments.names):
-        folders = (arguments.cache / item.folder, *arguments.mirror)
-        places = [folder / item.source.name for folder in folders]
+        source, cache = item.source, arguments.cache / item.folder
+        places = [source.place(cache), *(f / source.name for f in (cache, *arguments.mirror))]
         found = next((path for path in places if path.is_file()), None)
-        print(f"{item.owner}: {found or f'missing: {places[0]}'}")
+        print(f"{item.owner}: {found or f'missing: {places[1]}'}")
 
 
 def get(arguments: argparse.Namespace) -> None:
@@ -103,7 +102,17 @@ def get(arguments: argparse.Namespace) -> None:
     Raises:
         HarnessError: listing all files that cannot be obtained.
     """
-    _for_each(_chosen(arguments.names, needed_only=True), arguments, fetch)
+    problems = []
+    chosen = _chosen(arguments.names, needed_only=True)
+    for (owner, folder), items in groupby(chosen, lambda item: (item.owner, item.folder)):
+        places = Places(arguments.cache / folder, arguments.mirror)
+        try:
+            for path in fetch_all(owner, [item.source for item in items], places).values():
+                print(f"{owner}: {path}")
+        except HarnessError as error:
+            problems.append(str(error))
+    if problems:
+        raise HarnessError("\n".join(problems))
 
 
 def verify(arguments: argparse.Namespace) -> None:
@@ -112,7 +121,18 @@ def verify(arguments: argparse.Namespace) -> None:
     Raises:
         HarnessError: listing all files that are damaged.
     """
-    _for_each(_chosen(arguments.names), arguments, locate)
+    problems = []
+    places: dict[Path, Places] = {}
+    for item in _chosen(arguments.names):
+        cache = arguments.cache / item.folder
+        run = places.setdefault(cache, Places(cache, arguments.mirror))
+        try:
+            path = locate(item.source, places=run)
+            print(f"{item.owner}: {path or f'missing: {item.source.name}'}")
+        except HarnessError as error:
+            problems.append(str(error))
+    if problems:
+        raise HarnessError("\n".join(problems))
 
 
 def _chosen(names: Sequence[str], *, needed_only: bool = False) -> list[RegisteredFile]:
@@ -122,29 +142,11 @@ def _chosen(names: Sequence[str], *, needed_only: bool = False) -> list[Register
         if name not in known:
             raise HarnessError(f"no file, data set or method {name!r}: {suggest(name, known)}")
     outer = {item.source.inside for item in every}
+
+    def of_chosen_owner(item: RegisteredFile) -> bool:
+        needed = not item.source.optional and item.source not in outer
+        return item.owner in names and (needed or not needed_only)
+
     return [
-        item
-        for item in every
-        if not names
-        or item.source.name in names
-        or (
-            item.owner in names
-            and not (needed_only and (item.source.optional or item.source in outer))
-        )
+        item for item in every if not names or item.source.name in names or of_chosen_owner(item)
     ]
-
-
-def _for_each(
-    chosen: Sequence[RegisteredFile],
-    arguments: argparse.Namespace,
-    find: Callable[..., Path | None],
-) -> None:
-    problems = []
-    for item in chosen:
-        try:
-            path = find(item.source, cache=arguments.cache / item.folder, mirrors=arguments.mirror)
-            print(f"{item.owner}: {path or f'missing: {item.source.name}'}")
-        except HarnessError as error:
-            problems.append(str(error))
-    if problems:
-        raise HarnessError("\n".join(problems))

@@ -90,10 +90,7 @@ def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     Two paths to the same place are recognised through hard links, symbolic links, `..` and, on
     file systems that ignore it, letter case. Call this before anything is written.
 
-    Args:
-        outputs: every file that will be written, and the folder that they go to.
-        inputs: every file that will be read, and the folders that they come from. A folder
-            stands for itself only: name the files in it too, if they must not be replaced.
+    A folder stands for itself only: name the files in it too, if they must not be replaced.
 
     Raises:
         HarnessError: naming the output and the input that are the same.
@@ -171,7 +168,7 @@ def sha256(path: Path) -> str:
 
 
 def sha256_json(value: Any) -> str:
-    """Return the SHA-256 of a JSON value; the order of its keys does not matter."""
+    """Return the SHA-256 of a JSON value; the order of its keys is irrelevant."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 

@@ -2,11 +2,11 @@
 
 import re
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Strict, TypeAdapter, ValidationError
@@ -144,11 +144,6 @@ def check(kind: Any, value: Any, source: str) -> Any:
         raise HarnessError(f"{source} is nested too deeply to be checked") from error
     lines = "".join(f"\n  {problem}" for problem in problems)
     raise HarnessError(f"{source} is not as expected:{lines}")
-
-
-def parse(kind: type[T], value: Mapping[str, Any], source: str) -> T:
-    """Return `value` as the model `kind`, as `check` does, with the type that it has."""
-    return cast(T, check(kind, value, source))
 
 
 def _problem(kind: Any, error: Any) -> str:

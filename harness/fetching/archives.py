@@ -1,8 +1,7 @@
 """Reading of zip archives from elsewhere: members are found by their bare names.
 
-A member is never written under its own name, so no path, link or kind of member in an archive
-can reach another place of the disk. What remains to guard against is data that is damaged, and
-data that does not fit on the disk.
+A member is never written under its own name, so that no path or link in an archive can reach
+another place of the disk. Damaged data, and data that does not fit on the disk, are refused.
 """
 
 import lzma
@@ -46,25 +45,30 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         problem = "the disk is full while unpacking" if full else "damaged or not readable"
         raise HarnessError(f"{path}: {problem}: {error}") from error
     except BROKEN as error:
-        raise HarnessError(
-            f"{path}: damaged, or not a plain zip archive: {error!r}; replace it"
-        ) from error
+        problem = "damaged, or not a plain zip archive"
+        raise HarnessError(f"{path}: {problem}: {error!r}; replace it") from error
 
 
 def find_members(archive: zipfile.ZipFile, names: Collection[str]) -> dict[str, zipfile.ZipInfo]:
-    """Return the members with the bare names `names`, in whatever folder they lie.
+    """Return the members whose paths end with one of `names`, in whatever folder they lie.
+
+    A name may have folders (`optical/a.tif`). The archive's own name counts as the outermost
+    folder, so that `a.tif` of `optical.zip` is found, too.
 
     Raises:
         HarnessError: if two members have the same one of these names.
     """
     found: dict[str, zipfile.ZipInfo] = {}
+    depths = {len(PurePosixPath(name).parts) for name in names}
+    root = PurePosixPath(Path(archive.filename or "").stem)
     for member in archive.infolist():
-        name = PurePosixPath(member.filename).name
-        if name not in names or member.is_dir():
-            continue
-        if name in found:
-            raise HarnessError(f"{archive.filename}: holds {name} twice; keep one")
-        found[name] = member
+        parts = (root / member.filename).parts
+        for name in {"/".join(parts[-depth:]) for depth in depths}.intersection(names):
+            if member.is_dir():
+                continue
+            if name in found:
+                raise HarnessError(f"{archive.filename}: holds {name} twice; keep one")
+            found[name] = member
     return found
 
 

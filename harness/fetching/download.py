@@ -5,7 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,19 +15,17 @@ from urllib3.util import Retry
 
 from harness.disk.files import FULL, check_space, size_text
 from harness.errors import HarnessError
-from harness.fetching.hosts import (
-    TIMEOUT,
-    check_status,
-    drive_download,
-    is_drive,
-    is_page,
-    open_share,
-)
+from harness.fetching.checksums import Digests
+from harness.fetching.drive import drive_download, is_drive
+from harness.fetching.hosts import TIMEOUT, check_status, is_page, open_share
+from harness.fetching.source import ExternalFile, Places
 from harness.terminal import progress
 
 CHUNK = 1 << 16
 """Bytes received at a time; this much is lost when a connection is cut."""
 MEBI = 1 << 20
+SMALL = 8 * MEBI
+"""Bytes of a file that arrives too soon to show progress."""
 TRIES = 5
 """Requests in a row that fail or bring no new byte before a download is given up."""
 RETRIED = (408, 425, 429, 500, 502, 503, 504)
@@ -38,21 +36,31 @@ RETRIED = (408, 425, 429, 500, 502, 503, 504)
 class Part:
     """A file that is being downloaded.
 
-    The small file `state` holds its address, its full size in bytes and the server's validator
-    (ETag or date), so that a later process continues the same file and not a newer one.
+    The small file `state` beside it holds its address, its full size in bytes and the server's
+    validator (ETag or date), so that a later process continues the same file and not a newer one.
+
+    Attributes:
+        path: the file.
+        digests: hashes that are computed while the bytes arrive.
+        expected: size in bytes that the file must have; 0 if it is unknown.
     """
 
     path: Path
+    digests: Digests = field(default_factory=lambda: Digests((), 0))
+    expected: int = 0
+
+    @staticmethod
+    def of(source: ExternalFile, target: Path) -> "Part":
+        """Return the part beside the place where a file is kept."""
+        strong = source.sha256 or source.git_blob
+        kinds = {*source.hashes, *(() if strong else ("sha256",))}
+        path = target.with_name(f".{target.name}.part")
+        return Part(path, Digests(kinds, source.bytes), source.bytes)
 
     @property
     def state(self) -> Path:
-        """The small file beside the part."""
+        """What is known about the file on the server."""
         return self.path.with_name(f"{self.path.name}.json")
-
-    @property
-    def title(self) -> str:
-        """Name of the file, for messages."""
-        return self.path.name.removeprefix(".").removesuffix(".part")
 
     @property
     def have(self) -> int:
@@ -83,14 +91,15 @@ class Part:
         self.state.unlink(missing_ok=True)
 
 
-def download(url: str, part: Part, *, password: str = "", pause: float = 1.0) -> None:
+def download(url: str, part: Part, places: Places, *, password: str = "") -> None:
     """Download a file to `part`, continuing a part of an earlier process.
 
     Args:
         url: http(s) address of a file, a Seafile share, or a file on Google Drive.
         part: file to write; what is received stays after a failure, for the next attempt.
+        places: the run: the pause before a repetition, which each further one doubles, and what
+            is known about Google Drive.
         password: password of a share that asks for one.
-        pause: seconds before a repetition; doubled for each further one.
 
     Raises:
         HarnessError: naming the address, and what the server or the disk reported.
@@ -98,12 +107,12 @@ def download(url: str, part: Part, *, password: str = "", pause: float = 1.0) ->
     part.path.parent.mkdir(parents=True, exist_ok=True)
     try:
         if not is_drive(url):
-            _download_ranges(url, part, password, pause)
+            _download_ranges(url, part, password, places.pause)
             return
         if part.state.exists():
             # gdown would take a part of another address for the complete file.
             part.discard()
-        drive_download(url, part.path)
+        drive_download(url, part.path, places)
     except (ValueError, requests.TooManyRedirects) as error:
         raise HarnessError(f"{url}: not an address of a file: {error}") from error
     except requests.RequestException as error:
@@ -132,9 +141,15 @@ def _download_ranges(url: str, part: Part, password: str, pause: float) -> None:
 
 def _attempt(url: str, part: Part, password: str, pause: float) -> str:
     """Ask for the missing rest; return why another attempt is needed, or an empty string."""
+    noted = part.known(url)
+    if not part.have or not noted:
+        part.discard()
+        noted = {}
+    headers = {"Range": f"bytes={part.have}-"} if noted else {}
+    if noted.get("validator"):
+        headers["If-Range"] = noted["validator"]
     with _session(pause) as session:
         address = open_share(session, url, password) if password else url
-        headers = _range(url, part)
         with session.get(address, headers=headers, stream=True, timeout=TIMEOUT) as answer:
             return _receive(url, part, answer)
 
@@ -158,18 +173,6 @@ def _session(pause: float) -> requests.Session:
     return session
 
 
-def _range(url: str, part: Part) -> dict[str, str]:
-    """Return the headers that ask for the missing rest of a part, if it is known to be ours."""
-    noted = part.known(url)
-    if not part.have or not noted:
-        part.discard()
-        return {}
-    headers = {"Range": f"bytes={part.have}-"}
-    if noted["validator"]:
-        headers["If-Range"] = noted["validator"]
-    return headers
-
-
 def _receive(url: str, part: Part, answer: requests.Response) -> str:
     known = part.known(url).get("total")
     if answer.status_code == 416 and part.have == known:
@@ -188,13 +191,24 @@ def _receive(url: str, part: Part, answer: requests.Response) -> str:
         )
     length = answer.raw.length_remaining or 0
     total = total or (start and known) or (start + length if length else 0)
-    part.note(url, total, _validator(answer))
-    check_space(part.path.parent, length, part.title)
+    etag = answer.headers.get("ETag", "")
+    # A weak ETag does not prove that a later answer is the same file.
+    strong = etag and not etag.startswith("W/")
+    if part.expected and total and total != part.expected:
+        raise HarnessError(
+            f"{url}: the file was refused: the server announces {total} bytes, expected "
+            f"{part.expected}"
+        )
+    part.note(url, total, etag if strong else answer.headers.get("Last-Modified", ""))
+    title = part.path.name.removeprefix(".").removesuffix(".part")
+    check_space(part.path.parent, length, title)
     try:
         with part.path.open("r+b" if start else "wb") as stream:
             stream.seek(start)
-            body = _Body(answer, length, stream)
-            for _ in progress(body, f"downloading {part.title}", start=start // MEBI, unit="MiB"):
+            part.digests.catch_up(part.path, start)
+            body = _Body(answer, length, stream, part.digests)
+            shown = progress(body, f"downloading {title}", start=start // MEBI, unit="MiB")
+            for _ in body if 0 < length < SMALL else shown:
                 pass
     except requests.RequestException as error:
         return f"connection lost: {error}"
@@ -216,13 +230,6 @@ def _span(answer: requests.Response) -> tuple[int, int | None]:
     return int(found[1]), None if found[2] == "*" else int(found[2])
 
 
-def _validator(answer: requests.Response) -> str:
-    """Return what proves that a later answer is the same file; weak ETags prove nothing."""
-    etag = answer.headers.get("ETag", "")
-    strong = etag and not etag.startswith("W/")
-    return etag if strong else answer.headers.get("Last-Modified", "")
-
-
 @dataclass
 class _Body:
     """Writes the body of an answer; iterating over it counts mebibytes for the progress bar."""
@@ -230,6 +237,7 @@ class _Body:
     answer: requests.Response
     length: int
     stream: BinaryIO
+    digests: Digests
 
     def __len__(self) -> int:
         return -(-self.length // MEBI)
@@ -238,6 +246,7 @@ class _Body:
         written = 0
         for chunk in self.answer.iter_content(CHUNK):
             self.stream.write(chunk)
+            self.digests.update(chunk)
             written += len(chunk)
             if written % MEBI < len(chunk):
                 yield

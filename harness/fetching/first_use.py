@@ -51,12 +51,9 @@ class FirstUseHashes:
         if not self.path.exists():
             return {}
         hashes = read_json(self.path)
-        if not isinstance(hashes, dict) or not all(map(_is_sha256, hashes.values())):
+        values = hashes.values() if isinstance(hashes, dict) else [None]
+        if not all(re.fullmatch("[0-9a-f]{64}", str(value)) for value in values):
             raise HarnessError(
                 f"{self.path}: damaged; restore it, or delete it to record the hashes again"
             )
-        return hashes
-
-
-def _is_sha256(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
+        return dict(hashes)

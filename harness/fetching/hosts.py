@@ -1,8 +1,7 @@
-"""Hosts that do not serve a file at its address: password pages of Seafile, Google Drive."""
+"""Answers of web servers, and the password pages of Seafile."""
 
 from html.parser import HTMLParser
-from pathlib import Path
-from urllib.parse import urldefrag, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 
@@ -45,14 +44,11 @@ def open_share(session: requests.Session, url: str, password: str) -> str:
     form = _Form(page.text)
     if not form.asks:
         return address
-    fields = {"token": urlsplit(url).path.rstrip("/").split("/")[-1], **form.fields}
+    token = urlsplit(url).path.rstrip("/").split("/")[-1]
+    data = {"token": token, **form.fields, "password": password}
+    headers = {"Referer": url}
     with session.post(
-        address,
-        data={**fields, "password": password},
-        headers={"Referer": url},
-        allow_redirects=False,
-        stream=True,
-        timeout=TIMEOUT,
+        address, data=data, headers=headers, allow_redirects=False, stream=True, timeout=TIMEOUT
     ) as answer:
         check_status(url, answer)
         if is_page(answer) and not answer.is_redirect and _Form(answer.text).asks:
@@ -63,11 +59,7 @@ def open_share(session: requests.Session, url: str, password: str) -> str:
 
 
 def check_status(url: str, answer: requests.Response) -> None:
-    """Refuse an answer that is an error.
-
-    Raises:
-        HarnessError: naming the address and the status.
-    """
+    """Raise HarnessError, naming address and status, for an answer that is an error."""
     if not answer.ok:
         raise HarnessError(f"{url}: the server answers {answer.status_code} {answer.reason}")
 
@@ -75,36 +67,3 @@ def check_status(url: str, answer: requests.Response) -> None:
 def is_page(answer: requests.Response) -> bool:
     """Return whether an answer is a web page."""
     return answer.headers.get("Content-Type", "").startswith("text/html")
-
-
-def is_drive(url: str) -> bool:
-    """Return whether `url` is a file or folder of Google Drive."""
-    return urlsplit(url).hostname == "drive.google.com"
-
-
-def drive_download(url: str, target: Path) -> None:
-    """Download from Google Drive to `target`; continue an earlier attempt.
-
-    Args:
-        url: address of a file, or of a folder with the name of the wanted file as fragment
-            (`https://drive.google.com/drive/folders/<id>#optical.zip`).
-        target: file to write.
-
-    Raises:
-        HarnessError: if the folder does not hold the file, or Google Drive refuses.
-    """
-    import gdown
-    from gdown.exceptions import DownloadError
-
-    address, name = urldefrag(url)
-    try:
-        if name:
-            listed = gdown.download_folder(url=address, skip_download=True, quiet=True)
-            files = {Path(item.path).name: item.id for item in listed if not isinstance(item, str)}
-            if name not in files:
-                held = ", ".join(sorted(files)[:20]) or "nothing"
-                raise HarnessError(f"{address}: the folder holds {held}; there is no {name}")
-            address = f"https://drive.google.com/uc?id={files[name]}"
-        gdown.download(url=address, output=str(target), resume=True, retries=5, timeout=TIMEOUT)
-    except (DownloadError, OSError) as error:
-        raise HarnessError(f"{url}: Google Drive: {error}") from error

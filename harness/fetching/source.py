@@ -1,52 +1,51 @@
 """External files: what is known about each, and how it is found or fetched and verified.
 
-A file is looked for in the cache, then in mirror folders, then inside an archive that holds
-it; only then it is downloaded. Whatever is found must have the stated hash. On the command line:
-`segfanet-bench sources list|where|get|verify`.
+A file is looked for in the cache, then in mirror folders, then inside an archive that holds it;
+only then is it downloaded. Whatever is found must have every stated hash. In the cache, a file
+with a stated hash has a folder named after it, because two files may have one name. On the
+command line: `segfanet-bench sources list|where|get|verify`.
 """
 
-import hashlib
+import os
 import sys
 import tempfile
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import Any, Optional
 
-from harness.disk.files import atomic_path, refuse_overwriting, sha256
+from harness.disk.files import atomic_path, refuse_overwriting
 from harness.errors import HarnessError
 from harness.fetching.archives import extract_member
+from harness.fetching.checksums import file_hashes
 from harness.fetching.first_use import FirstUseHashes
 
 CACHE = Path("resources")
 """Default folder of downloads."""
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""First bytes of a TIFF; the last two are those of a BigTIFF."""
+
+Inspection = Callable[["ExternalFile", Path], str]
+"""Looks into a file without a stated hash; returns what is wrong, or an empty string."""
 
 
 @dataclass(frozen=True)
 class ExternalFile:
-    """One external file.
+    """One external file, with the fields that `registry.SourceEntry` describes.
 
-    Attributes:
-        name: file name in the cache and in mirror folders.
-        urls: addresses, tried in this order; empty if the file has to be fetched by hand.
-        sha256: 64 hexadecimal digits; if it is empty, the hash of the first use is recorded in
-            the cache and enforced from then on.
-        md5: 32 hexadecimal digits, checked at the first use of a file without a SHA-256.
-        bytes: size, 0 if unknown.
-        licence: terms of use, as far as they are stated.
-        citation: publication to cite.
-        password: password of a share that asks for one.
-        page: where a person finds the file, and what has to be done there.
-        inside: an archive that holds this file as a member.
-        optional: whether the file is fetched only by its own name, not with its data set.
+    `name` may have folders, as in the repository or archive of its publisher. `inside` is the
+    archive that holds the file. Without a `sha256` or `git_blob`, the hash of the first use is
+    recorded in the cache and enforced from then on.
     """
 
     name: str
     urls: tuple[str, ...] = ()
     sha256: str = ""
+    git_blob: str = ""
     md5: str = ""
     bytes: int = 0
+    about: int = 0
     licence: str = ""
     citation: str = ""
     password: str = ""
@@ -54,21 +53,215 @@ class ExternalFile:
     inside: Optional["ExternalFile"] = None
     optional: bool = False
 
+    @property
+    def access(self) -> str:
+        """How it is obtained: open, password, Google Drive, by hand, or in an archive."""
+        if self.password:
+            return "password (known)"
+        if self.inside is not None:
+            return f"in {self.inside.name}"
+        if not self.urls:
+            return "by hand"
+        return "Google Drive" if "drive.google.com" in self.urls[0] else "open"
 
-def fetch(
-    source: ExternalFile, *, cache: Path = CACHE, mirrors: Sequence[Path] = (), pause: float = 1.0
-) -> Path:
-    """Return a verified local copy of a file; download it into `cache` if there is none.
+    @property
+    def hashes(self) -> dict[str, str]:
+        """The stated hashes by kind; the weaker md5 counts only where it is the only one."""
+        stated = {"sha256": self.sha256, "git_blob": self.git_blob}
+        strong = {kind: value for kind, value in stated.items() if value}
+        return strong or ({"md5": self.md5} if self.md5 else {})
 
-    Jobs that ask for the same file at the same time fetch it once. A file in a mirror is used
-    where it lies, and nothing is ever written into a mirror.
+    def place(self, cache: Path) -> Path:
+        """Return where a download is kept: below a folder named after the hash, if one is stated.
+
+        A file that a person puts at its plain name in the cache is found, too.
+        """
+        key = (self.sha256 or self.git_blob)[:16]
+        return cache / key / PurePosixPath(self.name).name if key else cache / self.name
+
+
+Listing = list[tuple[PurePosixPath, int]]
+"""Files below a folder: path from there, and size in bytes; the shallowest first."""
+
+
+@dataclass
+class Places:
+    """Where files are looked for, and what one run has learnt about these places.
+
+    Attributes:
+        cache: folder of downloads.
+        mirrors: folders that may hold files under their names, in the folders of the publisher's
+            repository, or under any name if a hash is stated. Nothing is written there.
+        pause: seconds before the first repetition of a failed transfer.
+        listings: files of folders of Google Drive by their addresses, listed once per run.
+        refused: files in a row that Google Drive refused for its quota.
+    """
+
+    cache: Path = CACHE
+    mirrors: Sequence[Path] = ()
+    pause: float = 1.0
+    listings: dict[str, Any] = field(default_factory=dict)
+    refused: int = 0
+    _trees: dict[Path, Listing] = field(default_factory=dict)
+
+    def tree(self, folder: Path) -> Listing:
+        """List the files below a folder; hidden ones are left out."""
+        if folder not in self._trees:
+            found: Listing = []
+            for parent, folders, files in os.walk(folder, followlinks=True):
+                here = Path(parent)
+                real = here.resolve()
+                # A link to a folder that contains it would be followed without end.
+                folders[:] = [
+                    name
+                    for name in folders
+                    if not name.startswith(".") and not real.is_relative_to((here / name).resolve())
+                ]
+                for name in files:
+                    path = here / name
+                    if not name.startswith(".") and path.is_file():
+                        relative = PurePosixPath(path.relative_to(folder).as_posix())
+                        found.append((relative, path.stat().st_size))
+            self._trees[folder] = sorted(found, key=lambda item: (len(item[0].parts), item[0]))
+        return self._trees[folder]
+
+    def candidates(self, source: ExternalFile, folder: Path) -> list[Path]:
+        """List files below a folder that may be the source: by name first, then by size.
+
+        Raises:
+            HarnessError: if no hash decides between two files of the name.
+        """
+        wanted = PurePosixPath(source.name)
+        tree = self.tree(folder)
+        named = [path for path, _ in tree if path.parts[-len(wanted.parts) :] == wanted.parts]
+        if not source.hashes:
+            if len(named) > 1 and len(named[0].parts) == len(named[1].parts):
+                raise HarnessError(f"{folder}: holds {named[0]} and {named[1]}; keep one of them")
+            return [folder / path for path in named[:1]]
+        others = [
+            path
+            for path, size in tree
+            if path not in named
+            and (size == source.bytes if source.bytes else path.suffix == wanted.suffix)
+        ]
+        return [folder / path for path in [*named, *others]]
+
+
+def locate(
+    source: ExternalFile,
+    *,
+    cache: Path = CACHE,
+    mirrors: Sequence[Path] = (),
+    places: Places | None = None,
+    inspect: Inspection | None = None,
+) -> Path | None:
+    """Return the verified file if it is in the cache or a mirror; the network is not used.
 
     Args:
         source: the file.
-        cache: folder of downloads.
-        mirrors: folders that may hold the file under its name or, if its SHA-256 is known,
-            under another name.
-        pause: seconds before the first repetition of a failed transfer.
+        cache: as in `Places`.
+        mirrors: as in `Places`.
+        places: cache and mirrors of a run that looks for several files.
+        inspect: looks into a file that has no stated hash.
+
+    Raises:
+        HarnessError: if the cache holds a file of that name with other content, or if stated
+            hashes contradict each other.
+    """
+    places = places or Places(cache, mirrors)
+    for cached in (source.place(places.cache), places.cache / source.name):
+        if cached.is_file():
+            problem = mismatch(source, cached, places.cache, inspect=inspect)
+            if problem:
+                raise HarnessError(f"{cached}: {problem}; delete it, or put the right file there")
+            return cached
+    folders = [Path(folder) for folder in places.mirrors]
+    if source.sha256 or source.git_blob:
+        folders.insert(0, places.cache)
+    for folder in folders:
+        for path in places.candidates(source, folder):
+            problem = mismatch(source, path, places.cache, inspect=inspect)
+            if not problem:
+                return path
+            if path == folder / source.name:
+                print(f"warning: {path} is passed over: {problem}", file=sys.stderr, flush=True)
+    return None
+
+
+def mismatch(
+    source: ExternalFile,
+    path: Path,
+    cache: Path,
+    *,
+    known: dict[str, str] | None = None,
+    inspect: Inspection | None = None,
+) -> str:
+    """Return what is wrong with a file, or an empty string; record the hash of a first use.
+
+    Args:
+        source: what the file has to be.
+        path: the file.
+        cache: folder with the hashes of first uses.
+        known: hashes of the file that were computed while it arrived.
+        inspect: looks into a file that is used for the first time.
+
+    Raises:
+        HarnessError: if one stated hash is right and another wrong: they contradict each other.
+    """
+    size = path.stat().st_size
+    if source.bytes and size != source.bytes:
+        return f"it has {size} bytes, expected {source.bytes}"
+    first_uses = FirstUseHashes(cache)
+    strong = source.sha256 or source.git_blob
+    recorded = "" if strong else first_uses.get(source.name)
+    stated = {"sha256": recorded} if recorded else source.hashes
+    missing = {*stated, *(() if strong else ("sha256",))} - set(known or ())
+    found = {**(known or {}), **file_hashes(path, missing)}
+    wrong = [kind for kind, value in stated.items() if found[kind] != value]
+    if wrong:
+        origin = f", as recorded in {first_uses.path} on first use" if recorded else ""
+        problem = f"its {wrong[0]} is {found[wrong[0]]}, expected {stated[wrong[0]]}{origin}"
+        right = [kind for kind in stated if kind not in wrong]
+        if right:
+            raise HarnessError(
+                f"{source.name}: found {path}: {problem}, but its {right[0]} is the stated one; "
+                "the stated hashes contradict each other, correct the entry"
+            )
+        return problem
+    if strong or recorded:
+        return ""
+    # If half a file or a web page were recorded, the right file would be refused from then on.
+    problem = _not_as_named(path, source.name) or (inspect(source, path) if inspect else "")
+    if not problem:
+        first_uses.record(source.name, found["sha256"])
+    return problem
+
+
+def _not_as_named(path: Path, name: str) -> str:
+    if name.endswith(".zip") and not zipfile.is_zipfile(path):
+        return "it is not a complete zip archive"
+    if name.endswith((".tif", ".tiff")):
+        with path.open("rb") as stream:
+            start = stream.read(64)
+        if not start.startswith(TIFF):
+            page = start.lstrip()[:1] == b"<"
+            return "it is a web page, not a TIFF" if page else "it is not a TIFF"
+    return ""
+
+
+def fetch(
+    source: ExternalFile,
+    *,
+    cache: Path = CACHE,
+    mirrors: Sequence[Path] = (),
+    pause: float = 1.0,
+    places: Places | None = None,
+    inspect: Inspection | None = None,
+) -> Path:
+    """Return a verified local copy of a file; download it into the cache if there is none.
+
+    Jobs that ask for the same file at the same time fetch it once. A file in a mirror is used
+    where it is. The arguments are those of `locate`, and `pause` as in `Places`.
 
     Raises:
         HarnessError: if the file cannot be obtained, naming it and where to put it by hand; if
@@ -76,14 +269,17 @@ def fetch(
     """
     from filelock import FileLock
 
-    found = locate(source, cache=cache, mirrors=mirrors)
+    places = places or Places(cache, mirrors, pause)
+    found = locate(source, places=places, inspect=inspect)
     if found is None:
-        refuse_overwriting([cache], mirrors)
-        make_cache(cache)
-        with FileLock(cache / f".{source.name}.lock"):
+        refuse_overwriting([places.cache], places.mirrors)
+        target = source.place(places.cache)
+        make_cache(target.parent)
+        with FileLock(target.with_name(f".{target.name}.lock")):
             # Another job may have fetched it while this one waited.
-            found = locate(source, cache=cache, mirrors=mirrors)
-            found = found or _obtain(source, cache, mirrors, pause)
+            if target.is_file():
+                return fetch(source, places=places, inspect=inspect)
+            found = _obtain(source, target, places, inspect)
     return found
 
 
@@ -101,99 +297,37 @@ def make_cache(cache: Path) -> None:
         raise HarnessError(f"{cache}: cannot be written to: {error}; name another cache") from error
 
 
-def locate(
-    source: ExternalFile, *, cache: Path = CACHE, mirrors: Sequence[Path] = ()
-) -> Path | None:
-    """Return the verified file if it is in the cache or a mirror; the network is not used.
-
-    Raises:
-        HarnessError: if the cache holds a file of that name with other content.
-    """
-    cached = cache / source.name
-    if cached.is_file():
-        problem = mismatch(source, cached, cache)
-        if problem:
-            raise HarnessError(f"{cached}: {problem}; delete it, or put the right file there")
-        return cached
-    for folder in mirrors:
-        for path in _candidates(source, Path(folder)):
-            problem = mismatch(source, path, cache)
-            if not problem:
-                return path
-            if path.name == source.name:
-                print(f"warning: {path} is passed over: {problem}", file=sys.stderr, flush=True)
-    return None
-
-
-def _candidates(source: ExternalFile, folder: Path) -> list[Path]:
-    """List files of a mirror that may be the source: by name first, then those to be hashed."""
-    named = [folder / source.name] if (folder / source.name).is_file() else []
-    if not source.sha256 or not folder.is_dir():
-        return named
-    others = (path for path in sorted(folder.iterdir()) if path.is_file() and path not in named)
-    return named + [
-        path
-        for path in others
-        if path.stat().st_size == source.bytes
-        or (not source.bytes and path.suffix == Path(source.name).suffix)
-    ]
-
-
-def mismatch(source: ExternalFile, path: Path, cache: Path) -> str:
-    """Return what is wrong with a file, or an empty string; record the hash of a first use."""
-    size = path.stat().st_size
-    if source.bytes and size != source.bytes:
-        return f"it has {size} bytes, expected {source.bytes}"
-    hashes = FirstUseHashes(cache)
-    expected = source.sha256 or hashes.get(source.name)
-    if not expected and source.md5:
-        md5 = _md5(path)
-        if md5 != source.md5:
-            return f"its md5 is {md5}, expected {source.md5}"
-    found = sha256(path)
-    if expected:
-        origin = "" if source.sha256 else f", as recorded in {hashes.path} on first use"
-        wrong = f"its sha256 is {found}, expected {expected}{origin}"
-        return wrong if found != expected else ""
-    if source.name.endswith(".zip") and not zipfile.is_zipfile(path):
-        # If half a file were recorded, the complete one would be refused from then on.
-        return "it is not a complete zip archive"
-    hashes.record(source.name, found)
-    return ""
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "md5").hexdigest()
-
-
-def _obtain(source: ExternalFile, cache: Path, mirrors: Sequence[Path], pause: float) -> Path:
+def _obtain(source: ExternalFile, target: Path, places: Places, inspect: Inspection | None) -> Path:
     # Imported only now: a configuration is read without the network, and `requests` is large.
     from harness.fetching.download import Part, download
 
-    target = cache / source.name
     problems: list[str] = []
     if source.inside is not None:
         try:
-            archive = fetch(source.inside, cache=cache, mirrors=mirrors, pause=pause)
+            archive = fetch(source.inside, places=places)
         except HarnessError as error:
             problems.append(str(error))
         else:
-            return _unpack(source, archive, target, cache)
-    part = Part(cache / f".{source.name}.part")
+            return _unpack(source, archive, target, places.cache)
+    part = Part.of(source, target)
     for url in source.urls:
         try:
-            download(url, part, password=source.password, pause=pause)
+            download(url, part, places, password=source.password)
         except HarnessError as error:
             problems.append(str(error))
             continue
-        problem = mismatch(source, part.path, cache)
+        known = part.digests.of(part.path)
+        problem = mismatch(source, part.path, places.cache, known=known, inspect=inspect)
         if not problem:
             part.finish(target)
             return target
         part.discard()
         problems.append(f"{url}: the file was refused: {problem}")
-    raise HarnessError(_by_hand(source, cache, problems))
+    lines = [f"{source.name} could not be obtained", *problems]
+    if source.page:
+        lines.append(f"where to find it: {source.page}")
+    lines.append(f"put it by hand at {places.cache / source.name}, or into a mirror folder")
+    raise HarnessError("\n  ".join(lines))
 
 
 def _unpack(source: ExternalFile, archive: Path, target: Path, cache: Path) -> Path:
@@ -205,31 +339,13 @@ def _unpack(source: ExternalFile, archive: Path, target: Path, cache: Path) -> P
     return target
 
 
-def _by_hand(source: ExternalFile, cache: Path, problems: list[str]) -> str:
-    lines = [f"{source.name} could not be obtained", *(f"  {problem}" for problem in problems)]
-    if source.page:
-        lines.append(f"  where to find it: {source.page}")
-    lines.append(f"  put it by hand at {cache / source.name}, or into a mirror folder")
-    return "\n".join(lines)
-
-
 def record_of(source: ExternalFile, path: Path, *, cache: Path = CACHE) -> dict[str, Any]:
     """Describe a verified file, for the record of what is made from it."""
+    known = source.sha256 or ("" if source.git_blob else FirstUseHashes(cache).get(source.name))
     return {
         "name": source.name,
-        "sha256": source.sha256 or FirstUseHashes(cache).get(source.name),
+        "sha256": known or file_hashes(path, ["sha256"])["sha256"],
         "bytes": path.stat().st_size,
         "licence": source.licence,
         "citation": source.citation,
     }
-
-
-def access(source: ExternalFile) -> str:
-    """Return how a file is obtained: open, password, Google Drive, by hand, or in an archive."""
-    if source.password:
-        return "password (known)"
-    if source.inside is not None:
-        return f"in {source.inside.name}"
-    if not source.urls:
-        return "by hand"
-    return "Google Drive" if "drive.google.com" in source.urls[0] else "open"

@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -14,14 +14,15 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.disk.images import open_image
+from harness.disk.images import named_image_errors
 from harness.errors import HarnessError, MethodFailure
 from harness.fusing.inference import to_tensor
 from harness.fusing.job import Float, FusingJob
 from harness.machine.device import thread_limits
-from harness.machine.isolation import Heartbeat, die_with_parent
+from harness.machine.isolation import Heartbeat, die_with_parent, users_environment
 from harness.methods.contract import check_fused
 from harness.methods.spec import MethodSpec
+from metrics.images import read_grey
 
 Bytes = NDArray[np.uint8]
 QUOTED_BYTES = 500
@@ -35,25 +36,18 @@ POLL_SECONDS = 1.0
 def write_command_stack(job: FusingJob, device: torch.device, heartbeat: Heartbeat) -> None:
     """Run the command once over all tiles of a job and write its stack.
 
-    Args:
-        job: what to fuse; its method has a command.
-        device: passed to the command.
-        heartbeat: called whenever the command has written further images.
-
     Raises:
         MethodFailure: if the command fails or an output breaks the contract.
         StorageError: if the disk is full or is not writable.
     """
-    with exchange(job.spec) as folders:
-        files = _numbered(job.names)
-        for index, file in enumerate(files):
-            tile = slice(index, index + 1)
-            Image.fromarray(job.pairs.infrared(tile)[0]).save(folders["infrared"] / file)
-            Image.fromarray(job.pairs.visible(tile)[0]).save(folders["visible"] / file)
-        run_command(job.spec, folders, device, job.threads, heartbeat)
-        with job.open_stack() as write:
-            for part in job.parts():
-                write(part, _read_part(job, part, [folders["output"] / f for f in files[part]]))
+    tiles = (slice(index, index + 1) for index in range(len(job.names)))
+    pairs = ((job.pairs.infrared(tile)[0], job.pairs.visible(tile)[0]) for tile in tiles)
+    with (
+        _outputs(job.spec, pairs, device, job.threads, heartbeat) as files,
+        job.open_stack() as write,
+    ):
+        for part in job.parts():
+            write(part, _read_part(job, part, files[part]))
 
 
 def _read_part(job: FusingJob, part: slice, files: list[Path]) -> Float:
@@ -80,7 +74,7 @@ def fuse_pictures(
         spec: a method with a command.
         sources: (infrared, visible) pairs of (H, W) float32 in [0, 1].
         names: the names of the pairs, for messages.
-        device: passed to the command.
+        device: the value of the placeholder `{device}`.
         threads: the largest number of its threads.
 
     Returns:
@@ -90,18 +84,35 @@ def fuse_pictures(
         MethodFailure: if the command fails or an output breaks the contract.
     """
     fused = []
-    with exchange(spec) as folders:
-        files = _numbered(names)
-        for file, pair in zip(files, sources, strict=True):
-            for key, image in zip(("infrared", "visible"), pair, strict=True):
-                Image.fromarray(np.rint(image * 255).astype(np.uint8)).save(folders[key] / file)
-        run_command(spec, folders, device, threads)
+    pairs = ([np.rint(image * 255).astype(np.uint8) for image in pair] for pair in sources)
+    with _outputs(spec, pairs, device, threads) as files:
         for file, pair, name in zip(files, sources, names, strict=True):
-            pixels = _read(folders["output"] / file, name, pair[0].shape)
+            pixels = _read(file, name, pair[0].shape)
             output = pixels.astype(np.float32) / np.float32(255)
             tensors = [torch.from_numpy(x)[None, None] for x in (output, *pair)]
             fused.append(check_fused(*tensors, tiles=[name], clamp=False)[0])
     return fused
+
+
+@contextmanager
+def _outputs(
+    spec: MethodSpec,
+    pairs: Iterable[Sequence[Bytes]],
+    device: torch.device,
+    threads: int,
+    heartbeat: Heartbeat = lambda: None,
+) -> Iterator[list[Path]]:
+    """Run the command over (infrared, visible) pairs of (H, W); give the paths of its outputs."""
+    files = []
+    with exchange(spec) as folders:
+        for index, (infrared, visible) in enumerate(pairs):
+            # A tile's own name may not be a legal file name.
+            file = f"{index:06d}.png"
+            Image.fromarray(infrared).save(folders["infrared"] / file)
+            Image.fromarray(visible).save(folders["visible"] / file)
+            files.append(folders["output"] / file)
+        run_command(spec, folders, device, threads, heartbeat)
+        yield files
 
 
 @contextmanager
@@ -123,12 +134,10 @@ def run_command(
 ) -> None:
     """Fill in the placeholders of a method's command and run it without a shell.
 
-    Args:
-        spec: a method with a command.
-        folders: infrared, visible and output, as `exchange` creates them.
-        device: the value of the placeholder `{device}`.
-        threads: the largest number of its threads.
-        heartbeat: called whenever further files have appeared in the output folder.
+    It runs with the PYTHONPATH that the user has set, so that it finds none of our packages.
+
+    `folders` are infrared, visible and output, as `exchange` creates them. The heartbeat beats
+    whenever further files have appeared in the output folder.
 
     Raises:
         MethodFailure: quoting the end of its output, if the command fails or does not start.
@@ -136,7 +145,7 @@ def run_command(
     values = {**{key: str(folder) for key, folder in folders.items()}, "device": str(device)}
     prefix = ["conda", "run", "--no-capture-output", "-n", spec.conda] if spec.conda else []
     arguments = [*prefix, *(fill(word, values) for word in spec.command)]
-    environment = {**os.environ, **thread_limits(threads)}
+    environment = {**users_environment(), **thread_limits(threads)}
     # Use a file: a process that the command leaves behind would keep a pipe open.
     with tempfile.TemporaryFile() as output:
         try:
@@ -183,15 +192,10 @@ def _tail(output: BinaryIO) -> str:
     return output.read().decode("utf-8", "replace").strip("\0 \n")
 
 
-def _numbered(names: list[str]) -> list[str]:
-    """Return one file name per tile; a tile's own name may not be a legal file name."""
-    return [f"{index:06d}.png" for index in range(len(names))]
-
-
 def _read(path: Path, tile: str, shape: tuple[int, ...]) -> Bytes:
     try:
-        with open_image(path) as image:
-            output = np.asarray(image.convert("L"))
+        with named_image_errors():
+            output = read_grey(path)
     except HarnessError as error:
         raise MethodFailure(f"tile {tile}: no readable output image: {error}") from error
     if output.shape != shape:

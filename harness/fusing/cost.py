@@ -22,17 +22,10 @@ def parameters(method: object) -> int | None:
 
 
 def gflops(method: Method, size: tuple[int, int], device: torch.device) -> float | None:
-    """Count 10⁹ operations of convolutions and matrix products for one black pair.
+    """Count 10⁹ operations of convolutions and matrix products for one black (H, W) pair.
 
-    One multiply-add counts as two operations.
-
-    Args:
-        method: on the device, in eval mode.
-        size: height and width of the pair, in pixels.
-        device: the device of the method.
-
-    Returns:
-        None if the method is not a torch module or cannot fuse a black pair.
+    One multiply-add counts as two operations. None if the method, which is on the device in
+    evaluation mode, is not a torch module or cannot fuse a black pair.
     """
     if not isinstance(method, torch.nn.Module):
         return None

@@ -17,10 +17,6 @@ from harness.methods.weights import choose_weights
 def fuse(job: FusingJob, heartbeat: Heartbeat) -> dict[str, Any]:
     """Fuse all test tiles into `job.output` and return the details of the record.
 
-    Args:
-        job: what to fuse.
-        heartbeat: called after every part of the tiles.
-
     Raises:
         MethodFailure: if the method fails, or its weights are not available or do not fit.
         HarnessError: if the device does not exist or the disk refuses the stack.
@@ -47,7 +43,7 @@ def _fuse(job: FusingJob, device: torch.device, heartbeat: Heartbeat) -> dict[st
     timer = write_fused_stack(job, method, device, heartbeat)
     height, width = job.pairs.tiles.shape[2:]
     return {
-        "milliseconds_an_image": timer.milliseconds_an_image(),
+        "milliseconds_per_image": timer.milliseconds_per_image(),
         "weights": weights.record() if weights else None,
         **inference_cost(method, (height, width), device),
     }

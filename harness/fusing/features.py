@@ -18,13 +18,7 @@ MAPS = ("segmentation", "aligned", "fusion")
 
 
 def features(method: Any, pairs: Pairs, tiles: list[int], device: torch.device) -> dict[str, Float]:
-    """Return the maps of the first stage, one per tile.
-
-    Args:
-        method: a method whose call returns the features.
-        pairs: the test tiles.
-        tiles: indices of the T tiles to look at.
-        device: the device of the method.
+    """Return the maps of the first stage for the T test tiles with the indices `tiles`.
 
     Returns:
         `segmentation`, `aligned`, `fusion`: (T, h, w) mean absolute activation over channels.

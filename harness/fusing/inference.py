@@ -27,7 +27,7 @@ class Timer:
 
     calls: list[float] = field(default_factory=list)
 
-    def milliseconds_an_image(self) -> float | None:
+    def milliseconds_per_image(self) -> float | None:
         """Return the median without the first call, which warms up; None if there is no call."""
         counted = self.calls[1:] or self.calls
         return round(statistics.median(counted), 3) if counted else None
@@ -36,13 +36,9 @@ class Timer:
 def load_method(
     spec: MethodSpec, device: torch.device, weights: Path | None, classes: int
 ) -> Method:
-    """Construct a method for inference and load its weights, if it has any.
+    """Construct a method for inference and load its weights; None keeps its initial values.
 
-    Args:
-        spec: the method.
-        device: where the method shall run.
-        weights: the file to load; None keeps the initial values of the network.
-        classes: the number of classes of the data set, 0 if it has no labels.
+    `classes` is the number of classes of the data set, 0 if it has no labels.
 
     Raises:
         MethodFailure: if the folder's code raises or the weights do not fit.
@@ -63,16 +59,7 @@ def load_method(
 def write_fused_stack(
     job: FusingJob, method: Method, device: torch.device, heartbeat: Heartbeat
 ) -> Timer:
-    """Fuse all tiles of a job and write its stack.
-
-    Args:
-        job: what to fuse.
-        method: the loaded method, on the device.
-        device: the device of the method.
-        heartbeat: called after every part of the tiles.
-
-    Returns:
-        The time of every call.
+    """Fuse all tiles of a job, write its stack, and return the time of every call.
 
     Raises:
         MethodFailure: naming the tile, if the method raises or breaks the contract.

@@ -24,12 +24,10 @@ pairs of tiles."""
 class FusingJob:
     """Everything that decides the fused stack of one method on one data set, and its place.
 
-    spec: the method with its options. pairs: the N test tiles. names: the names of the tiles,
-    for messages. output: the path of the (N, H, W) uint8 stack. classes: the number of classes
-    of the data set, 0 without labels. stretch: a key of `STRETCHES`. device: `auto`, `cpu`,
-    `cuda` or `cuda:N`. threads: the largest number of threads. checkpoint: the result of a
-    training here. weights: a weight file that replaces the authors'. mirrors: folders that may
-    hold the authors' file.
+    pairs: the N test tiles. names: of the tiles, for messages. output: the path of the (N, H, W)
+    uint8 stack. classes: the number of classes, 0 without labels. stretch: a key of `STRETCHES`.
+    checkpoint: the result of a training here. weights: a file that replaces the authors', which
+    `mirrors` may hold.
     """
 
     spec: MethodSpec

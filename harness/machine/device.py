@@ -57,10 +57,7 @@ def make_deterministic(seed: int, threads: int) -> None:
 
 
 def thread_limits(threads: int) -> dict[str, str]:
-    """Return environment variables that limit a process to `threads` threads.
-
-    Libraries read them when they are loaded.
-    """
+    """Return environment variables that limit the threads of libraries loaded later."""
     return dict.fromkeys(THREAD_VARIABLES, str(threads))
 
 
@@ -84,11 +81,8 @@ def keep_freed_memory() -> bool:
     """Let glibc reuse freed blocks of any size instead of returning them to the system.
 
     Otherwise, a tensor of a few megabytes gets new pages in every operation, and the kernel
-    fills each page with zeros. Measured on one 320×320 pair, this took a third of LiMFusion's
-    time and a fifth of UMFusion's. Peak memory does not change, but memory stays at its peak.
-
-    Returns:
-        Whether this took effect. Other C libraries do not support it and do not need it.
+    fills each page with zeros: a third of LiMFusion's time for one 320×320 pair. Memory stays at
+    its peak. Returns whether this took effect; other C libraries do not need it.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -47,7 +47,11 @@ def claim_gpu() -> str | None:
     pool = visible_gpus()
     if len(pool) < 2:
         return None
-    folder = _lock_folder()
+    # A scheduler may number the GPUs of each job from 0: the same id in two jobs then means
+    # two different devices.
+    job = os.environ.get("SLURM_JOB_ID", "machine")
+    folder = Path(tempfile.gettempdir(), f"gpu-slots-{os.getuid()}", job)
+    folder.mkdir(parents=True, exist_ok=True)
     waiting = False
     while True:
         for device in pool:
@@ -71,12 +75,3 @@ def visible_gpus() -> list[str]:
     if named is not None:
         return [device.strip() for device in named.split(",") if device.strip()]
     return [str(index) for index, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
-
-
-def _lock_folder() -> Path:
-    # A scheduler may number the GPUs of each job from 0: the same id in two jobs then means
-    # two different devices.
-    job = os.environ.get("SLURM_JOB_ID", "machine")
-    folder = Path(tempfile.gettempdir(), f"gpu-slots-{os.getuid()}", job)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +23,8 @@ from harness.errors import HarnessError, MethodFailure
 
 Heartbeat = Callable[[], None]
 """Call it after each unit of work. A method that stops calling it is considered hung."""
+
+Work = Callable[[Heartbeat], dict[str, Any]]
 
 RELAYED = 1 << 20
 """Number of bytes of a method's output that are copied to the log; the rest is dropped."""
@@ -32,19 +35,19 @@ SILENCE_SECONDS = 1800.0
 POLL_SECONDS = 0.2
 """Seconds between two checks of a silent process."""
 
+USERS_PYTHONPATH = "SEGFANET_USERS_PYTHONPATH"
+"""Environment variable that keeps PYTHONPATH as it was before the workflow put us first."""
+
 DIE_WITH_PARENT, ADOPT_ORPHANS = 1, 36
 """Options of `prctl`, numbered as in Linux's <sys/prctl.h>."""
 
 
-def supervise(work: Callable[[Heartbeat], dict[str, Any]], silence: float) -> dict[str, Any]:
+def supervise(work: Work, silence: float) -> dict[str, Any]:
     """Call `work` in a separate process and return its result.
 
-    The output of the process is copied to the log up to `RELAYED` bytes. Processes that it
-    leaves behind are killed.
-
-    Args:
-        work: gets a heartbeat to call after each unit of work, and returns a JSON object.
-        silence: seconds without a heartbeat after which `work` is considered hung.
+    `work` returns a JSON object, and is considered hung after `silence` seconds without a
+    heartbeat. Its output is copied to the log up to `RELAYED` bytes. Processes that it leaves
+    behind are killed.
 
     Raises:
         MethodFailure: with the reason, if `work` raised one, crashed, was killed, ended its
@@ -139,12 +142,7 @@ class _Watch:
         sys.stderr.flush()
 
     def result(self, status: int) -> dict[str, Any]:
-        """Return the child's result.
-
-        Raises:
-            MethodFailure: with the reason, if there is no result.
-            HarnessError: if the child raised one.
-        """
+        """Return the child's result, or raise the reason why there is none."""
         if self.hangs:
             raise MethodFailure(
                 f"hangs: nothing finished in {self.silence:g} s; if it is only slow, "
@@ -160,11 +158,9 @@ class _Watch:
         raise MethodFailure(self._ending(status))
 
     def _message(self) -> dict[str, Any]:
-        line = self.received.rpartition(b"\n")[2]
-        try:
-            return dict(json.loads(line))
-        except ValueError:
-            return {}
+        with suppress(ValueError):
+            return dict(json.loads(self.received.rpartition(b"\n")[2]))
+        return {}
 
     def _ending(self, status: int) -> str:
         if status == -signal.SIGKILL:
@@ -177,10 +173,7 @@ class _Watch:
 
 
 def _ended(process: int) -> int | None:
-    """Return the exit code of a process, negative for a signal, or None while it runs.
-
-    The process is not reaped.
-    """
+    """Return the exit code of a process, negative for a signal, or None while it runs."""
     state = os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     if state is None:
         return None
@@ -203,17 +196,13 @@ def _kill(process: int, before: set[int]) -> None:
 
 
 def _end(process: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def _reap(process: int) -> None:
-    try:
+    with suppress(ChildProcessError):
         os.waitpid(process, 0)
-    except ChildProcessError:
-        return
 
 
 def _children() -> set[int]:
@@ -230,14 +219,21 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
+def users_environment() -> dict[str, str]:
+    """Return the environment with the PYTHONPATH that the user has set, for programs of others."""
+    environment = dict(os.environ)
+    users = environment.pop(USERS_PYTHONPATH, None)
+    if users is not None:
+        environment["PYTHONPATH"] = users
+    return {name: value for name, value in environment.items() if value or name != "PYTHONPATH"}
+
+
 def die_with_parent() -> None:
     """Let Linux kill this process when its parent ends; other systems do nothing."""
     _prctl(DIE_WITH_PARENT, signal.SIGKILL)
 
 
-def _child(
-    work: Callable[[Heartbeat], dict[str, Any]], parent: int, report: int, output: int
-) -> NoReturn:
+def _child(work: Work, parent: int, report: int, output: int) -> NoReturn:
     # Always exit here: this copy of the caller must never continue the caller's work.
     status = 1
     try:
@@ -258,7 +254,7 @@ def _child(
             os._exit(status & 255)
 
 
-def _call(work: Callable[[Heartbeat], dict[str, Any]], report: int) -> dict[str, Any]:
+def _call(work: Work, report: int) -> dict[str, Any]:
     def heartbeat() -> None:
         os.write(report, b".")
 
@@ -285,12 +281,6 @@ def _detach(parent: int, output: int) -> None:
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.stdout = sys.stderr = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
     faulthandler.enable()
-    _volunteer()
-
-
-def _volunteer() -> None:
-    """Make the kernel kill this process, not its parent, when memory runs out."""
-    try:
+    with suppress(OSError):
+        # Make the kernel kill this process, not its parent, when memory runs out.
         Path("/proc/self/oom_score_adj").write_text("500")
-    except OSError:
-        return

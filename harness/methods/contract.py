@@ -1,6 +1,6 @@
 """The contract between the harness and a fusion method, and the guard that enforces it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -96,7 +96,7 @@ def _reflected(images: Tensor, axis: int, multiple: int) -> Tensor:
 def check_fused(
     fused: object, infrared: Tensor, visible: Tensor, *, tiles: list[str], clamp: bool
 ) -> NDArray[np.float32]:
-    """Check the output of one call of `fuse`; return it as float32 (B, H, W) in [0, 1].
+    """Check the output of one call of `fuse`; return a copy as float32 (B, H, W) in [0, 1].
 
     Args:
         fused: the return value of the method.
@@ -106,15 +106,11 @@ def check_fused(
         clamp: whether `method.yaml` asks the harness to clamp the output.
 
     Raises:
-        MethodFailure: for a wrong type or shape, for a value that is not finite or is outside
-            [0, 1], or for a constant image from sources that are not constant.
+        MethodFailure: for a wrong type or shape, for complex or whole numbers, for a value that is
+            not finite or is outside [0, 1], or for a constant image from sources that are not
+            constant.
     """
-    if not isinstance(fused, Tensor):
-        raise MethodFailure(f"fuse returned {type(fused).__name__}, expected a torch tensor")
-    if fused.shape != infrared.shape:
-        found, wanted = tuple(fused.shape), tuple(infrared.shape)
-        raise MethodFailure(f"fuse returned shape {found}, expected {wanted} (tile {tiles[0]})")
-    values = fused.detach().to("cpu", torch.float32).numpy()[:, 0]
+    values = copied(fused, infrared.shape, tiles[0])
     if clamp:
         values = np.clip(values, 0.0, 1.0)
     varied = (
@@ -124,6 +120,41 @@ def check_fused(
     for name, tile, sources_vary in zip(tiles, values, varied, strict=True):
         _check_tile(tile, name, sources_vary)
     return values
+
+
+def copied(fused: object, shape: torch.Size, tile: str) -> NDArray[np.float32]:
+    """Copy what `fuse` returned, which should have this (B, 1, H, W) shape, as (B, H, W) float32.
+
+    A copy, because the method may write its next result into the same tensor.
+
+    Raises:
+        MethodFailure: naming the first tile, for a wrong type or shape or for complex or whole
+            numbers.
+    """
+    if not isinstance(fused, Tensor):
+        raise MethodFailure(f"fuse returned {type(fused).__name__}, expected a torch tensor")
+    if fused.shape != shape:
+        found, wanted = tuple(fused.shape), tuple(shape)
+        raise MethodFailure(f"fuse returned shape {found}, expected {wanted} (tile {tile})")
+    if not fused.is_floating_point():
+        raise MethodFailure(
+            f"fuse returned {fused.dtype}, expected floating-point values in [0, 1] (tile {tile})"
+        )
+    return fused.detach().to("cpu", torch.float32, copy=True).numpy()[:, 0]
+
+
+def check_terms(terms: object) -> None:
+    """Refuse what `training_loss` returned unless it is named scalars of floating point.
+
+    Raises:
+        MethodFailure: naming the term and its type.
+    """
+    if not isinstance(terms, Mapping) or not terms:
+        raise MethodFailure(f"training_loss returned {terms!r:.80}, expected named scalar tensors")
+    for name, term in terms.items():
+        if not isinstance(term, Tensor) or not term.is_floating_point() or term.ndim:
+            found = f"{term.dtype} {tuple(term.shape)}" if isinstance(term, Tensor) else type(term)
+            raise MethodFailure(f"training_loss: {name} is {found}, expected a real scalar tensor")
 
 
 def _check_tile(tile: NDArray[np.float32], name: str, sources_vary: bool) -> None:

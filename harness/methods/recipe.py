@@ -33,13 +33,10 @@ class RecipeKeys(Model):
         "fp32", description="precision of the forward pass; losses and weights stay in fp32"
     )
     compile: bool = Field(
-        False,
-        description="compile network and loss with `torch.compile` (needs a C++ compiler)",
+        False, description="compile network and loss with `torch.compile` (needs a C++ compiler)"
     )
     accumulate: int = Field(
-        1,
-        ge=1,
-        description="forward passes that share the tiles of a step, to save memory",
+        1, ge=1, description="forward passes that share the tiles of a step, to save memory"
     )
     processes: int = Field(
         1, ge=1, description="processes that share the tiles of a step, each on its own GPU"

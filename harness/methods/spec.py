@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
+from harness.disk.code import files_of_folder
+from harness.disk.files import sha256
 from harness.disk.plugins import children, load_package
 from harness.disk.schema import (
     ROOT,
@@ -34,12 +36,16 @@ from harness.fetching.source import ExternalFile
 from harness.methods.recipe import MethodRecipe
 
 FileName = Annotated[
-    str,
-    Matching("[A-Za-z0-9_][A-Za-z0-9 ._+()-]*", "a file name without folders"),
+    str, Matching("[A-Za-z0-9_][A-Za-z0-9 ._+()-]*", "a file name without folders")
 ]
 Entry = Annotated[
     str, Matching("([A-Za-z_][A-Za-z0-9_]*:[A-Za-z_][A-Za-z0-9_]*)?", "`module:Class`")
 ]
+
+
+OFFICIAL = "official"
+DEMONSTRATION = "demonstration"
+"""Subfolder of weights that show how a method works."""
 
 
 class TrainedOn(Model):
@@ -220,11 +226,8 @@ class MethodSpec(MethodFile):
 
     def code_files(self) -> list[Path]:
         """Every file of the folder that can change the method's output, sorted."""
-        kinds = ("*.py", "*.yaml")
-        found = {path for kind in kinds for path in self.folder.rglob(kind)}
-        if self.command:
-            found.update(path for path in self.folder.rglob("*") if path.is_file())
-        return sorted(path for path in found if "__pycache__" not in path.parts)
+        # Weights are compared by content where they are used.
+        return files_of_folder(self.folder, without=(DEMONSTRATION,))
 
     def load(self, **overrides: Any) -> Any:
         """Import the entry class and construct it with the options and `overrides`."""
@@ -245,12 +248,44 @@ class MethodSpec(MethodFile):
             return self.load(**({"classes": classes} if self.needs_labels else {}))
 
 
+def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
+    """Return the authors' file that the option `weights` chooses, or else the first.
+
+    Raises:
+        HarnessError: listing the valid names, if the option is not one of them.
+    """
+    entries = spec.weight_files
+    if not entries:
+        return None
+    name = spec.options.get("weights", next(iter(entries)))
+    if name not in entries:
+        raise HarnessError(f"{spec.name}: no weights {name!r}; there are: {', '.join(entries)}")
+    return entries[name]
+
+
+def weights_content(spec: MethodSpec, chosen: str, *, trained: bool) -> str:
+    """Return what identifies the weights that fuse: `train`, a stated hash, or "" for none.
+
+    Args:
+        spec: the method.
+        chosen: `official`, or the path of a weight file.
+        trained: whether the weights are those of a training here.
+    """
+    if trained:
+        return "train"
+    if chosen != OFFICIAL:
+        return sha256(Path(chosen)) if Path(chosen).is_file() else ""
+    entry = weight_entry(spec) or {}
+    return entry.get("sha256") or entry.get("git_blob") or ""
+
+
 def weight_source(item: Mapping[str, Any], citation: str = "") -> ExternalFile:
     """Return the source that an entry `weights` of a method.yaml describes."""
     return ExternalFile(
         name=item["file"],
         urls=(item["url"],) if item.get("url") else (),
         sha256=item.get("sha256") or "",
+        git_blob=item.get("git_blob") or "",
         bytes=item.get("bytes", 0),
         licence=item["licence"],
         citation=citation,

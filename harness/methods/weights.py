@@ -13,10 +13,11 @@ from harness.blocks.renaming import unwrapped
 from harness.disk.files import sha256
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError, MethodFailure, as_method_failure
+from harness.fetching.checksums import file_hashes
 from harness.fetching.source import CACHE, fetch
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.raw_arrays import read_arrays
-from harness.methods.spec import MethodSpec, weight_source
+from harness.methods.spec import MethodSpec, weight_entry, weight_source
 
 AUXILIARY = "auxiliary."
 """Prefix of submodules that only training needs, such as discriminators. The authors' weight
@@ -27,8 +28,7 @@ files need not contain them, and they do not count as a cost of fusing."""
 class Weights:
     """A verified local weight file.
 
-    origin: `official` (the authors' file, identified by its hash), `retrained` (a checkpoint of
-    a training here) or `user` (any other file).
+    origin: `official` (the authors' file, by its hash), `retrained` (trained here) or `user`.
     """
 
     origin: str
@@ -38,12 +38,8 @@ class Weights:
 
     def record(self) -> dict[str, str]:
         """Return the description of the weights for records and tables."""
-        return {
-            "origin": self.origin,
-            "file": self.path.name,
-            "sha256": self.sha256,
-            "licence": self.licence,
-        }
+        origin, file = self.origin, self.path.name
+        return {"origin": origin, "file": file, "sha256": self.sha256, "licence": self.licence}
 
 
 def choose_weights(
@@ -55,11 +51,8 @@ def choose_weights(
 ) -> Weights | None:
     """Choose the weights of a method; None if it has nothing to load.
 
-    Args:
-        spec: the method.
-        checkpoint: the checkpoint of a training here; it has priority over all other weights.
-        file: a weight file of the user; it has priority over the authors' file.
-        mirrors: folders that may hold the authors' file under any name.
+    The `checkpoint` of a training here has priority over a `file` of the user, and that over the
+    authors' file, which `mirrors` may hold under any name.
 
     Raises:
         MethodFailure: if the training failed, or if the method must be trained first.
@@ -96,11 +89,11 @@ def _trained(checkpoint: Path) -> Weights:
 def _given(spec: MethodSpec, file: Path) -> Weights:
     if not file.is_file():
         raise HarnessError(f"{file}: no such weight file; check the path")
-    digest = sha256(file)
-    known = {entry.get("sha256"): entry for entry in spec.weight_files.values()}
-    if digest in known:
-        return Weights("official", file, digest, known[digest]["licence"])
-    sizes = {entry.get("bytes"): entry["file"] for entry in known.values()}
+    found = file_hashes(file, ("sha256", "git_blob"))
+    for entry in spec.weight_files.values():
+        if any(entry.get(kind) == value for kind, value in found.items()):
+            return Weights("official", file, found["sha256"], entry["licence"])
+    sizes = {entry.get("bytes"): entry["file"] for entry in spec.weight_files.values()}
     size = file.stat().st_size
     if size in sizes and not zipfile.is_zipfile(file):
         # Bare arrays and files from before torch 1.6 load with wrong bytes in them.
@@ -108,34 +101,13 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
             f"{file}: has the size of the authors' {sizes[size]} but another hash, and no "
             "checksums of its own; fetch it again, or save your own weights anew with torch"
         )
-    return Weights("user", file, digest)
-
-
-def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
-    """Return the authors' file that a method uses; its option `weights` chooses among several.
-
-    Raises:
-        HarnessError: listing the valid names, if the option is not one of them.
-    """
-    entries = spec.weight_files
-    if not entries:
-        return None
-    name = spec.options.get("weights", next(iter(entries)))
-    if name not in entries:
-        raise HarnessError(f"{spec.name}: no weights {name!r}; there are: {', '.join(entries)}")
-    return entries[name]
+    return Weights("user", file, found["sha256"])
 
 
 def official_file(
     spec: MethodSpec, entry: Mapping[str, Any], mirrors: Sequence[Path], cache: Path = CACHE
 ) -> Path:
-    """Obtain the authors' file from the cache, a mirror, or its address.
-
-    Args:
-        spec: the method.
-        entry: one of its `weight_files`.
-        mirrors: folders that may hold the file under any name.
-        cache: the folder of downloads.
+    """Obtain the authors' file `entry` from the cache, a mirror, or its address.
 
     Raises:
         HarnessError: naming the file, its address and where to put it, if the file is not
@@ -164,15 +136,26 @@ def _read_state(method: torch.nn.Module, path: Path) -> dict[str, Any]:
     return read_arrays(path, {name: tuple(own[name].shape) for name in order})
 
 
+def _check_kinds(state: Mapping[str, Any], wanted: Mapping[str, torch.Tensor]) -> None:
+    """Refuse complex and whole numbers for real weights, which torch would convert silently."""
+    for key in state.keys() & wanted.keys():
+        kinds = [
+            (tensor.is_floating_point(), tensor.is_complex())
+            for tensor in (state[key], wanted[key])
+            if isinstance(tensor, torch.Tensor)
+        ]
+        if len(set(kinds)) > 1:
+            raise ValueError(f"{key} holds {state[key].dtype}, expected {wanted[key].dtype}")
+
+
 def load_weights(method: torch.nn.Module, path: Path) -> None:
     """Load a weight file of torch or `.npz`, or bare arrays, into a method.
 
     The weights in a file of torch may be nested. Bare arrays (`raw_arrays`) are for methods whose
     `official_order` names their tensors in the order of the file.
 
-    If the names differ from those of the network, the method's `official_state` translates
-    them. Then the keys must be exactly those of the network, except for `AUXILIARY` parts,
-    which may be missing.
+    The method's `official_state` translates names that differ. Then the keys must be exactly
+    those of the network, except for `AUXILIARY` parts, which may be missing.
 
     Raises:
         HarnessError: if the file cannot be read as plain weights.
@@ -183,6 +166,7 @@ def load_weights(method: torch.nn.Module, path: Path) -> None:
     with as_method_failure(f"{path}: weights do not fit"):
         if translate is not None and not set(state) <= set(method.state_dict()):
             state = translate(state)
+        _check_kinds(state, method.state_dict())
         missing, unexpected = method.load_state_dict(state, strict=False)
     problems = [
         f"{word} {', '.join(keys[:5])}{' …' if len(keys) > 5 else ''}"

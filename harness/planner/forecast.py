@@ -82,20 +82,9 @@ class Plan:
 
 
 def _job_json(item: Forecast) -> dict[str, Any]:
-    job = item.job
-    return {
-        "name": job.name,
-        "stage": job.stage,
-        "dataset": job.dataset,
-        "row": job.row,
-        "seed": job.seed,
-        "after": list(job.after),
-        "gpus": job.gpus,
-        "amount": job.amount,
-        "hours": item.hours,
-        "disk": item.disk,
-        **asdict(item.cost),
-    }
+    keys = ("name", "stage", "dataset", "row", "seed", "after", "gpus", "amount")
+    job = {key: getattr(item.job, key) for key in keys}
+    return {**job, "hours": item.hours, "disk": item.disk, **asdict(item.cost)}
 
 
 def forecast(benchmark: Benchmark, setting: Setting) -> Plan:
@@ -111,11 +100,11 @@ def forecast(benchmark: Benchmark, setting: Setting) -> Plan:
         kind: _measure(job, tiles[job.dataset], benchmark, setting)
         for kind, job in progress(list(reversed(kinds.items())), "measuring", unit="kind")
     }
-    forecasts = []
-    for job in jobs:
-        cost = costs[_kind(job, tiles[job.dataset])]
-        disk = _disk(job, tiles[job.dataset], cost, len(benchmark.metrics))
-        forecasts.append(Forecast(job, cost, disk))
+    costed = [(job, costs[_kind(job, tiles[job.dataset])]) for job in jobs]
+    numbers = len(benchmark.metrics)
+    forecasts = [
+        Forecast(job, cost, _disk(job, tiles[job.dataset], cost, numbers)) for job, cost in costed
+    ]
     return Plan(benchmark.config.title, setting, tiles, forecasts)
 
 

@@ -12,10 +12,7 @@ from harness.tiles.cutting import Tiling, plan, tile_shape
 
 @dataclass(frozen=True)
 class Tiles:
-    """The tiles of one data set.
-
-    train, test: numbers of tiles. shape: (height, width) in pixels. classes: number of classes.
-    """
+    """Numbers of tiles of one data set, their (height, width) in pixels, number of classes."""
 
     train: int
     test: int

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-import metrics
 from harness.errors import HarnessError, MethodFailure
 from harness.fusing.command import fuse_pictures
 from harness.fusing.cost import gflops, parameters
-from harness.fusing.inference import load_method
+from harness.fusing.inference import call_fuse, load_method, to_tensor
 from harness.machine.device import synchronise
 from harness.methods.contract import Batch
 from harness.methods.recipe import Recipe
@@ -27,8 +26,9 @@ from harness.scenes.scene import BANDS, INFRARED, LABEL, Dataset, Scene
 from harness.tiles.cutting import Tiling, write_store
 from harness.tiles.store import Pairs
 from harness.training.batches import to_batch
-from harness.training.engine import Training
+from harness.training.engine import Task, Training
 from harness.training.precision import Precision
+from metrics.scoring import score
 
 STATES = 4
 """Number of copies of the parameters in training: values, gradients, Adam's two moments."""
@@ -58,7 +58,7 @@ class UnitCost:
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and how long to measure: the device, the threads, the number of timed steps."""
+    """Where and how long to measure: device, threads, number of timed steps."""
 
     device: torch.device
     threads: int
@@ -95,10 +95,13 @@ def training_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> UnitCost:
         raise MethodFailure("needs labels to train, and the data set has none")
     device = setting.for_method(spec)
     method: Any = load_method(spec, device, None, tiles.classes)
-    recipe = _alone(Recipe.of(spec.train))
+    # The share of one process; the exchange of gradients is not included.
+    whole = Recipe.of(spec.train)
+    share_of_one = {"batch": whole.batch // whole.processes, "processes": 1}
+    recipe = whole.model_copy(update=share_of_one)
     pixels = noise(min(recipe.batch, tiles.train), tiles)
     names = [str(i) for i in range(len(pixels))]
-    training = Training(method, recipe, pixels, names, 0, device, fingerprint="")
+    training = Training(method, Task(recipe, pixels, names, device))
     part = -(-len(pixels) // recipe.accumulate)
     few = to_batch(torch.from_numpy(pixels[: min(part, FEW)]).to(device))
     gflop, saved = step_footprint(method, few, Precision(recipe.precision, device))
@@ -113,15 +116,9 @@ def training_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> UnitCost:
         seconds=seconds / setting.steps,
         memory=round(saved / share) + states if peak is None else peak,
         parameters=parameters(method),
-        gflop=gflop / share * Recipe.of(spec.train).parts,
+        gflop=gflop / share * whole.parts,
         checkpoint=_checkpoint_size(training),
     )
-
-
-def _alone(recipe: Recipe) -> Recipe:
-    """Return the share of one process; the exchange of gradients is not included."""
-    share = recipe.batch // recipe.processes
-    return recipe.model_copy(update={"batch": share, "processes": 1})
 
 
 def _checkpoint_size(training: Training) -> int:
@@ -134,10 +131,7 @@ def _checkpoint_size(training: Training) -> int:
 def step_footprint(method: Any, batch: Batch, precision: Precision) -> tuple[float, int]:
     """Count 10⁹ operations of one forward and backward pass, and the bytes autograd saves.
 
-    Args:
-        method: a torch module with `training_loss`; its gradients change.
-        batch: the tiles, on the method's device.
-        precision: the precision of the forward pass.
+    `method` is a torch module with `training_loss`, on the device of `batch`; its gradients change.
     """
     sizes: dict[int, int] = {}
     known = {parameter.untyped_storage().data_ptr() for parameter in method.parameters()}
@@ -165,27 +159,18 @@ def fusing_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> UnitCost:
     most = FEW if device.type == "cpu" else spec.batch
     pixels = noise(min(spec.batch, most, tiles.test), tiles)
     pairs = Pairs(pixels)
-    every = slice(None)
-    sources = [
-        images.astype(np.float32) / np.float32(255)
-        for images in (pairs.infrared(every), pairs.visible(every))
-    ]
+    sources = [images(slice(None)) for images in (pairs.infrared, pairs.visible)]
     if spec.command:
-        listed = list(zip(*sources, strict=True))
+        listed = list(zip(*(part.astype(np.float32) / 255 for part in sources), strict=True))
         names = [str(i) for i in range(len(listed))]
         seconds = _seconds(
             lambda: fuse_pictures(spec, listed, names, device, setting.threads), device
         )
         return UnitCost(seconds / len(listed))
     method = load_method(spec, device, None, tiles.classes)
-    infrared, visible = (torch.from_numpy(images)[:, None].to(device) for images in sources)
-
-    def fuse() -> None:
-        with torch.no_grad():
-            method.fuse(infrared.clone(), visible.clone())
-
+    infrared, visible = (to_tensor(part, device) for part in sources)
     _forget_peak(device)
-    seconds = _settled(fuse, device)
+    seconds = _settled(lambda: call_fuse(method, infrared, visible, what="noise"), device)
     peak, operations = _peak(device), gflops(method, tiles.shape, device)
     return UnitCost(seconds / len(pixels), peak, parameters(method), operations)
 
@@ -193,15 +178,13 @@ def fusing_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> UnitCost:
 def scoring_cost(names: tuple[str, ...], tiles: Tiles, setting: Setting) -> UnitCost:
     """Measure the computation of the metrics on a few tiles of noise."""
     pixels = noise(8, tiles)
-    cpu = torch.device("cpu")
+    images = pixels[:, 0], pixels[:, 1], pixels[:, 2]
 
-    def score() -> None:
-        metrics.score(
-            pixels[:, 0], pixels[:, 1], pixels[:, 2], names=list(names), threads=setting.threads
-        )
+    def measure() -> None:
+        score(*images, names=list(names), threads=setting.threads)
 
-    score()
-    return UnitCost(_settled(score, cpu) / len(pixels))
+    measure()
+    return UnitCost(_settled(measure, torch.device("cpu")) / len(pixels))
 
 
 def tiling_cost(tiles: Tiles, setting: Setting) -> UnitCost:
@@ -215,11 +198,9 @@ def tiling_cost(tiles: Tiles, setting: Setting) -> UnitCost:
 
     scene = Scene("noise", "train", height, count * width, read)
     dataset = Dataset("noise", (scene,), tuple(str(i) for i in range(max(tiles.classes, 1))))
-    size = max(height, width)
+    tiling, cpu = Tiling(max(height, width), width), torch.device("cpu")
     with tempfile.TemporaryDirectory() as folder:
-        seconds = _settled(
-            lambda: write_store(dataset, Tiling(size, width), Path(folder)), torch.device("cpu")
-        )
+        seconds = _settled(lambda: write_store(dataset, tiling, Path(folder)), cpu)
     return UnitCost(seconds / count)
 
 

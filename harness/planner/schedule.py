@@ -20,11 +20,8 @@ def makespan(tasks: Sequence[Task], gpus: int) -> float:
     """Return the hours until all tasks are done; infinite if a task needs more than `gpus`.
 
     Whenever GPUs are free, they go to the longest task that fits and whose predecessors are
-    done. Tasks without a GPU start at once: the number of CPUs is assumed to be unlimited.
-
-    Args:
-        tasks: tasks with unique names; `after` names tasks of this list, without a cycle.
-        gpus: the number of GPUs, 1 or more.
+    done. Tasks without a GPU start at once: the number of CPUs is assumed to be unlimited. Names
+    are unique, `after` names tasks of this list without a cycle, and `gpus` is 1 or more.
     """
     waiting = {task.name: task for task in tasks}
     running: list[tuple[float, str, int]] = []

@@ -16,22 +16,15 @@ SMALLEST = 0.001
 
 def render(plan: Plan) -> str:
     """Return the text: data sets, jobs (all seeds in one row), totals, schedule and notes."""
-    return "\n".join(
-        [
-            plan.title,
-            _measured_on(plan),
-            "",
-            *_datasets(plan),
-            "",
-            *_jobs(plan.forecasts),
-            "",
-            *_totals(plan.forecasts),
-            "",
-            *_schedule(plan),
-            "",
-            *_notes(plan),
-        ]
+    parts: tuple[Iterable[str], ...] = (
+        (plan.title, _measured_on(plan)),
+        _datasets(plan),
+        _jobs(plan.forecasts),
+        _totals(plan.forecasts),
+        _schedule(plan),
+        _notes(plan),
     )
+    return "\n\n".join(map("\n".join, parts))
 
 
 def number(value: float | None, scale: float = 1.0) -> str:
@@ -56,8 +49,7 @@ def _measured_on(plan: Plan) -> str:
 def _datasets(plan: Plan) -> list[str]:
     rows = [("data set", "tiles to train", "to test", "size", "classes")]
     for name, tiles in plan.tiles.items():
-        height, width = tiles.shape
-        size = f"{height}×{width}"
+        size = "×".join(map(str, tiles.shape))
         rows.append((name, f"{tiles.train:,}", f"{tiles.test:,}", size, str(tiles.classes)))
     return aligned(rows, numeric=(1, 2, 4))
 
@@ -69,15 +61,14 @@ def _jobs(forecasts: Sequence[Forecast]) -> list[str]:
     )  # fmt: skip
     rows = [heading]
     ordered = sorted(forecasts, key=lambda item: STAGES.index(item.job.stage))
-    for (dataset, stage, row), group in groupby(ordered, key=_place):
+    places = groupby(ordered, key=lambda item: (item.job.dataset, item.job.stage, item.job.row))
+    for place, group in places:
         runs = list(group)
         cost, hours = runs[0].cost, runs[0].hours
         parameters = "" if cost.parameters is None else f"{cost.parameters:,}"
         rows.append(
             (
-                dataset,
-                stage,
-                row,
+                *place,
                 str(len(runs)),
                 f"{runs[0].job.amount:,}",
                 parameters,
@@ -92,17 +83,12 @@ def _jobs(forecasts: Sequence[Forecast]) -> list[str]:
     return aligned(rows, numeric=range(3, len(heading)))
 
 
-def _place(item: Forecast) -> tuple[str, str, str]:
-    return item.job.dataset, item.job.stage, item.job.row
-
-
 def _totals(forecasts: Sequence[Forecast]) -> list[str]:
     heading = ("total", "jobs", "steps or tiles", "PFLOP", "hours", "largest GB", "disk GB")
-    rows: list[tuple[str, ...]] = [heading]
-    for stage in STAGES:
-        rows.append(_total(stage, [item for item in forecasts if item.job.stage == stage]))
-    rows.append(_total("all", forecasts))
-    return aligned(rows, numeric=range(1, len(heading)))
+    stages = [
+        _total(stage, [item for item in forecasts if item.job.stage == stage]) for stage in STAGES
+    ]
+    return aligned([heading, *stages, _total("all", forecasts)], numeric=range(1, len(heading)))
 
 
 def _total(name: str, items: Sequence[Forecast]) -> tuple[str, ...]:

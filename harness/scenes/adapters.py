@@ -2,19 +2,27 @@
 
 An adapter module has `check_options(options)`, which is quick and opens no image, and
 `open_dataset(options) -> Dataset`. One whose data have to be fetched also has
-`layout(options) -> SceneSizes`, for plans made before that.
+`layout(options) -> SceneSizes`, for plans made before that, and `SOURCES`, its entry in the
+registry of external files. `DATA_FILES` lists files beside the code that decide on the tiles.
+A folder of ours with `set.yaml` and without code is a set for `harness.datasets.published`.
 """
 
 import importlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from harness.disk.code import files_of_folder
 from harness.disk.plugins import children, load_package
 from harness.errors import HarnessError, suggest
 from harness.scenes.scene import Dataset, SceneSizes
 
+ROOT_OPTION = "root"
+"""Option of an adapter that says where the images are: their content counts, not the place."""
 FOLDER = Path(__file__).resolve().parents[1] / "datasets"
+KINDS = ("adapter.py", "set.yaml")
+"""The file by which a folder is known to be a data set."""
 
 
 class Adapter(Protocol):
@@ -30,16 +38,13 @@ class Adapter(Protocol):
 
 
 def adapter_folders(include: Sequence[Path] = ()) -> dict[str, Path]:
-    """Return the folder of every adapter by its name.
-
-    Args:
-        include: folders outside the checkout whose children may be adapters.
+    """Return the folder of every adapter, also of those in `include`, by its name.
 
     Raises:
         HarnessError: if an outside folder has a name that is taken.
     """
     folders: dict[str, Path] = {}
-    ours = [path.parent for path in sorted(FOLDER.glob("*/adapter.py"))]
+    ours = sorted(path.parent for kind in KINDS for path in FOLDER.glob(f"*/{kind}"))
     for folder in [*ours, *children(include, "adapter.py")]:
         if folder.name in folders:
             taken = folders[folder.name]
@@ -62,14 +67,28 @@ def adapter_folder(name: str, include: Sequence[Path] = ()) -> Path:
 
 
 def adapter_files(name: str, include: Sequence[Path] = ()) -> list[Path]:
-    """Return the Python files of an adapter: its module, or all those of an outside folder."""
-    folder = adapter_folder(name, include)
-    return [folder / "adapter.py"] if folder.parent == FOLDER else sorted(folder.rglob("*.py"))
+    """Return every file that decides on the tiles: the adapter's folder, and its data files."""
+    folder, adapter = adapter_folder(name, include), find_adapter(name, include)
+    shared = [] if (folder / "adapter.py").is_file() else [FOLDER / "published.py"]
+    return sorted({*files_of_folder(folder), *shared, *getattr(adapter, "DATA_FILES", ())})
+
+
+def source_places(options: Mapping[str, Any]) -> list[Path]:
+    """Return the user's own files and folders that the options of an adapter name."""
+    named = [
+        Path(value)
+        for key, value in sorted(options.items())
+        if isinstance(value, str) and (key == ROOT_OPTION or os.sep in value)
+    ]
+    return [path for path in named if path.exists()]
 
 
 def find_adapter(name: str, include: Sequence[Path] = ()) -> Adapter:
     """Import the adapter called `name`."""
     folder = adapter_folder(name, include)
+    if not (folder / "adapter.py").is_file():
+        published = importlib.import_module("harness.datasets.published")
+        return cast(Adapter, published.PublishedSet(folder))
     ours = folder.parent == FOLDER
     package = f"harness.datasets.{name}" if ours else load_package(folder)
     return cast(Adapter, importlib.import_module(f"{package}.adapter"))

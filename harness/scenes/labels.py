@@ -27,10 +27,6 @@ class LabelEncoding:
         tolerance: largest difference in any channel at which a colour still counts as a
             value; 0 requires the exact value. Damaged label files differ by a few steps.
         hint: what a user can do about a value outside the encoding.
-
-    Raises:
-        HarnessError: if a value is not a colour or code, or if two values are so close that a
-            colour could mean both.
     """
 
     values: tuple[tuple[int, ...], ...]
@@ -39,7 +35,7 @@ class LabelEncoding:
     hint: str = "fix the file"
 
     def __post_init__(self) -> None:
-        """Check that no value could mean two classes."""
+        """Raise HarnessError for values that are no colours or codes, or that mean two classes."""
         every = [*self.values, *self.ignore]
         if len({len(value) for value in every}) != 1 or self.channels not in (1, 3):
             raise HarnessError(f"labels: {every} must all be one number, or all three numbers")
@@ -104,16 +100,12 @@ class LabelEncoding:
             # Bytes need no keys; `translate` is a third faster than a lookup by numpy.
             found = bands.tobytes().translate(self._table.tobytes())
             labels[:] = np.frombuffer(found, np.uint8).reshape(labels.shape)
-        else:
-            self._table.take(_keys(bands), out=labels, mode="clip")
-
-
-def _keys(bands: Bytes) -> NDArray[np.intp]:
-    keys: NDArray[np.intp] = bands[0].astype(np.intp)
-    for band in bands[1:]:
-        keys <<= 8
-        keys |= band
-    return keys
+            return
+        keys: NDArray[np.intp] = bands[0].astype(np.intp)
+        for band in bands[1:]:
+            keys <<= 8
+            keys |= band
+        self._table.take(keys, out=labels, mode="clip")
 
 
 def _describe(bands: Bytes, unknown: NDArray[np.bool_]) -> str:

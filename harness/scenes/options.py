@@ -1,11 +1,10 @@
-"""The options of an adapter: a model of its own, whose keys the configuration gives."""
+"""Types for the options of an adapter, which are a model of its own."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from harness.disk.schema import Model, check
+from harness.disk.schema import Model
 
 
 def _as_text(value: Any) -> Any:
@@ -16,18 +15,5 @@ Word = Annotated[str, BeforeValidator(_as_text)]
 """A name in options: YAML reads an unquoted file name such as 10 as a number."""
 
 
-class AdapterOptions(Model):
-    """Base of the options of an adapter."""
-
-
-T = TypeVar("T", bound=Model)
-
-
-def parse_options(kind: type[T], options: Mapping[str, Any], adapter: str) -> T:
-    """Return the options as the model `kind`; lists become tuples, every type is checked.
-
-    Raises:
-        HarnessError: naming the adapter, the key, the value and what is expected.
-    """
-    parsed: T = check(kind, options, adapter)
-    return parsed
+class NoOptions(Model):
+    """Nothing can be chosen: images, split and classes are fixed."""

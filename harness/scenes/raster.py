@@ -3,9 +3,9 @@
 import os
 import tempfile
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -37,32 +37,28 @@ class Member:
 
 
 def members_of(archive: Path, names: Collection[str]) -> dict[str, Member]:
-    """Find members of a zip archive by their bare names; those it lacks are left out.
+    """Find members of a zip archive as `find_members` does; those it lacks are left out.
 
     Raises:
         HarnessError: if the archive is damaged, unsafe, or holds a name twice.
     """
     with open_archive(archive) as opened:
         return {
-            name: Member(name, archive, packed=info.filename)
+            name: Member(PurePosixPath(name).name, archive, packed=info.filename)
             for name, info in find_members(opened, names).items()
         }
 
 
-def files_below(folder: Path) -> Iterable[Member]:
-    """Yield the TIFF files of a folder and of all folders in it, linked ones too, sorted."""
-    for path in sorted(_walk(folder)):
-        if path.suffix.lower() in SUFFIXES and path.is_file():
-            yield Member(path.name, path)
-
-
-def _walk(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> list[Member]:
+    """Return the TIFF files of a folder and of all folders in it, linked ones too, sorted."""
+    found = []
     for parent, folders, files in os.walk(folder, followlinks=True):
         here = Path(parent)
         # A link to a folder that contains it would be followed without end.
         real = here.resolve()
         folders[:] = [name for name in folders if not real.is_relative_to((here / name).resolve())]
-        yield from (here / name for name in files)
+        found += [here / name for name in files if name.lower().endswith(SUFFIXES)]
+    return [Member(path.name, path) for path in sorted(found) if path.is_file()]
 
 
 @dataclass(frozen=True)
@@ -76,9 +72,7 @@ class Header:
 
 
 def read_header(member: Member) -> Header:
-    """Read the header of a TIFF; that of a packed one is read inside its archive.
-
-    GDAL unpacks only as far as the header lies, which is near the start of most files.
+    """Read the header of a TIFF; GDAL unpacks a packed one only as far as the header lies.
 
     Raises:
         HarnessError: naming the file, if it is not a readable TIFF.
@@ -86,11 +80,7 @@ def read_header(member: Member) -> Header:
     # Braces let GDAL find the end of an archive's name, whatever its extension is.
     inside = f"/vsizip/{{{member.path}}}/{member.packed}"
     with _open(inside if member.packed else member.path, member) as opened:
-        return _header_of(opened)
-
-
-def _header_of(opened: "DatasetReader") -> Header:
-    return Header(opened.height, opened.width, opened.count, opened.dtypes[0])
+        return Header(opened.height, opened.width, opened.count, opened.dtypes[0])
 
 
 @dataclass
@@ -106,11 +96,6 @@ class Raster:
     scratch: Path = Path()
     _opened: "DatasetReader | None" = field(default=None, repr=False)
 
-    @property
-    def header(self) -> Header:
-        """Size, bands and type of the image."""
-        return _header_of(self._open())
-
     def read(
         self,
         y: int,
@@ -121,14 +106,14 @@ class Raster:
         shape: tuple[int, int] | None = None,
         out: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
-        """Read a window: (bands, height, width) in the file's type; bands count from 0.
+        """Read a window: (bands, height, width) in the file's type.
 
         Args:
-            y: first row of the window.
-            x: first column of the window.
-            height: rows of the window.
-            width: columns of the window.
-            bands: numbers of the bands to read, in this order.
+            y: first row of the window, in pixels.
+            x: first column.
+            height: number of rows.
+            width: number of columns.
+            bands: numbers of the bands to read, in this order, from 0.
             shape: (rows, columns) of a smaller result, which keeps the nearest pixels.
             out: array to fill instead of a new one.
 
@@ -161,29 +146,18 @@ class Raster:
             self._opened.close()
             self._opened = None
 
-    def __enter__(self) -> "Raster":
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close."""
-        self.close()
-
     def _open(self) -> "DatasetReader":
-        if self._opened is None:
-            self._opened = (
-                self._unpack() if self.member.packed else _open(self.member.path, self.member)
-            )
+        if self._opened is None and not self.member.packed:
+            self._opened = _open(self.member.path, self.member)
+        elif self._opened is None:
+            make_cache(self.scratch)
+            with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=self.scratch) as folder:
+                path = Path(folder) / self.member.name
+                with open_archive(self.member.path) as archive:
+                    copy_member(archive, archive.getinfo(self.member.packed), path)
+                # The file stays open after its name is deleted: a kill leaves nothing behind.
+                self._opened = _open(path, self.member)
         return self._opened
-
-    def _unpack(self) -> "DatasetReader":
-        make_cache(self.scratch)
-        with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=self.scratch) as folder:
-            path = Path(folder) / self.member.name
-            with open_archive(self.member.path) as archive:
-                copy_member(archive, archive.getinfo(self.member.packed), path)
-            # The file stays open after its name is deleted, so even a kill leaves nothing behind.
-            return _open(path, self.member)
 
 
 def _open(path: Path | str, member: Member) -> "DatasetReader":

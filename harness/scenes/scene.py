@@ -15,10 +15,6 @@ INFRARED, LABEL = BANDS.index("infrared"), BANDS.index("label")
 ReadWindow = Callable[[int, int, int, int], NDArray[np.uint8]]
 
 
-def _nothing() -> None:
-    """Do nothing: the `close` of a scene that keeps nothing open."""
-
-
 @dataclass(frozen=True)
 class Extent:
     """Name, split (`train` or `test`) and size in pixels of one scene."""
@@ -48,7 +44,7 @@ class Scene(Extent):
     """
 
     read: ReadWindow
-    close: Callable[[], None] = _nothing
+    close: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Which scene is for training and which for testing: one CSV file per data set."""
 
 import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError
@@ -10,27 +10,43 @@ FOLDER = Path(__file__).resolve().parents[1] / "datasets"
 
 
 def split_file(dataset: str) -> Path:
-    """Return the file that holds the division of a data set."""
+    """Return the table beside an adapter: one row per scene, with its split."""
     return FOLDER / dataset / "split.csv"
+
+
+def read_split(dataset: str) -> list[dict[str, str]]:
+    """Return the rows of the table of a data set's scenes."""
+    with split_file(dataset).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(line for line in stream if not line.startswith("#")))
 
 
 def choose_split(
     dataset: str, train: Sequence[str] | None, test: Sequence[str] | None
 ) -> list[tuple[str, str]]:
+    """Return the (scene, split) pairs of a data set whose table is `split.csv`, as `divide`."""
+    every = {row["scene"]: row["split"] for row in read_split(dataset)}
+    return divide(dataset, every, train, test, split_file(dataset))
+
+
+def divide(
+    dataset: str,
+    every: Mapping[str, str],
+    train: Sequence[str] | None,
+    test: Sequence[str] | None,
+    place: Path,
+) -> list[tuple[str, str]]:
     """Return (scene, split) pairs, training first: the data set's own, or a user's lists.
 
     Args:
-        dataset: name of the CSV file.
-        train: scenes to train on; the default is the file's list without the scenes of `test`.
-        test: scenes to test on; the default is the file's list without the scenes of `train`.
+        dataset: name for messages.
+        every: the published split of every scene, `train` or `test`.
+        train: scenes to train on; by default those of `every` that are not in `test`.
+        test: scenes to test on; by default those of `every` that are not in `train`.
+        place: the table of scenes, for messages.
 
     Raises:
         HarnessError: as `check_split`.
     """
-    path = split_file(dataset)
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(line for line in stream if not line.startswith("#")))
-    every = {row["scene"]: row["split"] for row in rows}
     taken = {*(train or ()), *(test or ())}
     chosen = {
         split: names
@@ -38,24 +54,18 @@ def choose_split(
         else [name for name in every if every[name] == split and name not in taken]
         for split, names in (("train", train), ("test", test))
     }
-    check_split(dataset, every, chosen["train"], chosen["test"], path)
+    check_split(dataset, every, chosen["train"], chosen["test"], place)
     return [(name, split) for split, names in chosen.items() for name in names]
 
 
 def check_split(
     dataset: str, known: Collection[str], train: Sequence[str], test: Sequence[str], place: Path
 ) -> None:
-    """Refuse lists of scenes that are not a division into training and test.
-
-    Args:
-        dataset: name for messages.
-        known: names of all scenes.
-        train: scenes to train on.
-        test: scenes to test on.
-        place: file or folder that lists all scenes, for messages.
+    """Refuse lists of scenes that are not a division of the `known` ones into training and test.
 
     Raises:
-        HarnessError: for an unknown scene, one that is named twice, or an empty test list.
+        HarnessError: for a scene that `place` does not list, one that is named twice, or an empty
+            test list.
     """
     for key, names in (("train", train), ("test", test)):
         unknown = sorted(set(names) - set(known))

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from harness.cli import add_device, add_include, json_object
+from harness.cli import add_asked, add_device, add_include, json_object
 from harness.machine.isolation import SILENCE_SECONDS
 
 
@@ -18,6 +18,7 @@ def method_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="random seed; default 0")
     add_device(parser)
     add_include(parser)
+    add_asked(parser)
     return parser
 
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from harness.cli import run
 from harness.disk.files import atomic_path, read_json
-from harness.disk.records import Record
+from harness.disk.records import Claim, Record
 from harness.errors import HarnessError
 from harness.fusing.job import FusingJob
 from harness.methods.spec import find_method
+from harness.stages import identity
 from harness.stages.common import method_parser
 from harness.tiles.store import TileStore
 
@@ -23,9 +24,16 @@ def main() -> None:
     """Write the inner features of a trained network on a few tiles, and their record."""
     arguments = _parser().parse_args()
     spec = find_method(arguments.method, arguments.options, arguments.include)
+    path = arguments.output.with_suffix(".json")
+    claim = Claim(
+        path,
+        arguments.asked,
+        lambda: identity.features(spec, arguments.seed, arguments.device),
+    )
     store = TileStore(arguments.tiles)
     tiles = _examples(arguments.examples, len(store.names("test")))
-    record = Record("features", {"method": spec.name, "tiles": tiles, "seed": arguments.seed})
+    config = {"method": spec.name, "tiles": tiles, "seed": arguments.seed}
+    record = Record("features", config, claim=claim)
     maps: dict[str, Any] = {}
     try:
         job = FusingJob(
@@ -46,7 +54,7 @@ def main() -> None:
         print(f"failed: {failure}")
     with atomic_path(arguments.output) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, tiles=np.array(tiles, np.int64), **maps)
-    record.write(arguments.output.with_suffix(".json"), [arguments.output])
+    record.write(path, [arguments.output])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,16 +13,15 @@ import numpy as np
 
 from harness.cli import add_mirrors, run
 from harness.disk.files import atomic_path, remove_stale
-from harness.disk.records import Record
+from harness.disk.records import Claim, Record
 from harness.errors import MethodFailure
 from harness.fusing.job import FusingJob
 from harness.machine.isolation import Heartbeat, supervise
-from harness.methods.spec import find_method
+from harness.methods.spec import OFFICIAL, find_method, weights_content
 from harness.pixels import STRETCHES
+from harness.stages import identity
 from harness.stages.common import add_timeout, method_parser
 from harness.tiles.store import TileStore
-
-OFFICIAL = "official"
 
 
 def main() -> None:
@@ -36,7 +35,20 @@ def main() -> None:
         "seed": arguments.seed,
         "device": arguments.device,
     }
-    record = Record("fuse", config)
+    path = arguments.output.with_name("fused.json")
+    weights, trained = arguments.weights, arguments.checkpoint is not None
+    claim = Claim(
+        path,
+        arguments.asked,
+        lambda: identity.fuse(
+            spec,
+            arguments.stretch,
+            weights_content(spec, weights, trained=trained),
+            arguments.seed,
+            arguments.device,
+        ),
+    )
+    record = Record("fuse", config, claim=claim)
     store = TileStore(arguments.tiles)
     job = FusingJob(
         spec,
@@ -50,7 +62,7 @@ def main() -> None:
         device=arguments.device,
         threads=arguments.threads,
         checkpoint=arguments.checkpoint,
-        weights=None if arguments.weights == OFFICIAL else Path(arguments.weights),
+        weights=None if weights == OFFICIAL else Path(weights),
         mirrors=arguments.mirror,
     )
     try:
@@ -60,7 +72,7 @@ def main() -> None:
         print(f"failed: {failure}")
         with atomic_path(job.output) as temporary, temporary.open("wb") as stream:
             np.save(stream, np.empty((0, *job.pairs.tiles.shape[2:]), np.uint8))
-    record.write(job.output.with_name("fused.json"), [job.output])
+    record.write(path, [job.output])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,13 +4,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from harness.cli import add_cache, add_include, add_mirrors, json_object, positive, run
-from harness.disk.records import Record
+from harness.cli import add_asked, add_cache, add_include, add_mirrors, json_object, positive, run
+from harness.disk.inventory import Inventory
+from harness.disk.records import Claim, Record
 from harness.fetching.source import CACHE
-from harness.scenes.adapters import find_adapter
+from harness.scenes.adapters import adapter_files, adapter_folder, find_adapter, source_places
+from harness.stages import identity
 from harness.tiles.contact_sheet import write_contact_sheet
 from harness.tiles.cutting import Tiling, check_examples, write_store
-from harness.tiles.store import RECORD
+from harness.tiles.store import INVENTORY, RECORD
 
 
 def main() -> None:
@@ -18,9 +20,19 @@ def main() -> None:
     arguments = _parser().parse_args()
     tiling = {"size": arguments.size, "stride": arguments.stride}
     config = {"adapter": arguments.adapter, "options": arguments.options, "tiling": tiling}
-    record = Record("prepare", config)
+    path = arguments.output / RECORD
+    inventory = Inventory(source_places(arguments.options), arguments.output / INVENTORY)
+    files = adapter_files(arguments.adapter, arguments.include)
+    folder = adapter_folder(arguments.adapter, arguments.include)
+    claim = Claim(
+        path,
+        arguments.asked,
+        lambda: identity.prepare(**config, files=files, folder=folder),
+        inventory.content,
+    )
+    record = Record("prepare", config, claim=claim)
     # Delete the old record first: it describes files that we are about to overwrite.
-    (arguments.output / RECORD).unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
     adapter = find_adapter(arguments.adapter, arguments.include)
     places: dict[str, Any] = {}
     if hasattr(adapter, "SOURCES"):
@@ -31,7 +43,7 @@ def main() -> None:
     check_examples(dataset, Tiling(**tiling), arguments.examples)
     artefacts = write_store(dataset, Tiling(**tiling), arguments.output, jobs=arguments.jobs)
     sheet = write_contact_sheet(arguments.output)
-    record.write(arguments.output / RECORD, [*artefacts, sheet])
+    record.write(path, [*artefacts, sheet])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         "--examples", nargs="*", default=[], help="names of test tiles that must exist"
     )
     add_include(parser)
+    add_asked(parser)
     return parser
 
 

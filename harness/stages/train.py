@@ -8,10 +8,11 @@ from typing import Any
 
 from harness.cli import json_object, run
 from harness.disk.files import remove_stale, write_text
-from harness.disk.records import Record
+from harness.disk.records import Claim, Record
 from harness.errors import MethodFailure
-from harness.machine.isolation import Heartbeat, supervise
+from harness.machine.isolation import Heartbeat, Work, supervise
 from harness.methods.spec import find_method
+from harness.stages import identity
 from harness.stages.common import add_timeout, method_parser
 from harness.training.log import write_log
 
@@ -34,32 +35,39 @@ def main() -> None:
         "device": arguments.device,
         "threads": arguments.threads,
     }
-    record = Record("train", config)
+    path = arguments.output.with_name("training.json")
+    claim = Claim(
+        path,
+        arguments.asked,
+        lambda: identity.train(spec, config["recipe"], arguments.seed, arguments.device),
+    )
+    record = Record("train", config, claim=claim)
     # Absolute paths, because a method may change the current folder.
     tiles, output = arguments.tiles.resolve(), arguments.output.resolve()
+    include = tuple(folder.resolve() for folder in arguments.include)
+
+    def work(heartbeat: Heartbeat) -> dict[str, Any]:
+        from harness.training.job import TrainingJob, train
+
+        job = TrainingJob(config, tiles, output, include, claim.identity["request"])
+        return train(job, heartbeat)
+
     log: list[dict[str, float]] = []
     try:
-        include = tuple(folder.resolve() for folder in arguments.include)
-        record.details = _train(config, tiles, output, include, arguments.timeout)
+        record.details = _supervised(work, output, arguments.timeout)
         log = record.details.pop("log")
-        output.with_name("partial.pt").unlink(missing_ok=True)
     except MethodFailure as failure:
-        # Keep `partial.pt`: the next run continues from it.
         record.fail(str(failure))
         print(f"failed: {failure}")
         write_text(output, "")
     write_log(output.with_name("training_log.csv"), log)
-    record.write(output.with_name("training.json"), [output])
+    record.write(path, [output])
+    if record.status == "ok":
+        # After a failure, the next run continues from it.
+        output.with_name("partial.pt").unlink(missing_ok=True)
 
 
-def _train(
-    config: dict[str, Any], tiles: Path, output: Path, include: tuple[Path, ...], timeout: float
-) -> dict[str, Any]:
-    def work(heartbeat: Heartbeat) -> dict[str, Any]:
-        from harness.training.job import TrainingJob, train
-
-        return train(TrainingJob(config, tiles, output, include), heartbeat)
-
+def _supervised(work: Work, output: Path, timeout: float) -> dict[str, Any]:
     try:
         return supervise(work, timeout)
     finally:

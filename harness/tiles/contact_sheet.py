@@ -26,12 +26,11 @@ def contact_sheet(store: TileStore) -> NDArray[np.uint8]:
     """
     rows = [row for split in SPLITS for row in _split_rows(store, split)]
     width = max(row.shape[1] for row in rows)
-    sheet = np.full((sum(len(row) + GAP for row in rows) - GAP, width, 3), WHITE, np.uint8)
-    top = 0
-    for row in rows:
-        sheet[top : top + len(row), : row.shape[1]] = row
-        top += len(row) + GAP
-    return sheet
+    padded = [
+        np.pad(row, ((0, GAP), (0, width - row.shape[1]), (0, 0)), constant_values=WHITE)
+        for row in rows
+    ]
+    return np.concatenate(padded)[:-GAP]
 
 
 def _split_rows(store: TileStore, split: str) -> list[NDArray[np.uint8]]:

@@ -7,10 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from harness.disk.files import atomic_path, write_json
 from harness.errors import HarnessError
@@ -27,17 +25,13 @@ MIN_SIDE = 41
 
 @dataclass(frozen=True)
 class Tiling:
-    """Tile side and stride in pixels. A tile is never larger than the smallest scene.
-
-    Raises:
-        HarnessError: for a side below 41 or a stride below 1.
-    """
+    """Tile side and stride in pixels. A tile is never larger than the smallest scene."""
 
     size: int = 320
     stride: int = 320
 
     def __post_init__(self) -> None:
-        """Refuse a tiling that cannot be cut."""
+        """Raise HarnessError for a side below 41 or a stride below 1."""
         if self.size < MIN_SIDE:
             raise HarnessError(f"tiling: size is {self.size}, expected at least {MIN_SIDE}")
         if self.stride < 1:
@@ -71,15 +65,11 @@ def tile_shape(scenes: tuple[Extent, ...], tiling: Tiling) -> tuple[int, int]:
         raise HarnessError("the data set has no scenes; there is nothing to cut")
     names = Counter(scene.name for scene in scenes)
     for scene in scenes:
+        place, size = f"scene {scene.name}", f"{scene.height}×{scene.width}"
         if names[scene.name] > 1:
-            raise HarnessError(
-                f"scene {scene.name}: {names[scene.name]} scenes have this name; rename"
-            )
+            raise HarnessError(f"{place}: {names[scene.name]} scenes have this name; rename")
         if min(scene.height, scene.width) < MIN_SIDE:
-            size = f"{scene.height}×{scene.width}"
-            raise HarnessError(
-                f"scene {scene.name}: {size} pixels; both sides must be ≥ {MIN_SIDE}"
-            )
+            raise HarnessError(f"{place}: {size} pixels; both sides must be ≥ {MIN_SIDE}")
     height = min(tiling.size, *(scene.height for scene in scenes))
     width = min(tiling.size, *(scene.width for scene in scenes))
     return height, width
@@ -116,56 +106,55 @@ def check_examples(
             )
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What cutting one data set needs: the scenes, the tile shape, and where each tile lies."""
-
-    dataset: Dataset
-    tiling: Tiling
-    shape: tuple[int, int]
-    rows: dict[str, list[TileRow]]
-    workers: int
-
-    @property
-    def classes(self) -> int:
-        return len(self.dataset.classes)
-
-
 def write_store(dataset: Dataset, tiling: Tiling, folder: Path, *, jobs: int = 1) -> list[Path]:
     """Write the tile store of a data set; return its files.
 
-    Each job holds one row of tiles at a time. The result does not depend on the number of jobs.
-
-    Args:
-        dataset: the scenes.
-        tiling: tile side and stride.
-        folder: where the store is written.
-        jobs: number of scenes that are read at the same time.
+    `jobs` scenes are read at the same time, and one row of tiles of each is in memory. The result
+    does not depend on their number.
 
     Raises:
         HarnessError: naming the scene, if it is too small, has the wrong bands, or holds a label
             that is not a class; or if the disk has no room.
     """
     shape = tile_shape(dataset.scenes, tiling)
-    job = _Job(dataset, tiling, shape, plan(dataset, tiling), max(jobs, 1))
-    statistics = {}
+    rows = plan(dataset, tiling)
+    content = {}
     for split in SPLITS:
-        with atomic_path(folder / f"{split}.npy") as temporary:
-            statistics[split] = _write_split(temporary, job, split)
-    write_manifest(folder / "manifest.csv", [row for split in SPLITS for row in job.rows[split]])
-    write_json(folder / "dataset.json", _describe(job, statistics))
+        with (
+            atomic_path(folder / f"{split}.npy") as temporary,
+            TileFile(temporary, (len(rows[split]), len(BANDS), *shape)) as file,
+        ):
+            content[split] = _write_split(file, dataset, rows[split], max(jobs, 1)).describe()
+    write_manifest(folder / "manifest.csv", [row for split in SPLITS for row in rows[split]])
+    description = {
+        "title": dataset.title,
+        "classes": dataset.classes,
+        "palette": dataset.palette,
+        "ignore": IGNORE,
+        "bands": BANDS,
+        "sources": dataset.sources,
+        "notes": dataset.notes,
+        "tiling": {
+            "height": shape[0],
+            "width": shape[1],
+            "stride": tiling.stride,
+            "rule": tiling.rule(shape),
+        },
+        "scenes": {s: sum(scene.split == s for scene in dataset.scenes) for s in SPLITS},
+        "tiles": {split: len(rows[split]) for split in SPLITS},
+        "content": content,
+    }
+    write_json(folder / "dataset.json", description)
     return [folder / name for name in ("train.npy", "test.npy", "manifest.csv", "dataset.json")]
 
 
-def _write_split(path: Path, job: _Job, split: str) -> TileStatistics:
-    scenes = {scene.name: scene for scene in job.dataset.scenes}
-    rows = job.rows[split]
-    with (
-        TileFile(path, (len(rows), len(BANDS), *job.shape)) as file,
-        ThreadPoolExecutor(job.workers) as pool,
-    ):
+def _write_split(
+    file: TileFile, dataset: Dataset, rows: list[TileRow], jobs: int
+) -> TileStatistics:
+    scenes, classes = {scene.name: scene for scene in dataset.scenes}, len(dataset.classes)
+    with ThreadPoolExecutor(jobs) as pool:
         parts = [
-            pool.submit(_write_scene, file, scenes[name], list(part), job.classes)
+            pool.submit(_write_scene, file, scenes[name], list(part), classes)
             for name, part in groupby(rows, lambda row: row.scene)
         ]
         try:
@@ -174,7 +163,7 @@ def _write_split(path: Path, job: _Job, split: str) -> TileStatistics:
             # After a failure, the scenes that have not begun need not be read.
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return TileStatistics.total(done, job.classes)
+    return TileStatistics.total(done, classes)
 
 
 def _write_scene(file: TileFile, scene: Scene, rows: list[TileRow], classes: int) -> TileStatistics:
@@ -183,7 +172,13 @@ def _write_scene(file: TileFile, scene: Scene, rows: list[TileRow], classes: int
     statistics = []
     try:
         for y, row in groupby(rows, lambda tile: tile.y):
-            strip = _read_strip(scene, y, height)
+            strip = scene.read(y, 0, height, scene.width)
+            expected = (len(BANDS), height, scene.width)
+            if strip.dtype != np.uint8 or strip.shape != expected:
+                raise HarnessError(
+                    f"scene {scene.name}: {strip.dtype} {strip.shape} was read, "
+                    f"expected uint8 {expected}"
+                )
             for tile in row:
                 pixels = np.ascontiguousarray(strip[:, :, tile.x : tile.x + width])
                 statistics.append(TileStatistics.of(pixels, classes, f"tile {tile.tile}"))
@@ -191,35 +186,3 @@ def _write_scene(file: TileFile, scene: Scene, rows: list[TileRow], classes: int
     finally:
         scene.close()
     return TileStatistics.total(statistics, classes)
-
-
-def _read_strip(scene: Scene, y: int, height: int) -> NDArray[np.uint8]:
-    strip = scene.read(y, 0, height, scene.width)
-    expected = (len(BANDS), height, scene.width)
-    if strip.dtype != np.uint8 or strip.shape != expected:
-        raise HarnessError(
-            f"scene {scene.name}: {strip.dtype} {strip.shape} was read, expected uint8 {expected}"
-        )
-    return strip
-
-
-def _describe(job: _Job, statistics: dict[str, TileStatistics]) -> dict[str, Any]:
-    dataset = job.dataset
-    return {
-        "title": dataset.title,
-        "classes": list(dataset.classes),
-        "palette": [list(colour) for colour in dataset.palette],
-        "ignore": IGNORE,
-        "bands": list(BANDS),
-        "sources": list(dataset.sources),
-        "notes": dataset.notes,
-        "tiling": {
-            "height": job.shape[0],
-            "width": job.shape[1],
-            "stride": job.tiling.stride,
-            "rule": job.tiling.rule(job.shape),
-        },
-        "scenes": {s: sum(scene.split == s for scene in dataset.scenes) for s in SPLITS},
-        "tiles": {split: len(job.rows[split]) for split in SPLITS},
-        "content": {split: statistics[split].describe() for split in SPLITS},
-    }

@@ -15,10 +15,8 @@ from harness.scenes.scene import BANDS, LABEL
 class TileStatistics:
     """Exact sums over tiles; those of two sets add up to those of both, in any order.
 
-    Attributes:
-        pixels: number of pixels in all tiles.
-        classes: number of pixels of each class; the other pixels belong to none.
-        sums: sums of the red, green, blue and infrared values, 0 to 255 each.
+    `classes` has the number of pixels of each class, `sums` the sums of the red, green, blue and
+    infrared values.
     """
 
     pixels: int

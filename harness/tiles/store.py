@@ -11,12 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.disk.files import read_json, write_text
+from harness.disk.code import DIGITS
+from harness.disk.files import read_json, sha256_json, write_text
+from harness.disk.identity import content_of
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
-from harness.pixels import luma
 from harness.scenes.scene import BANDS, INFRARED
+from metrics.images import luma
 
+INVENTORY = "sources.json"
+"""State and hash of each file of the user that a store was cut from."""
 RECORD = "prepare.json"
 """Record of the stage that wrote a store; if it is present, every file is checked against it."""
 
@@ -75,11 +79,22 @@ class TileStore:
         path = self._checked("manifest.csv")
         try:
             with path.open(encoding="utf-8", newline="") as stream:
-                return [_tile_row(line) for line in csv.DictReader(stream)]
+                kinds = TileRow.__annotations__
+                return [
+                    TileRow(**{key: kind(line[key]) for key, kind in kinds.items()})
+                    for line in csv.DictReader(stream)
+                ]
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise HarnessError(
                 f"{path}: is not a manifest of tiles: {error!r}; prepare again"
             ) from error
+
+    @property
+    def content(self) -> str:
+        """Short name of everything in the store; of its description where it has no record."""
+        if self._record is not None:
+            return content_of(self._record)
+        return sha256_json([self.meta, [asdict(row) for row in self._rows]])[:DIGITS]
 
     @property
     def classes(self) -> list[str]:
@@ -103,14 +118,13 @@ class TileStore:
         path = self._checked(f"{split}.npy")
         array = map_array(path)
         expected = len(self.rows(split))
-        tiles: NDArray[np.uint8] = array
         form = (expected, len(BANDS))
         if array.dtype != np.uint8 or array.ndim != 4 or array.shape[:2] != form:
             raise HarnessError(
                 f"{path}: {array.dtype} {array.shape}, but the manifest lists {expected} tiles "
                 f"of {len(BANDS)} uint8 bands; delete the store and prepare again"
             )
-        return tiles
+        return array
 
     def changed_since(self, before: dict[str, tuple[int, int]]) -> list[str]:
         """Return the names of files whose size or time differs from an earlier `state`."""
@@ -178,9 +192,3 @@ def read_fused(path: Path, record: Mapping[str, Any]) -> NDArray[np.uint8]:
             f"{path}: {stack.dtype} {stack.shape}, expected uint8 (N, H, W); delete it and rerun"
         )
     return stack
-
-
-def _tile_row(line: dict[str, str]) -> TileRow:
-    text = {key: line[key] for key in ("split", "tile", "scene")}
-    number = {key: int(line[key]) for key in ("index", "row", "col", "y", "x")}
-    return TileRow(**text, **number)  # type: ignore[arg-type]

@@ -77,27 +77,17 @@ def to_batch(tiles: Tensor) -> Batch:
 
 
 def luma(rgb: Tensor) -> Tensor:
-    """Compute `harness.pixels.luma` on the device, with identical results.
+    """Compute `harness.pixels.luma` of uint8 (..., 3, H, W) on the device, identically.
 
-    The weighted sum is below 2²⁴, where float32 is exact, so both round alike.
-
-    Args:
-        rgb: uint8 (..., 3, H, W).
-
-    Returns:
-        float32 (..., H, W), integers from 0 to 255.
+    The weighted sum is below 2²⁴, where float32 is exact, so both round alike to integers from
+    0 to 255, here as float32 (..., H, W).
     """
     red, green, blue = rgb.to(torch.float32).unbind(-3)
     return torch.round((299 * red + 587 * green + 114 * blue) / 1000)
 
 
 def turned(tile: Tensor, symmetry: int) -> Tensor:
-    """Return the tile after one of the 8 symmetries of a square, or of the 4 of a rectangle.
-
-    Args:
-        tile: (C, H, W).
-        symmetry: from 0 to `SYMMETRIES` - 1.
-    """
+    """Return a tile (C, H, W) after one of the 8 symmetries of a square, or 4 of a rectangle."""
     mirrored, quarters = divmod(symmetry, 4)
     if tile.shape[-1] != tile.shape[-2]:
         quarters -= quarters % 2

@@ -1,23 +1,20 @@
 """The training loop: steps, checkpoints and validation."""
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.blocks.distributed import (
-    average,
-    average_gradients,
-    rank,
-    synchronise_batch_norms,
-)
+from harness.blocks.distributed import average, average_gradients, rank, synchronise_batch_norms
 from harness.errors import HarnessError, MethodFailure, as_method_failure
 from harness.machine.device import keep_freed_memory
 from harness.machine.isolation import Heartbeat
 from harness.methods.checkpoints import load_checkpoint, save_checkpoint
-from harness.methods.contract import Batch, TrainableMethod
+from harness.methods.contract import TrainableMethod, check_terms
 from harness.methods.recipe import Recipe
 from harness.terminal import progress
 from harness.training import log
@@ -29,47 +26,42 @@ BEST = "best.pt"
 """File beside the checkpoint: the weights with the smallest validation loss so far."""
 
 
-class Training:
-    """The training of a method on one training split with one seed.
+@dataclass(frozen=True)
+class Task:
+    """What one training works on.
 
-    Args:
-        method: a torch module with `training_loss`.
-        recipe: how to train.
-        tiles: (N, 5, H, W) uint8 training split; N ≥ 1.
-        names: the names of the tiles, for messages.
-        seed: decides the order of tiles and the random numbers of a step. The caller must have
-            seeded the initial weights.
-        device: where to train.
-        fingerprint: identifies method, options, recipe, seed and data. A partial checkpoint with
-            another fingerprint is not continued.
-        validation: what to measure between epochs; None measures nothing.
+    recipe: how to train. tiles: (N, 5, H, W) uint8, N ≥ 1. names: the names of the tiles, for
+    messages. device: where to train. seed: decides the order of the tiles and the random numbers
+    of each step; the caller seeds the initial weights. fingerprint: identifies everything that
+    decides the result; a partial checkpoint with another one is not continued. validation: what
+    to measure between epochs.
     """
 
-    def __init__(
-        self,
-        method: TrainableMethod,
-        recipe: Recipe,
-        tiles: NDArray[np.uint8],
-        names: list[str],
-        seed: int,
-        device: torch.device,
-        fingerprint: str,
-        validation: Validation | None = None,
-    ) -> None:
+    recipe: Recipe
+    tiles: NDArray[np.uint8]
+    names: list[str]
+    device: torch.device
+    seed: int = 0
+    fingerprint: str = ""
+    validation: Validation | None = None
+
+
+class Training:
+    """The training of a method, a torch module with `training_loss`, on one task."""
+
+    def __init__(self, method: TrainableMethod, task: Task) -> None:
         keep_freed_memory()
-        self.method = method
-        self.module: torch.nn.Module = method.to(device).train()  # type: ignore[attr-defined]
+        self.method, self.task = method, task
+        self.recipe, self.device = task.recipe, task.device
+        self.module: torch.nn.Module = method.to(task.device).train()  # type: ignore[attr-defined]
         synchronise_batch_norms(self.module)
-        self.training_loss = (
-            torch.compile(method.training_loss) if recipe.compile else method.training_loss
-        )
-        self.recipe, self.names, self.device, self.seed = recipe, names, device, seed
-        self.fingerprint, self.validation = fingerprint, validation
+        recipe, loss = task.recipe, method.training_loss
+        self.training_loss = torch.compile(loss) if recipe.compile else loss
         self.batches = Batches(
-            tiles, recipe.batch, seed, parts=recipe.parts, augment=recipe.augment
+            task.tiles, recipe.batch, task.seed, parts=recipe.parts, augment=recipe.augment
         )
-        self.total = recipe.total_steps(len(tiles))
-        self.precision = Precision(recipe.precision, device)
+        self.total = recipe.total_steps(len(task.tiles))
+        self.precision = Precision(recipe.precision, task.device)
         self.optimiser = torch.optim.Adam(
             self.module.parameters(), lr=recipe.learning_rate, betas=recipe.betas, fused=True
         )
@@ -82,15 +74,13 @@ class Training:
 
         `best.pt` is written beside it, and `tensorboard/` where TensorBoard is installed.
 
-        Args:
-            partial: path of the checkpoint of an unfinished training.
-            heartbeat: called after each step.
-
         Raises:
             MethodFailure: if the method raises or a loss is not finite.
         """
         self._resume(partial)
-        board = log.TensorBoard(partial.with_name("tensorboard"), self.step) if not rank() else None
+        board: Any = (
+            None if rank() else log.tensorboard(partial.with_name("tensorboard"), self.step)
+        )
         saved = logged = time.monotonic()
         tiles = 0
         for step in progress(range(self.step, self.total), "training", start=self.step):
@@ -101,8 +91,8 @@ class Training:
                 now = time.monotonic()
                 self.log.append(self._row(terms, tiles / (now - logged)))
                 tiles, logged = 0, now
-                if board:
-                    board.add(self.log[-1])
+                for name, value in self.log[-1].items() if board else ():
+                    board.add_scalar(name, value, self.step)
             validated = self._is_validated(step + 1)
             if validated:
                 self._validate(partial.with_name(BEST))
@@ -116,7 +106,7 @@ class Training:
     def advance(self) -> dict[str, torch.Tensor]:
         """Take one optimiser step; return its loss terms, averaged over all processes."""
         # Seed each step from (seed, step, rank), so that a restart needs no random state.
-        spawned = np.random.SeedSequence([self.seed, self.step, rank()])
+        spawned = np.random.SeedSequence([self.task.seed, self.step, rank()])
         torch.manual_seed(int(spawned.generate_state(1, np.uint64)[0]))
         self.optimiser.zero_grad(set_to_none=True)
         parts = [self._pass(part) for part in range(self.recipe.accumulate)]
@@ -130,7 +120,9 @@ class Training:
     def _pass(self, part: int) -> dict[str, torch.Tensor]:
         """Run forward and backward over one part of the step's tiles; return detached terms."""
         batch = self.batches.load(self.step, self.device, part * self.recipe.processes + rank())
-        terms = self._terms(batch)
+        with as_method_failure(f"training step {self.step}"), self.precision.forward():
+            terms = self.training_loss(batch)
+            check_terms(terms)
         loss = torch.stack(list(terms.values())).sum()
         values = average(torch.stack([term.detach() for term in terms.values()]))
         seen = dict(zip(terms, values, strict=True))
@@ -138,31 +130,27 @@ class Training:
         self.precision.backward(loss / self.recipe.accumulate)
         return seen
 
-    def _terms(self, batch: Batch) -> dict[str, torch.Tensor]:
-        with as_method_failure(f"training step {self.step}"), self.precision.forward():
-            return self.training_loss(batch)
-
     def _guard(self, terms: dict[str, torch.Tensor]) -> None:
         if bool(torch.isfinite(torch.stack(list(terms.values()))).all()):
             return
         broken = ", ".join(name for name, term in terms.items() if not bool(torch.isfinite(term)))
-        tiles = ", ".join(self.names[i] for i in self.batches.indices(self.step))
+        tiles = ", ".join(self.task.names[i] for i in self.batches.indices(self.step))
         raise MethodFailure(f"training step {self.step}: {broken} not finite on tiles {tiles}")
 
     def _row(self, terms: dict[str, torch.Tensor], rate: float) -> dict[str, float]:
         values = {name: term.item() for name, term in terms.items()}
         loss = sum(values.values())
-        return {"step": self.step, **values, "loss": loss, "images_s": round(rate, 3)}
+        return {"step": self.step, **values, "loss": loss, log.RATE: round(rate, 3)}
 
     def _is_validated(self, step: int) -> bool:
         every = self.recipe.validate_every * self.batches.per_epoch
-        return self.validation is not None and (step == self.total or step % every == 0)
+        return self.task.validation is not None and (step == self.total or step % every == 0)
 
     def _validate(self, best: Path) -> None:
         """Add a row to the log, and keep the weights if they are the best so far."""
-        assert self.validation is not None
+        assert self.task.validation is not None
         self.module.eval()
-        values = self.validation.measure(self.method, self.device)
+        values = self.task.validation.measure(self.method, self.device)
         self.module.train()
         self.log.append({"step": self.step, **values})
         if not self.best or values["validation_loss"] < self.best["loss"]:
@@ -175,12 +163,13 @@ class Training:
         if rank():
             return
         state = {
-            "fingerprint": self.fingerprint,
+            "fingerprint": self.task.fingerprint,
             "step": self.step,
             "model": self.module.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.precision.scaler.state_dict(),
-            "log": self.log,
+            # Without the rates: equal trainings leave equal bytes.
+            "log": [{k: v for k, v in row.items() if k != log.RATE} for row in self.log],
             "best": self.best,
         }
         save_checkpoint(path, state)
@@ -199,7 +188,7 @@ class Training:
         except HarnessError as error:
             print(f"{error}; starting again")
             return
-        if state.get("fingerprint") != self.fingerprint:
+        if state.get("fingerprint") != self.task.fingerprint:
             print(f"{path}: belongs to other settings; starting again")
             return
         self.module.load_state_dict(state["model"])

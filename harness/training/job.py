@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,6 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing
 from torch.multiprocessing.spawn import (
-    ProcessException,
     ProcessExitedException,
     ProcessRaisedException,
     start_processes,
@@ -26,7 +25,8 @@ from harness.machine.isolation import Heartbeat
 from harness.methods.recipe import Recipe
 from harness.methods.spec import MethodSpec, find_method
 from harness.tiles.store import TileStore
-from harness.training.engine import Training
+from harness.training.engine import Task, Training
+from harness.training.log import RATE
 from harness.training.validation import Validation, held_back
 
 PEER_TIMEOUT = timedelta(minutes=30)
@@ -37,16 +37,17 @@ PEER_TIMEOUT = timedelta(minutes=30)
 class TrainingJob:
     """Everything that decides the result of a training, and the paths of its files.
 
-    config: the configuration in its record: `method` (name), `options` and `recipe` (complete),
-    `seed`, `device`, and `threads`, which the processes share. tiles: the folder of the tile
-    store. output: the path of the checkpoint. include: the outside folders that may hold the
-    method.
+    config: `method` (name), complete `options` and `recipe`, `seed`, `device`, and `threads`,
+    which the processes share. tiles: the folder of the tile store. output: the path of the
+    checkpoint. include: the outside folders that may hold the method. request: the identity of
+    the result, which includes all code.
     """
 
     config: Mapping[str, Any]
     tiles: Path
     output: Path
     include: tuple[Path, ...] = ()
+    request: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def spec(self) -> MethodSpec:
@@ -64,10 +65,10 @@ class TrainingJob:
         return self.spec.device_for(self.config["device"])
 
     def fingerprint(self) -> str:
-        """Return the hash of everything that a checkpoint depends on."""
-        store = TileStore(self.tiles)
-        tiles = {"data": store.meta, "tiles": store.names("train")}
-        return sha256_json({**self.config, **tiles})
+        """Return the hash of everything that a checkpoint depends on; threads are no part of it."""
+        config = {key: value for key, value in self.config.items() if key != "threads"}
+        tiles = TileStore(self.tiles).content
+        return sha256_json({"config": config, "request": dict(self.request), "tiles": tiles})
 
     @property
     def partial(self) -> Path:
@@ -78,10 +79,8 @@ class TrainingJob:
 def train(job: TrainingJob, heartbeat: Heartbeat = lambda: None) -> dict[str, Any]:
     """Train to the end, write the checkpoint, and return the details of the record.
 
-    Args:
-        job: what to train.
-        heartbeat: called after every step; where several processes train, called every second
-            while all of them are alive.
+    The heartbeat beats after every step; where several processes train, it beats every second
+    while all of them are alive.
 
     Raises:
         MethodFailure: if the method cannot be trained on these tiles, or if one of several
@@ -98,9 +97,9 @@ def train(job: TrainingJob, heartbeat: Heartbeat = lambda: None) -> dict[str, An
         )
     answers: Any = torch.multiprocessing.get_context("spawn").SimpleQueue()
     with tempfile.TemporaryDirectory() as folder:
-        meeting = str(Path(folder, "meeting"))
+        arguments = (job, count, str(Path(folder, "meeting")), answers)
         group = start_processes(  # type: ignore[no-untyped-call]
-            _join, (job, count, meeting, answers), count, join=False, start_method="spawn"
+            _join, arguments, count, join=False, start_method="spawn"
         )
         try:
             while not group.join(timeout=1):
@@ -108,19 +107,15 @@ def train(job: TrainingJob, heartbeat: Heartbeat = lambda: None) -> dict[str, An
         except (ProcessExitedException, ProcessRaisedException) as error:
             # If one process is killed, the answers of the others only show the consequence.
             if answers.empty() or isinstance(error, ProcessExitedException):
-                raise MethodFailure(_what_ended(error, count)) from error
+                how = str(error).strip().splitlines()[-1]
+                raise MethodFailure(
+                    f"training process {error.error_index + 1} of {count} ended early, and so the "
+                    f"others were ended: {how}; run again to continue from the last checkpoint"
+                ) from error
     kind, answer = answers.get()
     if kind == "failure":
         raise MethodFailure(answer)
     return dict(answer)
-
-
-def _what_ended(error: ProcessException, count: int) -> str:
-    how = str(error).strip().splitlines()[-1]
-    return (
-        f"training process {error.error_index + 1} of {count} ended early, and so the others "
-        f"were ended: {how}; run again to continue from the last checkpoint"
-    )
 
 
 def _join(rank: int, job: TrainingJob, count: int, meeting: str, answers: Any) -> None:
@@ -159,19 +154,18 @@ def _start(job: TrainingJob, store: TileStore, device: torch.device) -> Training
     if not store.names("train"):
         raise MethodFailure(f"has to be trained, and {store.meta['title']} has no training tiles")
     method = spec.load_for(len(store.classes))
-    tiles, names = store.tiles("train"), store.names("train")
-    validation = None
+    tiles, names, validation = store.tiles("train"), store.names("train"), None
     if recipe.validate_every and len(names) > 1:
         scenes = [row.scene for row in store.rows("train")]
         kept = len(names) - held_back(scenes, recipe.validation_share)
         validation = Validation(tiles[kept:], recipe.batch)
         tiles, names = tiles[:kept], names[:kept]
     seed, fingerprint = job.config["seed"], job.fingerprint()
-    return Training(method, recipe, tiles, names, seed, device, fingerprint, validation=validation)
+    return Training(method, Task(recipe, tiles, names, device, seed, fingerprint, validation))
 
 
 def _details(training: Training) -> dict[str, Any]:
-    rates = [row["images_s"] for row in training.log if "images_s" in row]
+    rates = [row[RATE] for row in training.log if RATE in row]
     return {
         "device": str(training.device),
         "steps": training.step,
@@ -179,5 +173,5 @@ def _details(training: Training) -> dict[str, Any]:
         "final_loss": next((r["loss"] for r in reversed(training.log) if "loss" in r), None),
         "best": training.best,
         "log": training.log,
-        "images_s": sorted(rates)[len(rates) // 2] if rates else None,
+        RATE: sorted(rates)[len(rates) // 2] if rates else None,
     }

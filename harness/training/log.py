@@ -1,6 +1,7 @@
 """The log of loss terms per step: a CSV file, and TensorBoard where it is installed."""
 
 import csv
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,10 @@ from harness.disk.files import write_text
 
 STEPS_PER_ROW = 10
 """Number of steps between two rows of the log."""
+
+
+RATE = "images_s"
+"""Column of the measured speed, the only one that differs between equal trainings."""
 
 
 def is_due(step: int, total: int) -> bool:
@@ -26,32 +31,13 @@ def write_log(path: Path, rows: list[dict[str, float]]) -> None:
     write_text(path, text.getvalue())
 
 
-class TensorBoard:
-    """Copy the rows to TensorBoard; do nothing where it is not installed.
+def tensorboard(folder: Path, step: int) -> Any:
+    """Return a writer of event files, or None where TensorBoard is not installed.
 
-    Args:
-        folder: the folder of the event files.
-        step: the step at which the training continues; TensorBoard drops later events of an
-            earlier run.
+    TensorBoard drops events of an earlier run after `step`, at which the training continues.
     """
+    with suppress(ImportError):
+        from torch.utils.tensorboard import SummaryWriter
 
-    def __init__(self, folder: Path, step: int) -> None:
-        self._writer: Any = None
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            return
-        self._writer = SummaryWriter(str(folder), purge_step=step)
-
-    def add(self, row: dict[str, float]) -> None:
-        """Add the values of one row at its step."""
-        if self._writer is None:
-            return
-        for name, value in row.items():
-            if name != "step":
-                self._writer.add_scalar(name, value, int(row["step"]))
-
-    def close(self) -> None:
-        """Flush and close the event file."""
-        if self._writer is not None:
-            self._writer.close()
+        return SummaryWriter(str(folder), purge_step=step)
+    return None

@@ -17,23 +17,15 @@ def held_back(scenes: list[str], share: float) -> int:
     """Return the number of tiles to hold back at the end of the training split.
 
     Whole scenes are held back, because neighbouring tiles are similar. If this would leave
-    nothing to train on, single tiles are held back.
-
-    Args:
-        scenes: the scene of each training tile; two tiles or more.
-        share: the share of the tiles to hold back, in (0, 1).
+    nothing to train on, single tiles are held back. `scenes` names the scene of each of two tiles
+    or more; `share` is in (0, 1).
     """
     start = max(1, len(scenes) - math.ceil(share * len(scenes)))
     return len(scenes) - (scenes.index(scenes[start]) or start)
 
 
 class Validation:
-    """The loss and the paper's metrics over the held-back tiles.
-
-    Args:
-        tiles: (N, 5, H, W) uint8.
-        batch: number of tiles per forward pass.
-    """
+    """The loss and the paper's metrics over held-back tiles (N, 5, H, W), `batch` per pass."""
 
     def __init__(self, tiles: NDArray[np.uint8], batch: int) -> None:
         self.tiles, self.batch = tiles, batch

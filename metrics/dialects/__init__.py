@@ -3,32 +3,25 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
-from metrics.dialects import ivif_zoo
-from metrics.errors import MetricError
-from metrics.metric import Metric
-from metrics.mi import shared_information
-from metrics.mse import squared_error
-from metrics.registry import METRICS, VARIANTS, find, suggest
-from metrics.shared.arrays import Image, ImageMetric
-from metrics.shared.histograms import entropy, joint_histogram, levels
-from metrics.shared.histograms import histogram as levels_histogram
-from metrics.vif import fidelities
+from ..errors import MetricError
+from ..metric import Metric
+from ..mi import shared_information
+from ..mse import squared_error
+from ..registry import METRICS, VARIANTS, find, suggest
+from ..shared.arrays import Image, ImageMetric
+from ..shared.histograms import entropy, joint_histogram, levels
+from ..shared.histograms import histogram as levels_histogram
+from ..vif import fidelities
+from . import ivif_zoo
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """A public evaluator.
-
-    Attributes:
-        name: key in `DIALECTS`.
-        title: the project, and where in it the evaluator is.
-        metrics: what it measures, by our name of the metric; without compiled paths.
-        notes: how it departs from our definitions, in one sentence.
-    """
+    """A public evaluator: where it is, what it measures by our names, and how it departs."""
 
     name: str
     title: str
@@ -37,11 +30,7 @@ class Dialect:
 
 
 def lookup(names: Sequence[str], dialect: str | None = None) -> list[Metric]:
-    """Look up metrics, as we or a dialect define them, each once and in the order of `names`.
-
-    Raises:
-        MetricError: an unknown metric or dialect, or a metric that the dialect does not have.
-    """
+    """Look up metrics, as we or a dialect define them, each once and in the order of `names`."""
     names = list(dict.fromkeys(names))
     if dialect is None:
         return [find(name) for name in names]
@@ -58,22 +47,17 @@ def _evaluator(
     name: str, title: str, measures: str, own: Mapping[str, Metric], notes: str
 ) -> Dialect:
     """Describe a dialect by the metrics that it shares with us and those it defines itself."""
-    metrics = {
-        metric: own.get(metric) or replace(METRICS[metric], fast=None)
-        for metric in measures.split()
-    }
-    return Dialect(name, title, MappingProxyType(metrics), notes)
+    names = measures.split()
+    metrics = {metric: own.get(metric) or replace(METRICS[metric], fast=None) for metric in names}
+    return Dialect(name, title, metrics, notes)
 
 
-def _own(name: str, define: ImageMetric, minimum: int | None = None) -> Metric:
-    metric = METRICS[name]
-    return replace(metric, define=define, minimum=metric.minimum if minimum is None else minimum)
+def _own(name: str, define: ImageMetric, **changes: Any) -> Metric:
+    return replace(METRICS[name], define=define, **changes)
 
 
 def _cddfuse_vif(fused: Image, infrared: Image, visible: Image) -> float:
-    return sum(
-        1.0 if math.isnan(value) else value for value in fidelities(fused, infrared, visible)
-    )
+    return sum(1.0 if math.isnan(v) else v for v in fidelities(fused, infrared, visible))
 
 
 def _decibels(peak: float, error: float) -> float:
@@ -175,6 +159,4 @@ _EVALUATORS = (
         "sources' entropies, NABF ignores weak edges. It computes in float32.",
     ),
 )
-DIALECTS: Mapping[str, Dialect] = MappingProxyType(
-    {dialect.name: dialect for dialect in _EVALUATORS}
-)
+DIALECTS = {dialect.name: dialect for dialect in _EVALUATORS}

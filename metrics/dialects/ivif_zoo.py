@@ -8,14 +8,14 @@ import math
 
 import numpy as np
 
-from metrics.ms_ssim import mean_of_blocks, pair_ms_ssim
-from metrics.nabf import added_edges
-from metrics.shared.arrays import Image, Values
-from metrics.shared.filters import filter_valid
-from metrics.shared.histograms import entropy, histogram, mutual_information
-from metrics.shared.moments import FLAT
-from metrics.ssim import similarity
-from metrics.vif import NOISE, gain_and_residual
+from ..ms_ssim import mean_of_blocks, pair_ms_ssim
+from ..nabf import added_edges
+from ..shared.arrays import Image, Values
+from ..shared.filters import filter_valid
+from ..shared.histograms import entropy, histogram, mutual_information
+from ..shared.moments import FLAT
+from ..ssim import similarity
+from ..vif import NOISE, gain_and_residual
 
 # Its SSIM multiplies 0-255 images by 255 once more, yet keeps the constants of 8-bit images.
 OVERSCALE = 255.0

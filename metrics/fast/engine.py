@@ -6,13 +6,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.fast import kernels, sums
-from metrics.fast.scratch import BLOCK, PLANES, SIDE, Window, aligned, allocate
-from metrics.scd import difference_correlations
-from metrics.shared.arrays import Batch
-from metrics.shared.correlation import correlation
-from metrics.shared.filters import gaussian
-from metrics.shared.moments import WINDOWS
+from ..scd import difference_correlations
+from ..shared.arrays import Batch
+from ..shared.correlation import correlation
+from ..shared.filters import gaussian
+from ..shared.moments import WINDOWS
+from . import kernels, sums
+from .scratch import BLOCK, PLANES, SIDE, Window, aligned, allocate
 
 
 class CompiledPair:
@@ -20,25 +20,18 @@ class CompiledPair:
 
     `load` takes a pair and `take` a fused image; the methods then measure it. What depends on the
     sources alone is computed once per pair, and what two metrics share once per image. An instance
-    keeps its memory for the next pair and therefore serves one thread. The values are those of the
-    definitions, to rounding. Images hold finite values in [0, 255] and have the metric's minimum
-    size.
+    keeps its memory for the next pair and therefore serves one thread. Images hold finite values in
+    [0, 255] and have the metric's minimum size.
     """
 
     def __init__(self, height: int, width: int, reuse: bool) -> None:
-        """Prepare for one size.
-
-        Args:
-            height: rows of all images.
-            width: columns of all images.
-            reuse: whether more than one fused image will be measured against a pair.
-        """
+        """Prepare for one size, and for several fused images per pair if `reuse` is set."""
         self._size, self._reuse = (height, width), reuse
 
     def load(self, infrared: Batch, visible: Batch) -> None:
         """Take the next pair of sources, each (H, W) uint8 or float64."""
         self._sources = np.ascontiguousarray(infrared), np.ascontiguousarray(visible)
-        self._source_sums: tuple[float, float, float, float, float] | None = None
+        self._source_sums: tuple[float, ...] | None = None
         self._vif_is_loaded = False
 
     def take(self, fused: Batch) -> None:
@@ -76,14 +69,12 @@ class CompiledPair:
         return _Fidelity(*self._size, self._reuse)
 
     def _texture_sums(self) -> tuple[float, float, float]:
-        if self._texture is None:
-            self._texture = sums.texture(self._fused)
+        self._texture = self._texture or sums.texture(self._fused)
         return self._texture
 
     def _exact_scd(self) -> float:
         """Correlate from sums of whole numbers, in which a flat difference is exactly 0."""
-        if self._source_sums is None:
-            self._source_sums = sums.source_products(*self._sources)
+        self._source_sums = self._source_sums or sums.source_products(*self._sources)
         f_, ff, fa, fb = map(int, sums.fused_products(self._fused, *self._sources))
         a_, b_, aa, bb, ab = map(int, self._source_sums)
         n = self._fused.size
@@ -130,18 +121,10 @@ class _Fidelity:
     def measure(self, fused: Batch) -> float:
         """Measure one fused image against the loaded pair."""
         fresh = self._held is None or not self._reuse
-        found = kernels.compare(
-            fused,
-            self._fused_scales,
-            self._infrared_scales,
-            self._visible_scales,
-            self._widths,
-            self._windows,
-            self._scratch,
-            self._maps,
-            fresh,
-        )
-        kept, held = np.split(found, 2)
+        kernels.prepare(fused, self._windows, self._scratch.lines, self._fused_scales)
+        scales = self._fused_scales, self._infrared_scales, self._visible_scales
+        memory = self._windows, self._scratch, self._maps
+        kept, held = np.split(kernels.compare(*scales, self._widths, *memory, fresh), 2)
         if self._held is None:
             self._held = held
         return float((kept / self._held).sum()) if self._held.all() else math.nan

@@ -15,14 +15,9 @@ Array = TypeVar("Array")
 def _transpose(_: Any, source: Any, start: Any, target: Any, begin: Any, length: Any) -> Any:
     """Transpose LANES × LANES numbers of one flat float64 buffer into another.
 
-    This shuffles whole vectors. A loop would compile to scattered stores, three times slower.
-
-    Args:
-        source: the buffer to read.
-        start: index of the first number there.
-        target: the buffer to write, not the same one.
-        begin: index of the first number there.
-        length: numbers per row, in both.
+    The first number lies at `start` of the source and `begin` of the target; rows have `length`
+    numbers. This shuffles whole vectors: a loop would compile to scattered stores, three times
+    slower.
     """
     return types.void(source, types.intp, target, types.intp, types.intp), _generate_transposition
 

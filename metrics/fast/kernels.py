@@ -21,11 +21,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from metrics.fast.intrinsics import LANES, borrow, transpose_lanes
-from metrics.fast.scratch import BLOCK, KEPT, PLANES, SIDE, Buffer, Constant, Scratch, Window
-from metrics.shared.arrays import Batch, Image
-from metrics.shared.moments import FLAT, MID_GREY
-from metrics.vif import NOISE
+from ..shared.arrays import Batch, Image
+from ..shared.moments import FLAT, MID_GREY
+from ..vif import NOISE
+from .intrinsics import LANES, borrow, transpose_lanes
+from .scratch import BLOCK, KEPT, PLANES, SIDE, Buffer, Constant, Scratch, Window
 
 # The factors of each plane, 0 being infrared, 1 visible and 2 fused; a mean has only one. One loop
 # over planes instead of one call per plane keeps the code small enough for the processor's cache.
@@ -47,12 +47,27 @@ _ONE = np.int64(0x3FF0000000000000)
 
 
 def compiled(function: Function) -> Function:
-    """Compile a function without the interpreter's lock, cached on disk."""
+    """Compile a function that Python calls, without the interpreter's lock and cached on disk.
+
+    Every compiled function that it calls must be one of `compiled_into_callers`.
+    """
     made = njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")(function)
     return cast(Function, made)
 
 
-@compiled
+def compiled_into_callers(function: Function) -> Function:
+    """Compile a function of which every caller holds its own inlined copy.
+
+    Machine code that stays a call is linked by name to the first copy that the process loads, and
+    the copies in different callers are optimised, and so rounded, differently. Which one is loaded
+    first would depend on the cache and on what was measured before. For the same reason it is not
+    cached: a caller is always optimised together with freshly compiled parts.
+    """
+    made = njit(nogil=True, forceinline=True, fastmath=_FAST, error_model="numpy")(function)
+    return cast(Function, made)
+
+
+@compiled_into_callers
 def _lay_out(image: Batch, lines: Image, out: Image) -> None:
     """Copy an image (H, W) of any dtype into strips, with mid-grey at 0."""
     image, line, out = borrow(image), borrow(lines[0]), borrow(out)
@@ -66,7 +81,7 @@ def _lay_out(image: Batch, lines: Image, out: Image) -> None:
                 target[j] = source[j]
 
 
-@compiled
+@compiled_into_callers
 def _halve(image: Image, window: Window, lines: Image, out: Image) -> None:
     """Filter strips where the window fits and keep every other row and column."""
     image, lines, out = borrow(image), borrow(lines), borrow(out)
@@ -97,21 +112,17 @@ def _halve(image: Image, window: Window, lines: Image, out: Image) -> None:
                 y[j] = total
 
 
-@compiled
+@compiled_into_callers
 def _rows(strips: Image) -> int:
     return int(strips.shape[1] // SIDE - SIDE)
 
 
 @compiled
 def prepare(image: Batch, windows: Windows, lines: Image, scales: Scales) -> None:
-    """Bring an image to all scales.
+    """Bring an image (H, W) of any dtype to all scales, one window each.
 
-    Args:
-        image: (H, W) of any dtype, 0 to 255.
-        windows: one per scale.
-        lines: the field of `Scratch`.
-        scales: the result: at each scale strips of SIDE columns, one of them beyond the image,
-            (strips, (H + SIDE)·SIDE), with mid-grey at 0. Values beyond the image are arbitrary.
+    The result is at each scale strips of SIDE columns, one of them beyond the image,
+    (strips, (H + SIDE)·SIDE), with mid-grey at 0. Values beyond the image are arbitrary.
     """
     _lay_out(image, lines, scales[0])
     _halve(scales[0], windows[1], lines, scales[1])
@@ -119,7 +130,7 @@ def prepare(image: Batch, windows: Windows, lines: Image, scales: Scales) -> Non
     _halve(scales[2], windows[3], lines, scales[3])
 
 
-@compiled
+@compiled_into_callers
 def _filter(lines: Buffer, window: Window, out: Buffer) -> None:
     """Filter 2·SIDE consecutive lines of SIDE numbers to the first SIDE windows."""
     taps, reach = window.taps, len(window.half)
@@ -142,13 +153,13 @@ def _filter(lines: Buffer, window: Window, out: Buffer) -> None:
             y[j + 3 * SIDE] = total3
 
 
-@compiled
+@compiled_into_callers
 def _multiply(x: Buffer, y: Buffer, out: Buffer) -> None:
     for j in range(2 * BLOCK):
         out[j] = x[j] * y[j]
 
 
-@compiled
+@compiled_into_callers
 def _down(pixels: Buffer, scratch: Scratch, window: Window, plane: int, slot: int) -> None:
     """Filter pixels down their columns into a plane's columns, transposed."""
     _filter(pixels, window, scratch.filtered)
@@ -159,14 +170,14 @@ def _down(pixels: Buffer, scratch: Scratch, window: Window, plane: int, slot: in
             transpose_lanes(scratch.filtered, start, scratch.columns, target, SIDE)
 
 
-@compiled
+@compiled_into_callers
 def _across(scratch: Scratch, window: Window, plane: int, slot: int) -> None:
     """Filter a block of columns and the next one into the means of their plane."""
     columns = scratch.columns[(plane * KEPT + slot) * BLOCK :]
     _filter(columns, window, scratch.means[plane * BLOCK :])
 
 
-@compiled
+@compiled_into_callers
 def _blank(means: Buffer, rows: int, columns: int) -> None:
     """Make windows beyond the image flat, so that they add nothing."""
     for plane in range(2 * PLANES):
@@ -177,7 +188,7 @@ def _blank(means: Buffer, rows: int, columns: int) -> None:
                     block[column * SIDE + row] = 0.0
 
 
-@compiled
+@compiled_into_callers
 def _keep_source(means: Buffer, maps: Buffer, held: Buffer) -> None:
     """Store means and variances of one block of windows and multiply the sources' factors."""
     for j in range(2 * BLOCK):
@@ -189,7 +200,7 @@ def _keep_source(means: Buffer, maps: Buffer, held: Buffer) -> None:
         held[j] *= 1.0 + variance / NOISE
 
 
-@compiled
+@compiled_into_callers
 def _kept(fused: float, source: float, shared: float, gain: float) -> tuple[float, float]:
     """Return numerator and denominator of one window from variances, covariance and gain."""
     residual = fused - gain * shared
@@ -202,7 +213,7 @@ def _kept(fused: float, source: float, shared: float, gain: float) -> tuple[floa
     return noise + gain * gain * source, noise
 
 
-@compiled
+@compiled_into_callers
 def _keep_fused(means: Buffer, maps: Buffer, kept: Buffer) -> None:
     """Multiply, for one block of windows, both parts of the factors 1 + g²σ²ᵣ/(σ²ᵥ + 2)."""
     for j in range(BLOCK):
@@ -221,7 +232,7 @@ def _keep_fused(means: Buffer, maps: Buffer, kept: Buffer) -> None:
         kept[j + 3 * BLOCK] *= below
 
 
-@compiled
+@compiled_into_callers
 def _normalise(bits: Bits) -> int:
     """Remove the exponents of BLOCK positive float64 numbers, given as bits; return their sum."""
     exponents = 0
@@ -231,7 +242,7 @@ def _normalise(bits: Bits) -> int:
     return exponents
 
 
-@compiled
+@compiled_into_callers
 def _log(factors: Buffer) -> float:
     """Sum the logarithms of BLOCK numbers in [1, 2)."""
     product = 1.0
@@ -240,7 +251,7 @@ def _log(factors: Buffer) -> float:
     return float(np.log(product))
 
 
-@compiled
+@compiled_into_callers
 def _sums(factors: Buffer, bits: Bits, exponents: Bits) -> Buffer:
     """Turn products without exponents, and the exponents, into the sums of `compare`."""
     logs = np.zeros(6)
@@ -251,7 +262,7 @@ def _sums(factors: Buffer, bits: Bits, exponents: Bits) -> Buffer:
     return np.array([logs[0] - logs[2], logs[1] - logs[3], logs[4], logs[5]])
 
 
-@compiled
+@compiled_into_callers
 def _carry(columns: Buffer) -> None:
     """Move the last kept block of each plane to the first place."""
     for plane in range(2 * PLANES):
@@ -261,19 +272,14 @@ def _carry(columns: Buffer) -> None:
             first[j] = last[j]
 
 
-@compiled
+@compiled_into_callers
 def _borrow_scratch(scratch: Scratch) -> Scratch:
-    return Scratch(
-        borrow(scratch.pixels),
-        borrow(scratch.filtered),
-        borrow(scratch.columns),
-        borrow(scratch.means),
-        borrow(scratch.factors),
-        borrow(scratch.lines),
-    )
+    pixels, filtered, columns, means, factors, lines = scratch
+    arrays = borrow(pixels), borrow(filtered), borrow(columns), borrow(means), borrow(factors)
+    return Scratch(*arrays, borrow(lines))
 
 
-@compiled
+@compiled_into_callers
 def _compare(
     f: Image,
     a: Image,
@@ -328,7 +334,6 @@ def _compare(
 
 @compiled
 def compare(
-    image: Batch,
     f: Scales,
     a: Scales,
     b: Scales,
@@ -338,25 +343,16 @@ def compare(
     maps: Scales,
     fresh: bool,
 ) -> Buffer:
-    """Compare a fused image with its sources at all scales.
+    """Compare a fused image with its sources, `prepare`d all three, at all scales.
 
-    Args:
-        image: fused, (H, W) of any dtype, 0 to 255.
-        f: memory for its scales.
-        a: infrared, as `prepare` leaves it.
-        b: visible, likewise.
-        widths: columns of the images.
-        windows: one per scale.
-        scratch: working memory.
-        maps: means and variances of the sources, (blocks, PLANES·BLOCK). With one row per
-            block they are kept for the next fused image; one row is enough for a single image.
-        fresh: whether the sources are new, so that their maps must be computed.
+    `widths` are the columns of each scale. `maps` keeps means and variances of the sources,
+    (blocks, PLANES·BLOCK), for the next fused image; one row is enough for a single one. They are
+    computed if `fresh` says that the sources are new.
 
     Returns:
         (4,): Σ log(1 + g²σ²ᵣ / (σ²ᵥ + 2)) for infrared and for visible, then Σ log(1 + σ²ᵣ / 2) for
         both, which is 0 unless fresh.
     """
-    prepare(image, windows, scratch.lines, f)
     return (
         _compare(f[0], a[0], b[0], widths[0], windows[0], scratch, maps[0], fresh)
         + _compare(f[1], a[1], b[1], widths[1], windows[1], scratch, maps[1], fresh)

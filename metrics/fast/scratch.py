@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.shared.arrays import Image
+from ..shared.arrays import Image
 
 # Rows and columns of windows in a block, and numbers in one. The widest window has SIDE + 1 taps:
 # the pixels below a block of windows lie in two blocks of pixels.
@@ -24,12 +24,7 @@ CACHE_LINE = 64
 
 
 class Window(NamedTuple):
-    """A symmetric window.
-
-    Attributes:
-        taps: its values, (2·len(half) + 1,).
-        half: one item per tap left of the centre, at most SIDE / 2.
-    """
+    """A symmetric window: its taps, and one item of `half` per tap left of the centre."""
 
     taps: Buffer
     half: Constant

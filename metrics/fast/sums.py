@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from metrics.fast.kernels import compiled
-from metrics.shared.arrays import Batch
-from metrics.shared.moments import MID_GREY
+from ..shared.arrays import Batch
+from ..shared.moments import MID_GREY
+from .kernels import compiled
 
 
 @compiled

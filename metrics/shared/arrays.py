@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from metrics.errors import MetricError
+from ..errors import MetricError
 
 Image = NDArray[np.float64]
 Values = NDArray[np.float64]
 Batch = NDArray[Any]
+Triple = tuple[Batch, Batch, Batch]
 ImageMetric = Callable[[Image, Image, Image], float]
-MetricFunction = Callable[[ArrayLike, ArrayLike, ArrayLike], Values]
 
 ROLES = ("fused", "infrared", "visible")
 
@@ -26,14 +26,11 @@ class Checked(np.ndarray[Any, np.dtype[Any]]):
 
 
 def as_batch(images: ArrayLike, role: str) -> Batch:
-    """Check one batch of images and return it as uint8 or float64.
+    """Check one batch of images and return it: uint8 as it is, everything else as float64.
 
     Args:
         images: (B, H, W), any real dtype, values in [0, 255]; NaN and infinities are allowed.
         role: name of the array in an error.
-
-    Returns:
-        The same values: uint8 and float64 as they are, everything else as float64.
 
     Raises:
         MetricError: wrong number of dimensions, an empty or complex array, values outside
@@ -74,14 +71,8 @@ def _check_scale(values: Values, role: str) -> None:
         )
 
 
-def as_triple(
-    fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike
-) -> tuple[Batch, Batch, Batch]:
-    """Check that three batches fit together; see `as_batch` for what each may be.
-
-    Raises:
-        MetricError: as `as_batch`, or when the three shapes differ.
-    """
+def as_triple(fused: ArrayLike, infrared: ArrayLike, visible: ArrayLike) -> Triple:
+    """Check that three batches, each as `as_batch` takes it, have one shape."""
     batches = as_batch(fused, "fused"), as_batch(infrared, "infrared"), as_batch(visible, "visible")
     shapes = [batch.shape for batch in batches]
     if len(set(shapes)) > 1:
@@ -91,11 +82,7 @@ def as_triple(
 
 
 def require_size(shape: tuple[int, ...], minimum: int, metric: str) -> None:
-    """Refuse images (..., H, W) with a side below `minimum` pixels.
-
-    Raises:
-        MetricError: the image is too small for the windows of `metric`.
-    """
+    """Refuse images (..., H, W) with a side below `minimum` pixels, too small for `metric`."""
     height, width = shape[-2:]
     if min(height, width) < minimum:
         raise MetricError(
@@ -121,21 +108,13 @@ def per_image(
     metric: str,
     minimum: int = 1,
 ) -> Values:
-    """Measure each triple of three batches on its own.
+    """Measure each triple of batches (B, H, W) on its own, as (B,) float64.
 
-    Args:
-        measure: takes fused, infrared and visible, each (H, W) float64 in [0, 255] and finite.
-        fused: (B, H, W).
-        infrared: (B, H, W).
-        visible: (B, H, W).
-        metric: the name to use in an error.
-        minimum: the smallest side, in pixels, that `measure` can take.
-
-    Returns:
-        (B,) float64; NaN where any of the three images has a NaN or infinite pixel.
+    The value is NaN where any of the three images has a NaN or infinite pixel. `measure` takes
+    fused, infrared and visible, each (H, W) float64 in [0, 255] and finite.
 
     Raises:
-        MetricError: the arrays are not a triple, or too small.
+        MetricError: the arrays are not a triple, or have a side below `minimum`; names `metric`.
     """
     triple = as_triple(fused, infrared, visible)
     require_size(triple[0].shape, minimum, metric)

@@ -2,7 +2,7 @@
 
 import math
 
-from metrics.shared.arrays import Image, sum_of_products
+from .arrays import Image, sum_of_products
 
 # An image is flat if its standard deviation, in grey levels, is below this. One pixel that differs
 # by one level in an image of 10¹² pixels is above it; what float64 rounding leaves of a flat image

@@ -1,15 +1,13 @@
 """Sobel edges, which the two gradient-transfer metrics share."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from metrics.shared.arrays import Image
+from .arrays import Image
 
 
-@dataclass(frozen=True)
-class Edges:
+class Edges(NamedTuple):
     """Edge strength and orientation of an image, each (H, W); orientation in [−π/2, π/2]."""
 
     strength: Image
@@ -19,9 +17,7 @@ class Edges:
 def sobel(image: Image, border: Literal["constant", "reflect"]) -> tuple[Image, Image]:
     """Compute the horizontal and vertical Sobel responses of (H, W), each (H, W).
 
-    Args:
-        image: (H, W).
-        border: what lies outside: zeros, or the image mirrored at its outermost pixels.
+    Zeros lie outside, or the image mirrored at its outermost pixels.
     """
     padded = np.pad(image, 1, mode=border)
     smooth_down = padded[:-2] + 2 * padded[1:-1] + padded[2:]

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from metrics.shared.arrays import Image, Values
+from .arrays import Image, Values
 
 # Number of rows of a band matrix.
 BLOCK = 16
@@ -17,11 +17,6 @@ def gaussian(size: int, sigma: float) -> Values:
     offsets = np.arange(size) - (size - 1) / 2
     taps = np.exp(-0.5 * (offsets / sigma) ** 2)
     return np.asarray(taps / taps.sum())
-
-
-def uniform(size: int) -> Values:
-    """Give the (size,) taps of a flat window that sums to 1."""
-    return np.full(size, 1 / size)
 
 
 def filter_valid(images: Image, taps: Values, step: int = 1) -> Image:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.shared.arrays import Image, Values
+from .arrays import Image, Values
 
 LEVELS = 256
 

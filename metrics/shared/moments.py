@@ -1,12 +1,12 @@
 """Local means, variances and covariances over the four scales of the pixel-domain VIF."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from metrics.shared.arrays import Image, Values
-from metrics.shared.filters import filter_valid, gaussian
+from .arrays import Image, Values
+from .filters import filter_valid, gaussian
 
 WINDOWS = (17, 9, 5, 3)
 
@@ -23,14 +23,10 @@ MID_GREY = 128.0
 FLAT = 1e-10
 
 
-@dataclass(frozen=True)
-class Moments:
-    """Local statistics of some windows, each map (h, w) float64, variances below `FLAT` set to 0.
+class Moments(NamedTuple):
+    """Variances and covariances of some windows, each (h, w); variances below `FLAT` are 0.
 
-    Attributes:
-        fused: variance of the fused image.
-        sources: variances of infrared and visible.
-        shared: covariances of the fused image with infrared and with visible.
+    `shared` are the covariances of the fused image with infrared and with visible.
     """
 
     fused: Image
@@ -42,16 +38,11 @@ def moments(fused: Image, infrared: Image, visible: Image) -> Iterator[tuple[int
     """Compute the four scales of Sheikh and Bovik's pixel-domain VIF.
 
     Scale s has a Gaussian window of 2^(5−s) + 1 px with a sigma of a fifth of that; from the second
-    scale on the images are first filtered with it and every other pixel kept.
-
-    Args:
-        fused: (H, W) float64, at least 41×41 px.
-        infrared: (H, W) likewise.
-        visible: (H, W) likewise.
+    scale on the images are first filtered with it and every other pixel kept. They have at least
+    41×41 px.
 
     Yields:
-        The scale, from 0, and the statistics of some rows of its windows. Together these cover all
-        windows.
+        The scale, from 0, and the statistics of some rows of its windows; all windows in the end.
     """
     images = [image - MID_GREY for image in (fused, infrared, visible)]
     for scale, size in enumerate(WINDOWS):

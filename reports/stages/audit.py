@@ -1,27 +1,27 @@
 """Measures again under other protocols: `python -m reports.stages.audit --help`."""
 
-from harness.cli import run
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from harness.disk.files import write_text
-from harness.disk.records import Record
-from reports.stages.common import report_arguments
+from reports.stages.common import Written, run_stage
+
+if TYPE_CHECKING:
+    from reports.run import Report
 
 
-def main() -> None:
+def write_audits(report: "Report", output: Path) -> Written:
     """Write `<dataset>/audit.csv` and its record for each data set."""
-    record = Record("audit", {})
-    plan, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
-    # They load pandas, which the help of this stage does without.
     from reports.audit import measure_choices
-    from reports.run import read_report
 
-    report = read_report(plan)
-    for dataset in plan.datasets:
-        table = measure_choices(plan, dataset, report.analyses[dataset.name])
-        text = table.to_csv(index=False, lineterminator="\n")
+    written: dict[Path, list[Path]] = {}
+    for dataset in report.plan.datasets:
+        table = measure_choices(report.plan, dataset, report.analyses[dataset.name])
         path = output / dataset.name / "audit.csv"
-        write_text(path, text)
-        record.write(path.with_suffix(".json"), [path])
+        write_text(path, table.to_csv(index=False, lineterminator="\n"))
+        written[path.with_suffix(".json")] = [path]
+    return written
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage("audit", write_audits, "folder of the data sets' results")

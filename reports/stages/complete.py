@@ -1,28 +1,24 @@
 """Fails if a run failed, after the report shows it: `python -m reports.stages.complete --help`."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli import run
 from harness.disk.files import write_text
 from harness.disk.records import read_record
 from harness.errors import HarnessError
-from reports.stages.common import report_arguments
+from reports.stages.common import Written, run_stage
 
 if TYPE_CHECKING:
     from reports.run import Report
 
 
-def main() -> None:
+def check_complete(report: "Report", output: Path) -> Written:
     """Write the number of runs if all runs have values; fail if one has none."""
-    plan, output = report_arguments(main.__doc__ or "", "file to write if no run failed")
-    # They load pandas, which the help of this stage does without.
-    from reports.run import read_report
-
-    report = read_report(plan)
     failures = report.failures()
+    for run in failures:
+        _forget(run.folder)
     if failures:
-        _forget(report)
-        lines = [f"  {f.dataset}: {f.row} (seed {f.seed}): {f.reason}" for f in failures]
+        lines = [f"  {run.dataset}: {run.row} (seed {run.seed}): {run.failure}" for run in failures]
         raise HarnessError(
             f"{len(failures)} runs failed; the report shows them as failed cells:\n"
             + "\n".join(lines)
@@ -30,24 +26,20 @@ def main() -> None:
         )
     count = sum(len(runs) for runs in report.runs.values())
     write_text(output, f"{count} runs, all with values\n")
+    return {output.with_suffix(".json"): [output]}
 
 
-def _forget(report: "Report") -> None:
-    """Delete the outputs of failed runs, so that the next run makes them again.
+def _forget(folder: Path) -> None:
+    """Delete the outputs of a failed run, so that the next run makes them again.
 
     Records are kept, because they contain the reasons.
     """
-    for dataset in report.plan.datasets:
-        for one in report.runs[dataset.name]:
-            if not one.failure:
-                continue
-            folder = report.plan.folder(dataset, one.row, one.seed)
-            (folder / "scores.csv").unlink()
-            (folder / "fused.npy").unlink()
-            training = folder / "training.json"
-            if training.is_file() and read_record(training)["status"] == "failed":
-                (folder / "checkpoint.pt").unlink()
+    (folder / "scores.csv").unlink()
+    (folder / "fused.npy").unlink()
+    training = folder / "training.json"
+    if training.is_file() and read_record(training)["status"] == "failed":
+        (folder / "checkpoint.pt").unlink()
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage("complete", check_complete, "file to write if no run failed")

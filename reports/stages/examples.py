@@ -1,22 +1,26 @@
 """Chooses the tiles of the figures: `python -m reports.stages.examples --help`."""
 
-from harness.cli import run
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from harness.disk.files import write_text
-from reports.stages.common import report_arguments
+from reports.stages.common import Written, run_stage
+
+if TYPE_CHECKING:
+    from reports.run import Report
 
 
-def main() -> None:
-    """Write `<dataset>/examples.json`, a list of tile indices, for each data set."""
-    plan, output = report_arguments(main.__doc__ or "", "folder of the data sets' results")
-    # They load pandas, which the help of this stage does without.
+def write_examples(report: "Report", output: Path) -> Written:
+    """Write `<dataset>/examples.json`, a list of tile indices per data set, and their record."""
     from reports.examples import choose_examples
-    from reports.run import read_report
 
-    report = read_report(plan)
-    for dataset in plan.datasets:
-        chosen = choose_examples(plan, dataset, report.analyses[dataset.name])
-        write_text(output / dataset.name / "examples.json", f"{chosen}\n")
+    files = []
+    for dataset in report.plan.datasets:
+        chosen = choose_examples(report.plan, dataset, report.analyses[dataset.name])
+        files.append(output / dataset.name / "examples.json")
+        write_text(files[-1], f"{chosen}\n")
+    return {output / "examples.json": files}
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage("examples", write_examples, "folder of the data sets' results")

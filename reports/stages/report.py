@@ -1,22 +1,26 @@
 """Renders the HTML page: `python -m reports.stages.report --help`."""
 
-from harness.cli import run
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from harness.disk.files import write_text
-from reports.stages.common import report_arguments
+from reports.stages.common import Written, run_stage
+
+if TYPE_CHECKING:
+    from reports.run import Report
 
 
-def main() -> None:
-    """Write the page, its figures and its tiles."""
-    plan, output = report_arguments(main.__doc__ or "", "file of the page, index.html")
-    # They load pandas, which the help of this stage does without.
+def write_page(report: "Report", output: Path) -> Written:
+    """Write the page, its figures, its tiles and its record."""
     from reports.page import render
-    from reports.run import read_report
 
     for name in ("figures", "tiles"):
         # The rule declares both folders as outputs, so they must exist even if they stay empty.
         (output.parent / name).mkdir(parents=True, exist_ok=True)
-    write_text(output, render(read_report(plan), output.parent))
+    write_text(output, render(report, output.parent))
+    parts = [file for name in ("figures", "tiles") for file in (output.parent / name).rglob("*")]
+    return {output.with_suffix(".json"): [output, *sorted(filter(Path.is_file, parts))]}
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage("report", write_page, "file of the page, index.html")

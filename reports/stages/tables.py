@@ -1,25 +1,29 @@
 """Writes the tables as CSV, LaTeX and Markdown: `python -m reports.stages.tables --help`."""
 
-from harness.cli import run
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from harness.disk.files import write_text
-from reports.stages.common import report_arguments
+from reports.stages.common import Written, run_stage
+
+if TYPE_CHECKING:
+    from reports.run import Report
 
 
-def main() -> None:
-    """Write every table and `index.csv`, which lists them."""
-    plan, output = report_arguments(main.__doc__ or "", "folder of the tables")
-    # They load pandas, which the help of this stage does without.
+def write_tables(report: "Report", output: Path) -> Written:
+    """Write every table, `index.csv`, which lists them, and their record."""
     from reports.formats import to_csv, to_latex, to_markdown
-    from reports.run import read_report
 
-    tables = read_report(plan).tables
-    for table in tables:
-        write_text(output / f"{table.identifier}.csv", to_csv(table))
-        write_text(output / f"{table.identifier}.tex", to_latex(table))
-        write_text(output / f"{table.identifier}.md", to_markdown(table))
-    lines = [f"{table.number or ''},{table.dataset},{table.identifier}" for table in tables]
-    write_text(output / "index.csv", "\n".join(["table,dataset,file", *lines, ""]))
+    texts: dict[Path, str] = {}
+    for table in report.tables:
+        for ending, text in (("csv", to_csv), ("tex", to_latex), ("md", to_markdown)):
+            texts[output / f"{table.identifier}.{ending}"] = text(table)
+    lines = [f"{table.number or ''},{table.dataset},{table.identifier}" for table in report.tables]
+    texts[output / "index.csv"] = "\n".join(["table,dataset,file", *lines, ""])
+    for path, written in texts.items():
+        write_text(path, written)
+    return {output / "tables.json": list(texts)}
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage("tables", write_tables, "folder of the tables")

@@ -9,6 +9,9 @@ import pytest
 
 from harness.disk.schema import ROOT
 
+NO_FAULTS = ("faults/test_docs.py", "faults/test_security.py")
+"""This file, and what docs/security.md describes."""
+
 
 def rows():
     text = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
@@ -19,7 +22,7 @@ def rows():
 def known():
     """Identifiers of all tests in the files of the table and in those of faults."""
     files = {test.split("::")[0] for *_, test in rows()}
-    files |= {path.name for path in (ROOT / "tests").glob("test_faults_*.py")}
+    files |= {f"faults/{path.name}" for path in (ROOT / "tests/faults").glob("test_*.py")}
     run = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *files],
         cwd=ROOT / "tests",
@@ -45,6 +48,8 @@ def test_every_fault_of_the_table_has_its_test(known):
 
 def test_every_injected_fault_is_in_the_table(known):
     tests = [test for *_, test in rows()]
-    injected = [n for n in known if n.startswith("test_faults_") and "_docs" not in n]
+    faults = [name for name in known if name.startswith("faults/")]
+    injected = [name for name in faults if not name.startswith(NO_FAULTS)]
+    assert injected
     for name in injected:
         assert any(matches(name, test) for test in tests), f"{name} has no row"

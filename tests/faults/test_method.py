@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -95,6 +96,35 @@ def test_method_that_breaks_is_a_failed_cell_with_its_reason(folder, what):
     assert not litter(folder)
     assert stage("measure", folder, measure_arguments("bad", OUT)).status == 0
     assert read_record(folder / OUT / "scores.json")["reason"] == record["reason"]
+
+
+def test_method_that_reuses_one_output_gets_the_images_of_its_own_tiles(folder):
+    body = """
+        if getattr(self, "out", None) is None or self.out.shape != infrared.shape:
+            self.out = torch.empty_like(infrared)
+        self.out[:] = (infrared + visible) / 2
+        return self.out
+"""
+    stacks = []
+    for batch in (1, 3):
+        for what in (body.strip(), "return (infrared + visible) / 2"):
+            shutil.rmtree(folder / "baselines" / "bad", ignore_errors=True)
+            add_method(folder, "bad", what, batch=batch)
+            ended, record = fuse(folder)
+            assert record["status"] == "ok", ended.output
+            stacks.append(np.load(folder / OUT / "fused.npy"))
+    assert len(np.unique(stacks[1], axis=0)) == len(stacks[1]) > 1
+    for stack in stacks:
+        np.testing.assert_array_equal(stack, stacks[1])
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128", "int64", "uint8", "bool"])
+def test_results_that_are_not_real_are_refused_by_name(folder, dtype):
+    add(folder, f"return ((infrared + visible) / 2).to(torch.{dtype})")
+    ended, record = fuse(folder)
+    assert ended.status == 0, ended.output
+    assert record["status"] == "failed"
+    assert f"fuse returned torch.{dtype}, expected floating-point" in record["reason"]
 
 
 HANGS = {

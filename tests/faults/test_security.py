@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import os
 import pickle
 import re
 import sys
@@ -23,10 +24,12 @@ from harness.disk.schema import ROOT, check, read_yaml
 from harness.errors import HarnessError
 from harness.fetching.registry import SourcesFile, read_registry
 from harness.fusing.command import exchange, fill, run_command
+from harness.machine.isolation import USERS_PYTHONPATH
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.spec import MethodFile, MethodSpec, VariantsFile, read_method
 from harness.methods.weights import load_weights
 from harness.tiles.store import TileStore, map_array, read_fused
+from harness.workflow import export_environment
 from tests.helpers.faults import CONFIG
 from tests.helpers.project import add_method_files, copy_project, snakemake
 
@@ -145,6 +148,27 @@ def test_arguments_of_commands_never_pass_a_shell(tmp_path, monkeypatch):
     assert not list(tmp_path.rglob("pwned"))
 
 
+@pytest.mark.parametrize("users", [None, "", "/opt/theirs"])
+def test_a_command_gets_the_users_own_search_path_of_python(tmp_path, monkeypatch, users):
+    # Every variable that the export changes is set first, so that it is restored at the end.
+    for name in ("PATH", "PYTHONPATH", USERS_PYTHONPATH):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    monkeypatch.delenv(USERS_PYTHONPATH)
+    monkeypatch.setenv("PYTHONPATH", users or "")
+    if users is None:
+        monkeypatch.delenv("PYTHONPATH")
+    export_environment()
+    # A job on another machine parses the workflow again.
+    export_environment()
+    assert str(ROOT) in os.environ["PYTHONPATH"]
+    code = "import os, sys; print(os.environ.get('PYTHONPATH'), file=open(sys.argv[1], 'w'))"
+    words = (sys.executable, "-c", code, "{output}/seen")
+    spec = MethodSpec(name="asks", title="Asks", folder=tmp_path, command=words)
+    with exchange(spec) as folders:
+        run_command(spec, folders, torch.device("cpu"), 1)
+        assert (folders["output"] / "seen").read_text().strip() == (users or "None")
+
+
 def test_placeholders_reach_no_attribute():
     values = {"root": "{device}", "device": "cpu"}
     text = "{root} {root.__class__} {root[0]} {root!r:>9} {} {{root}} {other}"
@@ -247,7 +271,7 @@ def test_no_rule_puts_a_free_text_into_its_command():
     known = {
         # Paths made of checked names, and files found below the results.
         *("params.folder", "input.fused", "input.weights", "input.examples"),
-        *("output", "output.fused", "output.table", "output.features", "output.page", "log"),
+        *("output.text", "output.fused", "output.table", "output.features", "output.page", "log"),
         *("output.weights", "wildcards.dataset", "wildcards.row", "wildcards.seed"),
         # Checked against the schema, the methods, the metrics or the adapters.
         *("params.adapter", "params.method", "params.stretch", "params.metrics", "params.device"),

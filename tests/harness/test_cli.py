@@ -16,13 +16,14 @@ from harness.errors import HarnessError, suggest
 from harness.machine.device import choose_device
 from harness.scenes.adapters import adapter_folder, adapter_folders
 
-NAMES = ["methods", "fuse", "score", "datasets", "sources", "plan", "new-baseline"]
+NAMES = ["methods", "fuse", "score", "datasets", "sources", "plan", "status", "adopt"]
+NAMES += ["new-baseline"]
 PARTS = ["sources list", "sources where", "sources get", "sources verify"]
 STAGES = [
     f"{package}.{path.stem}"
     for package in ("harness.stages", "reports.stages")
     for path in sorted(ROOT.joinpath(*package.split(".")).glob("*.py"))
-    if path.stem not in ("__init__", "common")
+    if path.stem not in ("__init__", "common", "identity")
 ]
 ENTRIES = [
     "harness", *(f"harness {name}" for name in [*NAMES, *PARTS]),

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from argparse import Namespace
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,13 +20,12 @@ from harness.commands import fuse, methods, new_baseline
 from harness.commands.image_pairs import list_pairs, read_pair
 from harness.disk.records import Record
 from harness.disk.schema import ROOT
-from harness.errors import HarnessError, MethodFailure
-from harness.fusing.command import fuse_pictures, write_command_stack
-from harness.fusing.job import FusingJob
+from harness.errors import HarnessError
 from harness.methods.recipe import Recipe
-from harness.methods.spec import MethodSpec, discover, read_method
-from harness.tiles.store import Pairs
-from harness.training.engine import Training
+from harness.methods.spec import discover, read_method
+from harness.pixels import quantise
+from harness.training.engine import Task, Training
+from metrics.images import read_grey
 from tests.helpers import contract
 from tests.helpers.shared_data import CHECKPOINTS, golden, need
 
@@ -48,7 +46,7 @@ def scene(tmp_path):
 def run(method, infrared, visible, output, **other):
     defaults = {
         "checkpoint": None, "weights": None, "mirror": [], "option": [], "device": "cpu",
-        "as_published": False,
+        "as_published": False, "gray": False,
         "threads": 1,
     }  # fmt: skip
     arguments = {"method": method, "infrared": infrared, "visible": visible, "output": output}
@@ -82,11 +80,24 @@ def test_arrays_stay_raw_floats(scene):
     assert np.load(laplacian).max() > 1, "a raw output is not clamped"
 
 
-def test_sixteen_bit_infrared(scene):
+def test_sixteen_bit_infrared_is_refused_because_its_scale_is_unknown(scene):
     deep = np.asarray(Image.open(scene / "ir.png")).astype(np.uint16) * 257
     Image.fromarray(deep).save(scene / "deep.png")
-    pair = read_pair(scene / "deep.png", scene / "gray.png")
-    assert np.abs(pair.infrared - np.load(scene / "ir.npy")).max() < 1e-6
+    with pytest.raises(HarnessError, match=r"deep.png: 16-bit PNG, expected 8 bits .*scale"):
+        read_pair(scene / "deep.png", scene / "gray.png")
+
+
+def test_gray_output_is_the_luma_that_the_workflow_measures(scene):
+    colour = run("average", scene / "ir.png", scene / "rgb.png", scene / "colour.png")
+    gray = run("average", scene / "ir.png", scene / "rgb.png", scene / "gray_out.png", gray=True)
+    infrared, visible = read_grey(scene / "ir.png"), read_grey(scene / "rgb.png")
+    with Image.open(colour) as first, Image.open(gray) as second:
+        assert (first.mode, second.mode) == ("RGB", "L")
+        fused = (infrared / np.float32(255) + visible / np.float32(255)) / np.float32(2)
+        np.testing.assert_array_equal(np.asarray(second), quantise(fused.astype(np.float32)))
+    for name in ("out.npy", "out.jpg"):
+        with pytest.raises(HarnessError, match="expected a lossless image"):
+            run("average", scene / "ir.png", scene / "rgb.png", scene / name, gray=True)
 
 
 def test_folders_are_matched_by_name(scene):
@@ -111,7 +122,7 @@ def test_folders_are_matched_by_name(scene):
         ("bytes.npy", "gray.npy", "o.npy", "expected float"),
         ("folder", "gray.png", "o.png", "two files or two folders"),
         ("ir.png", "gray.png", "o.txt", "write to one of"),
-        ("float.tif", "gray.png", "o.png", "floating-point values"),
+        ("float.tif", "gray.png", "o.png", "32-bit TIFF, expected 8 bits"),
     ],
 )
 def test_bad_input_is_named(scene, infrared, visible, output, message):
@@ -156,7 +167,7 @@ def test_a_trained_checkpoint_brings_its_options(scene):
     options = {"width": 4, "pool": [4, 4, 4], "sinets": 3, "irm": True, "cam": True}
     method = discover()["segfanet"].load(**options, classes=2)
     tiles = np.random.default_rng(0).integers(0, 2, (2, 5, 48, 48), dtype=np.uint8)
-    training = Training(method, Recipe(steps=1), tiles, ["a", "b"], 0, torch.device("cpu"), "print")
+    training = Training(method, Task(Recipe(steps=1), tiles, ["a", "b"], torch.device("cpu")))
     training.save(scene / "checkpoint.pt")
     record = Record("train", {"method": "segfanet", "options": options}, {"classes": 2})
     record.write(scene / "training.json", [scene / "checkpoint.pt"])
@@ -250,16 +261,6 @@ def test_folders_are_not_fused_into_a_file(scene):
         run("average", scene / "ir", scene / "ir", scene / "gray.png")
 
 
-def test_a_command_fuses_a_whole_split(tmp_path):
-    tiles = np.random.default_rng(0).integers(0, 256, (3, 5, 41, 53), dtype=np.uint8)
-    pairs = Pairs(tiles)
-    spec = shell_method("cp {infrared}/*.png {output}/")
-    path = tmp_path / "fused.npy"
-    write_command_stack(FusingJob(spec, pairs, ["a", "b", "c"], path), torch.device("cpu"), list)
-    # The way through floats may truncate one level away.
-    assert np.abs(np.load(path).astype(int) - tiles[:, 3]).max() <= 1
-
-
 def test_an_error_is_one_line_and_a_status(tmp_path):
     run = subprocess.run(
         [sys.executable, "-m", "harness", "fuse", "nothing", "--infrared", "a", "--visible", "b",
@@ -317,50 +318,6 @@ def test_a_new_baseline_replaces_no_broken_link(tmp_path):
     (tmp_path / "baselines" / "brand_new").symlink_to(tmp_path / "nowhere")
     with pytest.raises(HarnessError, match="exists already"):
         new_baseline.write_baseline("brand_new", root=tmp_path)
-
-
-def shell_method(command, **other):
-    return MethodSpec(
-        name="shell",
-        title="Shell",
-        folder=ROOT / "baselines",
-        command=("sh", "-c", command),
-        **other,
-    )
-
-
-def test_a_shell_command_is_a_method():
-    spec = shell_method("cp {visible}/*.png {output}/")
-    contract.check_shapes_and_values(spec)
-    contract.check_repeatable(spec)
-    rng = np.random.default_rng(0)
-    pair = rng.random((2, 41, 53), dtype=np.float32)
-    (fused,) = fuse_pictures(spec, [tuple(pair)], ["tile"], torch.device("cpu"), 1)
-    assert np.abs(fused - pair[1]).max() <= 0.5 / 255 + 1e-6
-
-
-@pytest.mark.parametrize(
-    ("command", "message"),
-    [
-        ("echo broken >&2; exit 3", "sh exited with 3: broken"),
-        ("true", "no readable output image"),
-        ("for f in {visible}/*; do printf x > {output}/$(basename $f); done", "no readable output"),
-    ],
-)
-def test_a_failing_command_is_explained(command, message):
-    pair = np.zeros((2, 41, 41), np.float32)
-    with pytest.raises(MethodFailure, match=message):
-        fuse_pictures(shell_method(command), [tuple(pair)], ["t"], torch.device("cpu"), 1)
-
-
-def test_a_command_can_have_a_conda_environment(tmp_path, monkeypatch):
-    conda = tmp_path / "conda"
-    expected = "run --no-capture-output -n matlab"
-    conda.write_text(f'#!/bin/sh\n[ "$1 $2 $3 $4" = "{expected}" ] || exit 9\nshift 4\nexec "$@"\n')
-    conda.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    spec = replace(shell_method("cp {visible}/*.png {output}/"), conda="matlab")
-    contract.check_shapes_and_values(spec)
 
 
 def test_the_walk_through_of_the_documentation_works(elsewhere):

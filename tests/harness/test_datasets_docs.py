@@ -16,6 +16,7 @@ from harness.datasets.synthetic_urban import adapter as synthetic_urban
 from harness.datasets.tiles import adapter as tiles
 from harness.datasets.whu_opt_sar import adapter as whu_opt_sar
 from harness.disk.schema import ROOT
+from harness.errors import HarnessError
 from harness.scenes.adapters import find_adapter
 from harness.scenes.splits import choose_split
 from harness.stages import prepare
@@ -89,6 +90,36 @@ def test_the_stage_finds_archives_in_a_mirror(tmp_path, monkeypatch):
     assert all(len(source["sha256"]) == 64 for source in store.meta["sources"])
     record = json.loads((tmp_path / "store/prepare.json").read_text())
     assert record["status"] == "ok"
+
+
+def own_pairs(folder):
+    """Write one pair of made-up images, 50×60 pixels, and return the options that name it."""
+    for kind in ("rgb", "ir"):
+        (folder / kind).mkdir(parents=True)
+        pixels = np.random.default_rng(0).integers(0, 256, (50, 60), np.uint8)
+        Image.fromarray(pixels).save(folder / kind / "a.png")
+    return json.dumps({"root": str(folder)})
+
+
+def run_on_pairs(monkeypatch, tmp_path, *examples):
+    options = own_pairs(tmp_path / "pairs")
+    chosen = ("--adapter", "tiles", "--options", options, "--size", 41, "--stride", 41)
+    output = tmp_path / "store"
+    run_prepare(monkeypatch, *chosen, "--output", output, "--examples", *examples)
+    return output
+
+
+def test_the_stage_accepts_examples_that_are_test_tiles(tmp_path, monkeypatch):
+    output = run_on_pairs(monkeypatch, tmp_path, "a_r00c01", "a_r01c00")
+    assert {"a_r00c01", "a_r01c00"} <= set(TileStore(output).names("test"))
+
+
+def test_the_stage_refuses_an_example_that_is_no_test_tile_before_it_writes(tmp_path, monkeypatch):
+    with pytest.raises(HarnessError) as error:
+        run_on_pairs(monkeypatch, tmp_path, "a_r00c00", "a_r00c07")
+    for part in ("no test tile 'a_r00c07'", "did you mean 'a_r00c0", "There are 4"):
+        assert part in str(error.value)
+    assert not (tmp_path / "store/test.npy").exists()
 
 
 def test_the_stage_takes_linked_folders_of_own_pairs(tmp_path, monkeypatch):

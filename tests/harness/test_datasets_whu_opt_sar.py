@@ -127,7 +127,8 @@ def test_what_is_missing_is_named(tmp_path, names, sizes):
     make_whu(tmp_path / "data", sizes)
     with pytest.raises(HarnessError) as error:
         whu_opt_sar.open_dataset(options(tmp_path, names))
-    for part in ("1 of 3 files", f"{names[2]}.tif", "optical.zip"):
+    missing = [f"{folder}/{names[2]}.tif" for folder in ("optical", "lbl")]
+    for part in ("4 of 6 are here, 2 missing", *missing, "https://example.org"):
         assert part in str(error.value)
 
 

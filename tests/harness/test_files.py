@@ -93,6 +93,20 @@ def test_paths_where_nothing_lies_yet_are_compared_too(tmp_path, source):
         refuse_overwriting([tmp_path / "dangling"], [tmp_path / "ir" / ".." / "later.npy"])
 
 
+def test_letter_case_is_ignored_where_the_comparison_ignores_it(source, monkeypatch):
+    """Paths of which neither exists are compared by name, existing ones by what they are."""
+    later, upper = source.with_name("later.npy"), source.with_name("LATER.npy")
+    refuse_overwriting([upper], [later])
+    monkeypatch.setattr("os.path.normcase", lambda path: str(path).lower())
+    with pytest.raises(HarnessError, match=r"LATER\.npy.*name another output"):
+        refuse_overwriting([upper], [later])
+    stat = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda path, **_: stat(Path(str(path).lower())))
+    with pytest.raises(HarnessError, match=r"A\.PNG.*name another output"):
+        refuse_overwriting([source.with_name("A.PNG")], [source])
+    refuse_overwriting([source.with_name("B.PNG")], [source])
+
+
 def test_other_files_may_lie_beside_and_below_the_inputs(source):
     folder = source.parent
     outputs = [folder / "fused" / "a.png", folder / "scores.csv", folder.parent / "a.png"]

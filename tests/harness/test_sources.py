@@ -26,6 +26,14 @@ def cache(tmp_path):
     return tmp_path / "cache"
 
 
+def part_of(url, cache):
+    """Return the part of `source(url)`, whose folder exists."""
+    wanted = source(url)
+    part = downloads.Part.of(wanted, wanted.place(cache))
+    part.path.parent.mkdir(parents=True)
+    return part
+
+
 def test_a_cut_connection_is_continued_and_not_started_again(cache):
     script = Script(DATA, cuts=[1_000_000, 900_000])
     with serve(script) as root:
@@ -40,10 +48,9 @@ def test_a_cut_connection_is_continued_and_not_started_again(cache):
 
 def test_a_later_run_continues_what_an_earlier_one_left(cache):
     script = Script(DATA, cuts=[1_000_000], statuses=[])
-    part = downloads.Part(cache / ".file.zip.part")
     with serve(script) as root:
         url = f"{root}/file.zip"
-        cache.mkdir()
+        part = part_of(url, cache)
         assert "connection lost" in downloads._attempt(url, part, "", QUICK)
         assert fetch(source(url), cache=cache, pause=QUICK).read_bytes() == DATA
     assert len(script.asked) == 2
@@ -52,10 +59,9 @@ def test_a_later_run_continues_what_an_earlier_one_left(cache):
 
 def test_a_part_that_is_already_complete_is_taken(cache):
     script = Script(DATA)
-    cache.mkdir()
-    part = downloads.Part(cache / ".file.zip.part")
     with serve(script) as root:
         url = f"{root}/file.zip"
+        part = part_of(url, cache)
         assert downloads._attempt(url, part, "", QUICK) == ""
         assert fetch(source(url), cache=cache, pause=QUICK).read_bytes() == DATA
     assert script.asked == ["", f"bytes={len(DATA)}-"]
@@ -70,8 +76,7 @@ def test_a_cache_that_cannot_be_written_to_is_reported(tmp_path):
 
 def test_a_part_of_another_address_is_not_continued(cache):
     script = Script(DATA)
-    cache.mkdir()
-    part = downloads.Part(cache / ".file.zip.part")
+    part = part_of("", cache)
     part.path.write_bytes(b"other")
     part.note("http://127.0.0.1:9/elsewhere", 10, "")
     with serve(script) as root:
@@ -81,10 +86,9 @@ def test_a_part_of_another_address_is_not_continued(cache):
 
 def test_a_file_that_changed_between_two_attempts_is_started_again(cache):
     script = Script(DATA, cuts=[1_000_000])
-    cache.mkdir()
-    part = downloads.Part(cache / ".file.zip.part")
     with serve(script) as root:
         url = f"{root}/file.zip"
+        part = part_of(url, cache)
         assert "connection lost" in downloads._attempt(url, part, "", QUICK)
         script.etag = '"two"'
         assert fetch(source(url), cache=cache, pause=QUICK).read_bytes() == DATA
@@ -302,7 +306,7 @@ def test_an_interrupt_leaves_a_part_that_the_next_run_continues(cache):
         process.join(timeout=60)
         assert process.exitcode == 130
         assert "file.zip" not in held(cache)
-        left = (cache / ".file.zip.part").stat().st_size
+        left = next(cache.rglob(".file.zip.part")).stat().st_size
         assert left > 0
         assert fetch(source(url), cache=cache, pause=QUICK).read_bytes() == DATA
     assert script.asked == ["", f"bytes={left}-"]

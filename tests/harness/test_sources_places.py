@@ -8,9 +8,9 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.fetching import download as downloads
+from harness.fetching.drive import drive_download
 from harness.fetching.first_use import FirstUseHashes
-from harness.fetching.hosts import drive_download
-from harness.fetching.source import fetch, locate, record_of
+from harness.fetching.source import Places, fetch, locate, record_of
 from tests.helpers.downloads import DATA, QUICK, SHA, source
 from tests.helpers.file_server import Script, serve
 
@@ -56,11 +56,11 @@ def test_nothing_is_downloaded_into_a_mirror(cache, tmp_path, folder):
 
 def test_without_a_known_hash_the_first_use_is_recorded_and_enforced(cache):
     cache.mkdir()
-    file = cache / "file.tif"
+    file = cache / "file.dat"
     file.write_bytes(DATA)
-    unknown = source("", name="file.tif", sha256="")
+    unknown = source("", name="file.dat", sha256="")
     fetch(unknown, cache=cache)
-    assert json.loads((cache / "sources.lock.json").read_text()) == {"file.tif": SHA}
+    assert json.loads((cache / "sources.lock.json").read_text()) == {"file.dat": SHA}
     assert record_of(unknown, file, cache=cache)["sha256"] == SHA
     file.write_bytes(DATA + b"x")
     with pytest.raises(HarnessError, match="first use"):
@@ -89,11 +89,11 @@ class FakeDrive:
         self.names = names
         self.urls = []
 
-    def download_folder(self, url, skip_download, quiet):
+    def download_folder(self, url, skip_download, quiet, timeout):
         Item = namedtuple("Item", "id path")
         return [Item(f"id-{name}", f"folder/{name}") for name in self.names]
 
-    def download(self, url, output, resume, retries, timeout):
+    def download(self, url, output, quiet, resume, retries, timeout):
         if resume and Path(output).is_file():
             return
         self.urls.append(url)
@@ -111,7 +111,7 @@ def test_a_file_of_a_drive_folder_is_found_by_its_name(cache, monkeypatch):
     assert found.read_bytes() == DATA
     assert drive.urls == ["https://drive.google.com/uc?id=id-optical.zip"]
     with pytest.raises(HarnessError, match=r"holds optical\.zip, sar\.zip; there is no lbl\.zip"):
-        drive_download(f"{folder}#lbl.zip", cache / "x")
+        drive_download(f"{folder}#lbl.zip", cache / "x", Places(cache))
 
 
 def test_what_came_from_elsewhere_is_not_taken_for_the_file_of_a_drive(cache, monkeypatch):
@@ -119,8 +119,10 @@ def test_what_came_from_elsewhere_is_not_taken_for_the_file_of_a_drive(cache, mo
 
     monkeypatch.setattr(gdown, "download", FakeDrive([]).download)
     cache.mkdir()
-    part = downloads.Part(cache / ".file.zip.part")
+    wanted = source("https://drive.google.com/uc?id=abc")
+    part = downloads.Part.of(wanted, wanted.place(cache))
+    part.path.parent.mkdir()
     part.path.write_bytes(DATA[:1000])
     part.note("http://127.0.0.1:9/file.zip", len(DATA), "")
-    found = fetch(source("https://drive.google.com/uc?id=abc"), cache=cache)
+    found = fetch(wanted, cache=cache)
     assert found.read_bytes() == DATA

@@ -87,9 +87,12 @@ def test_get_takes_names_only(capsys, cache):
 
 def test_get_leaves_optional_and_outer_archives_alone(monkeypatch, cache):
     asked = []
-    monkeypatch.setattr(
-        sources, "fetch", lambda source, **_: asked.append(source.name) or Path(source.name)
-    )
+
+    def fetch_all(_, files, __):
+        asked.extend(file.name for file in files)
+        return {file.name: Path(file.name) for file in files}
+
+    monkeypatch.setattr(sources, "fetch_all", fetch_all)
     main(["sources", "get", "potsdam", "--cache", str(cache)])
     labels = ["5_Labels_for_participants.zip", "5_Labels_all.zip"]
     assert asked == ["4_Ortho_RGBIR.zip", *labels]

@@ -1,6 +1,9 @@
 """The training engine has exact restarts, repeatable numbers and clear failures."""
 
+import copy
 import csv
+import time
+from collections import OrderedDict
 
 import numpy as np
 import pytest
@@ -12,7 +15,7 @@ from harness.machine.device import make_deterministic
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.recipe import Recipe
 from harness.training.batches import Batches
-from harness.training.engine import Training
+from harness.training.engine import Task, Training
 from harness.training.log import write_log
 
 TILES = np.random.default_rng(0).integers(0, 5, (5, 5, 44, 44), dtype=np.uint8)
@@ -39,7 +42,7 @@ def training(seed=0, fingerprint="same", steps=7, method=None):
     make_deterministic(seed, 1)
     recipe = Recipe(steps=steps, learning_rate=1e-2, checkpoint_seconds=0)
     device = torch.device("cpu")
-    return Training(method or Tiny(), recipe, TILES, NAMES, seed, device, fingerprint)
+    return Training(method or Tiny(), Task(recipe, TILES, NAMES, device, seed, fingerprint))
 
 
 def weights(run):
@@ -79,6 +82,52 @@ def test_a_killed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, st
     assert second.step == whole.step == 7
     assert equal(weights(second), weights(whole))
     assert [row["loss"] for row in second.log] == [row["loss"] for row in whole.log]
+
+
+def finish(run, folder):
+    run.run(folder / "partial.pt")
+    run.save_selected(folder / "checkpoint.pt")
+    return (folder / "checkpoint.pt").read_bytes()
+
+
+@pytest.mark.parametrize("step", [1, 4, 6])
+def test_equal_trainings_leave_equal_bytes_wherever_they_were_killed(tmp_path, monkeypatch, step):
+    def network():
+        layers = nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Conv2d(4, 1, 3, padding=1)
+        method = Tiny()
+        # Texts such as `step` stand in the log and in the optimiser, and are also named here.
+        method.conv = nn.Sequential(OrderedDict(zip(("step", "log", "loss"), layers, strict=True)))
+        return method.to(memory_format=torch.channels_last)
+
+    folders = [tmp_path / name for name in ("whole", "again", "killed")]
+    for folder in folders:
+        folder.mkdir()
+    make_deterministic(0, 1)
+    first, *others = (copy.deepcopy(method) for method in [network()] * 4)
+    whole = finish(training(method=first), folders[0])
+    monkeypatch.setattr(time, "monotonic", lambda clock=time.monotonic: 1000 + 3 * clock())
+    assert finish(training(method=others[0]), folders[1]) == whole
+    run_and_die(training(method=others[1]), folders[2] / "partial.pt", step)
+    assert finish(training(method=others[2]), folders[2]) == whole
+
+
+@pytest.mark.parametrize(
+    ("terms", "reason"),
+    [
+        ({"a": torch.ones(()), "b": torch.ones((), dtype=torch.complex64)}, "b is .*complex"),
+        ({"bad": torch.ones((), dtype=torch.int64)}, "bad is torch.int64"),
+        ({"bad": torch.ones(3)}, r"bad is torch.float32 \(3,\)"),
+        ({"bad": 1.0}, "bad is .*float"),
+        ({}, "training_loss returned {}"),
+        (torch.ones(()), "training_loss returned tensor"),
+    ],
+    ids=["complex", "integer", "not scalar", "no tensor", "empty", "no dictionary"],
+)
+def test_loss_terms_are_real_scalars(tmp_path, terms, reason):
+    method = Tiny()
+    method.training_loss = lambda batch: terms
+    with pytest.raises(MethodFailure, match=reason):
+        training(method=method).run(tmp_path / "partial.pt")
 
 
 def test_same_seed_repeats_and_another_differs(tmp_path):

@@ -15,11 +15,11 @@ from torch import nn
 from harness.errors import HarnessError
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.recipe import Recipe
-from harness.pixels import luma
 from harness.training.batches import Batches, to_batch, turned
 from harness.training.batches import luma as luma_on_device
-from harness.training.engine import BEST, Training
+from harness.training.engine import BEST, Task, Training
 from harness.training.validation import Validation, held_back
+from metrics.images import luma
 from segfanet.losses import Sources, similarity_loss
 from segfanet.model import CAM
 
@@ -53,9 +53,8 @@ class Blend(nn.Module):
 def trained(folder, method=None, tiles=TILES, validation=None, **recipe):
     settings = {"steps": 6, "batch": 2, "learning_rate": 1e-2, **recipe}
     names = [f"tile{i}" for i in range(len(tiles))]
-    run = Training(
-        method or Blend(), Recipe(**settings), tiles, names, 0, CPU, "x", validation=validation
-    )
+    task = Task(Recipe(**settings), tiles, names, CPU, fingerprint="x", validation=validation)
+    run = Training(method or Blend(), task)
     run.run(folder / "partial.pt")
     return run
 

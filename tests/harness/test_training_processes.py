@@ -71,6 +71,48 @@ def test_two_processes_follow_the_loss_curve_of_one_with_the_whole_batch(store, 
     np.testing.assert_allclose(two, one, rtol=1e-3)
 
 
+OUTSIDE = """\
+import torch
+
+from .layers import blend
+
+
+class Method(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor(0.1))
+
+    def fuse(self, infrared, visible):
+        return blend(self.weight, infrared, visible).clamp(0, 1)
+
+    def training_loss(self, batch):
+        fused = blend(self.weight, batch.infrared, batch.visible)
+        return {"visible": (fused - batch.visible).square().mean()}
+"""
+
+
+def test_a_method_from_outside_trains_in_several_processes(store, tmp_path):
+    folder = tmp_path / "outside" / "mixer"
+    folder.mkdir(parents=True)
+    recipe = "train: {steps: 6, batch: 4, learning_rate: 0.05}"
+    text = f"name: mixer\ntitle: Mixer\nentry: model:Method\n{recipe}\n"
+    (folder / "method.yaml").write_text(text)
+    (folder / "model.py").write_text(OUTSIDE)
+    (folder / "layers.py").write_text("def blend(w, a, b):\n    return (1 - w) * a + w * b\n")
+    config = {"method": "mixer", "options": {}, "seed": 0, "device": "cpu", "threads": 1}
+    weights = []
+    for processes in (1, 2):
+        recipe = {"steps": 6, "batch": 4, "learning_rate": 0.05, "processes": processes}
+        output = tmp_path / str(processes) / "checkpoint.pt"
+        outside = (folder.parent,)
+        assert (
+            train(TrainingJob({**config, "recipe": recipe}, store, output, outside))["steps"] == 6
+        )
+        weights.append(float(load_checkpoint(output)["model"]["weight"]))
+    assert weights[0] > 0.2
+    assert weights[1] == pytest.approx(weights[0], rel=1e-3)
+
+
 def test_more_processes_than_gpus_are_refused(store, tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     wanted = job(store, tmp_path, device="auto", processes=2)

@@ -17,5 +17,6 @@ def source(url, **changes):
 
 
 def held(folder):
-    """Return the names of the files that are not lock files."""
-    return sorted(path.name for path in folder.iterdir() if not path.name.endswith(".lock"))
+    """Return the names of the files below a folder that are not lock files."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path.name for path in files if not path.name.endswith(".lock"))

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from runpy import run_module
 
 import yaml
 
@@ -74,7 +75,7 @@ def stage(name, folder, arguments=None, *, before=None, user=None):
     """Run one stage in a fork of this process; `before` injects a fault there."""
     module, standard, _ = STAGES[name]
     # Import before the fork, because every fork would load torch again.
-    main = import_module(module).main
+    main = getattr(import_module(module), "main", None)
     import_module("harness.fusing.execution")
 
     def call():
@@ -83,7 +84,10 @@ def stage(name, folder, arguments=None, *, before=None, user=None):
         signal.signal(signal.SIGINT, signal.default_int_handler)
         if before is not None:
             before()
-        run(main)
+        if main is not None:
+            run(main)
+        else:
+            run_module(module, run_name="__main__", alter_sys=True)
 
     return forked(call, folder, user=user)
 

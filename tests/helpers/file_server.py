@@ -101,10 +101,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
 
-@contextmanager
 def serve(script):
     """Run the server for a block; give the address of its root."""
-    handler = type("Handler", (_Handler,), {"script": script})
+    return serve_with(type("Handler", (_Handler,), {"script": script}))
+
+
+@contextmanager
+def serve_with(handler):
+    """Run a server whose requests `handler` answers; give the address of its root."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()

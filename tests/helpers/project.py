@@ -105,6 +105,6 @@ def add_method_files(folder, name, description, files):
     return method
 
 
-def append_comment(path: Path) -> None:
-    """Edit a file without changing what it does."""
-    path.write_text(path.read_text() + "\n# edited\n")
+def edit(path: Path) -> None:
+    """Edit a file so that its code is another, although it does the same."""
+    path.write_text(path.read_text() + "\nEDITED = 1\n")

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,8 +12,8 @@ from baselines.umfusion.model import NAMES, UMFusion
 from harness.disk.records import Record
 from harness.errors import HarnessError, MethodFailure
 from harness.fusing.inference import load_method
-from harness.methods.spec import discover
-from harness.methods.weights import choose_weights, load_weights, official_file, weight_entry
+from harness.methods.spec import discover, weight_entry
+from harness.methods.weights import choose_weights, load_weights, official_file
 
 CPU = torch.device("cpu")
 
@@ -94,6 +95,21 @@ def test_a_file_without_checksums_is_the_authors_or_of_another_size(spec, tmp_pa
     load_method(spec, CPU, old, 0)
 
 
+def test_a_file_with_a_git_hash_only_is_found_and_verified(spec, tmp_path):
+    authors = tmp_path / "mirror" / "another name.pth"
+    content = authors.read_bytes()
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    entry = {"file": "fus_0280.pth", "git_blob": blob, "licence": "MIT"}
+    spec = replace(spec, weights={"official": entry})
+    assert choose_weights(spec, mirrors=[authors.parent]).origin == "official"
+    assert choose_weights(spec, file=authors).origin == "official"
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    (wrong / "fus_0280.pth").write_bytes(content[:-1] + b"?")
+    with pytest.raises(HarnessError, match="fus_0280"):
+        find(spec, wrong, cache=tmp_path / "other cache")
+
+
 def test_keys_are_strict(tmp_path):
     state = UMFusion().state_dict()
     wrong = {**state, "extra": torch.zeros(1)}
@@ -104,6 +120,30 @@ def test_keys_are_strict(tmp_path):
     torch.save({**state, "head.bias": torch.zeros(9)}, tmp_path / "shape.pth")
     with pytest.raises(MethodFailure, match="do not fit"):
         load_weights(UMFusion(), tmp_path / "shape.pth")
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128", "int64", "uint8", "bool"])
+@pytest.mark.parametrize("suffix", [".pth", ".npz"])
+def test_weights_that_are_not_real_are_refused_by_name(tmp_path, dtype, suffix):
+    state = {key: tensor.numpy() for key, tensor in UMFusion().state_dict().items()}
+    state["head.bias"] = state["head.bias"].astype(dtype)
+    path = tmp_path / f"odd{suffix}"
+    if suffix == ".npz":
+        np.savez(path, **state)
+    else:
+        torch.save({key: torch.from_numpy(value) for key, value in state.items()}, path)
+    found = f"odd.*head.bias holds torch.{dtype}, expected torch.float32"
+    with pytest.raises(MethodFailure, match=found):
+        load_weights(UMFusion(), path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64, torch.bfloat16])
+def test_weights_of_another_precision_are_taken(tmp_path, dtype):
+    state = UMFusion().state_dict()
+    torch.save({key: tensor.to(dtype) for key, tensor in state.items()}, tmp_path / "half.pth")
+    method = UMFusion()
+    load_weights(method, tmp_path / "half.pth")
+    torch.testing.assert_close(method.state_dict(), state, rtol=1e-2, atol=1e-3)
 
 
 def test_nothing_in_a_file_is_executed(tmp_path):

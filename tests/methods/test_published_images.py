@@ -17,7 +17,8 @@ from harness.fusing.inference import load_method
 from harness.fusing.publishing import Source, publish, saved
 from harness.methods.spec import MethodSpec, Published, discover
 from harness.methods.weights import choose_weights
-from harness.pixels import exact_luma, luma
+from harness.pixels import exact_luma
+from metrics.images import luma
 from tests.helpers.shared_data import SHARED, need, tensor
 
 CPU = torch.device("cpu")

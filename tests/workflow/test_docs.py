@@ -1,32 +1,20 @@
-"""What the texts print is true of the repository: links, code, commands, the example method."""
+"""What the texts print is true of the repository: links, code, English, the example method."""
 
 import ast
 import re
 import shlex
 import subprocess
 import sys
-import textwrap
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from snakemake.cli import get_argument_parser
 
 from harness.disk.schema import ROOT, check
 from harness.methods.spec import MethodFile
-from tests.helpers.project import add_method_files, copy_project, tiny_config
-from tests.helpers.town import small_town
-
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("config/*.md")])
-
-
-def blocks(page, language):
-    text = page.read_text(encoding="utf-8")
-    return [
-        textwrap.dedent(block)
-        for block in re.findall(rf"^ *```{language}\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
-    ]
+from tests.helpers.pages import CONFIGURATIONS, PAGES, blocks
+from tests.helpers.project import add_method_files, copy_project
 
 
 def ids(page):
@@ -65,105 +53,34 @@ def test_version_and_date_are_the_same_everywhere():
     assert first("pyproject.toml", r'^version = "(.*)"$')[1] == released[0]
 
 
-def commands():
-    """Every `python -m package ...` and `segfanet-bench ...` of a shell block."""
-    for page in PAGES:
-        for block in blocks(page, "bash"):
-            for line in block.replace("\\\n", " ").splitlines():
-                words = shlex.split(line, comments=True)
-                if words and words[0].endswith("segfanet-bench"):
-                    yield pytest.param(["harness", *words[1:]], id=f"{page.stem}: {line}"[:70])
-                if "-m" in words and words[0].endswith("python"):
-                    yield pytest.param(
-                        words[words.index("-m") + 1 :], id=f"{page.stem}: {line}"[:70]
-                    )
-
-
-@pytest.mark.parametrize("words", list(commands()))
-def test_commands_and_their_options_are_known(words):
-    """The command's own help lists every option that the page uses."""
-    package, *rest = words
-    command = [word for word in rest[:1] if not word.startswith("-")]
-    run = subprocess.run(
-        [sys.executable, "-m", package, *command, "--help"],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    )
-    assert run.returncode == 0, run.stderr
-    options = {word.split("=")[0] for word in rest if word.startswith("-")}
-    assert {option for option in options if option not in run.stdout} == set()
-
-
-def snakemake_lines():
-    """Every `snakemake ...` line of the texts, of the comments in `config/`, and of code spans."""
-    for page in [*PAGES, *sorted(ROOT.glob("config/*.yaml"))]:
-        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-        spans = re.findall(r"`((?:\.venv/bin/)?snakemake [^`]+)`", text)
-        lines = re.findall(r"^[ #]*((?:\.venv/bin/)?snakemake .*)", text, re.MULTILINE)
-        for line in dict.fromkeys([*spans, *(line for line in lines if "`" not in line)]):
-            yield pytest.param(line, id=f"{page.stem}: {line}"[:90])
-
-
-OF_THE_READER = {
-    "my.yaml": "the reader's own configuration",
-    "roadscene.yaml": "printed by the page, for the reader to save",
+HABITS = {
+    "image": r"\bpictures?\b",
+    "fix": r"\bmend(?:s|ed|ing)?\b",
+    "report, distinguish": r"\btold\b",
+    "contain the hash of, check": r"\bvouch\w*",
+    "per": r"\b(?:once|one line|one row|one file|one run|one image|rows|steps|hours|GFLOP) an? "
+    r"(?:row|tile|seed|step|run|batch|image|pixel|class|method|setting|scene|stage)\b",
 }
-"""Configurations that no checkout holds, and why."""
-NOT_PLANNED = {"TARGET", "--unlock"}
-"""Words of lines that cannot be dry runs: a general form, and what removes a lock."""
+"""What to write instead → what CONTRIBUTING.md rules out."""
 
 
-@pytest.mark.parametrize("line", list(snakemake_lines()))
-def test_snakemake_lines_name_rules_and_files(line):
-    """Snakemake's own parser finds the targets that are meant, and each file where it is said."""
-    words = shlex.split(line, comments=True)[1:]
-    if "TARGET" in words:  # The general form of a command.
-        return
-    parsed = get_argument_parser().parse_args(words)
-    files = [str(path) for path in parsed.configfile]
-    assert [f for f in files if f not in OF_THE_READER and not (ROOT / f).is_file()] == []
-    texts = [path.read_text(encoding="utf-8") for path in ROOT.glob("workflow/rules/*.smk")]
-    rules = set(re.findall(r"^rule (\w+):", "".join(texts), re.MULTILINE))
-    assert (set(parsed.targets) | set(parsed.forcerun)) <= rules
+@pytest.mark.parametrize("page", [*PAGES, *CONFIGURATIONS, ROOT / "Makefile"], ids=ids)
+def test_the_texts_keep_to_the_house_english(page):
+    text = page.read_text(encoding="utf-8")
+    if page.name == "CONTRIBUTING.md":
+        text = text[: text.index("## English")]
+    text = re.sub(r"```text.*?```", "", text, flags=re.DOTALL)  # What a program printed.
+    found = {better: re.findall(words, text, re.IGNORECASE) for better, words in HABITS.items()}
+    assert {better: words for better, words in found.items() if words} == {}
 
 
-@pytest.mark.parametrize("line", list(snakemake_lines()))
-def test_snakemake_lines_plan_their_jobs(line, tmp_path):
-    """Every line runs, but as a dry run and with the reader's own files replaced by ours."""
-    words = shlex.split(line, comments=True)[1:]
-    if not NOT_PLANNED.isdisjoint(words):
-        return
-    own, scenes = tmp_path / "own.yaml", tmp_path / "scenes"
-    own.write_text(tiny_config())
-    scenes.mkdir()
-    for name in ("whu", "potsdam"):  # The data sets of config/tiles.yaml.
-        (scenes / name).symlink_to(small_town(96)["root"])
-    ours = {**dict.fromkeys(OF_THE_READER, own), "FOLDER": scenes, "gradient_transfer": "ydtr"}
-    for theirs, replacement in ours.items():
-        words = [word.replace(theirs, str(replacement)) for word in words]
-    run = subprocess.run(
-        [sys.executable, "-m", "snakemake", *words, "--dry-run", "--directory", tmp_path],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    )
-    assert run.returncode == 0, run.stdout + run.stderr
-
-
-def test_a_target_after_the_configuration_is_read_as_a_file():
-    """Hold the parser to the behaviour because of which the texts put targets first."""
-    parsed = get_argument_parser().parse_args(["--configfile", "a.yaml", "data"])
-    assert [str(path) for path in parsed.configfile] == ["a.yaml", "data"]
-
-
-def test_metrics_of_own_pictures_as_the_page_prints_it(tmp_path):
+def test_metrics_of_own_images_as_the_page_prints_it(tmp_path):
     rng = np.random.default_rng(0)
     for folder in ("ir", "vis", "mine"):
         (tmp_path / folder).mkdir()
         for name in ("a.png", "b.png"):
-            picture = rng.integers(0, 256, (48, 50), np.uint8)
-            Image.fromarray(picture).save(tmp_path / folder / name)
+            pixels = rng.integers(0, 256, (48, 50), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / folder / name)
     (line,) = (
         line
         for line in blocks(ROOT / "docs/metrics.md", "bash")[0].splitlines()

@@ -6,7 +6,8 @@ from harness.benchmark import Benchmark
 from harness.errors import HarnessError
 from harness.methods.spec import discover, find_method
 from harness.scenes.adapters import find_adapter
-from tests.helpers.project import append_comment, copy_project, planned, snakemake
+from harness.workflow import Job, Results
+from tests.helpers.project import copy_project, edit, planned, snakemake
 
 YAML = "name: {name}\ntitle: {name}\nentry: model:Method\ntrain: {{steps: 2, batch: 2}}\n"
 MODEL = """\
@@ -85,12 +86,12 @@ def test_a_folder_with_nothing_in_it_is_refused(tmp_path):
 
 def test_code_of_an_outside_folder_is_followed(outside):
     config = {"title": "t", "include": str(outside), "datasets": {"lakes": None}}
-    benchmark = Benchmark(config)
-    names = {path.name for path in benchmark.method_code("first")}
-    assert {"method.yaml", "model.py", "layers.py"} <= names
-    code = [path for path in benchmark.adapter_code("lakes") if path.name != "__init__.py"]
-    assert {outside / "lakes/adapter.py", outside / "lakes/names.py"} <= set(code)
-    assert any(path.parent.name == "landsat7" for path in code)
+    results = Results(Benchmark(config))
+    code = results.request(Job("fuse", "lakes", "first"))["code"]
+    assert {"first/method.yaml", "first/model.py", "first/layers.py"} <= set(code)
+    code = results.request(Job("prepare", "lakes"))["code"]
+    assert {"lakes/adapter.py", "lakes/names.py"} <= set(code)
+    assert "harness/datasets/landsat7/adapter.py" in code
 
 
 @pytest.mark.slow
@@ -107,9 +108,9 @@ def test_an_outside_method_and_adapter_run_and_rerun_on_edit(outside, tmp_path):
         record = (folder / f"results/lakes/{name}/seed0/fused.json").read_text()
         assert '"status": "ok"' in record, record
     assert planned(folder, target) == {}
-    append_comment(outside / "first/layers.py")
+    edit(outside / "first/layers.py")
     assert planned(folder, target) == {"train": 1, "fuse": 1, "measure": 1, "tables": 1}
     run = snakemake(folder, target)
     assert run.returncode == 0, run.stdout[-3000:]
-    append_comment(outside / "lakes/names.py")
+    edit(outside / "lakes/names.py")
     assert planned(folder, target)["prepare"] == 1

@@ -9,7 +9,7 @@ import venv
 
 import pytest
 
-from harness.workflow import PACKAGES
+from harness.disk.code import PACKAGES
 from metrics.registry import PAPER
 from tests.helpers.project import copy_project
 

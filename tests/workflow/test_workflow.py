@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from harness.disk.schema import ROOT
-from tests.helpers.project import add_method, append_comment, copy_project, planned, snakemake
+from tests.helpers.project import add_method, copy_project, edit, planned, snakemake
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +77,7 @@ def test_second_run_has_nothing_to_do(finished):
 def test_editing_code_reruns_what_uses_it_and_nothing_else(finished, file, expected):
     path = finished / file
     before, times = path.read_text(), path.stat()
-    append_comment(path)
+    edit(path)
     try:
         assert planned(finished) == expected
     finally:

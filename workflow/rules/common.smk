@@ -1,16 +1,11 @@
 import shlex
-from functools import cache
+
+from snakemake.logging import logger
+from snakemake.settings.types import RerunTrigger
 
 from harness.benchmark import Row
 from harness.methods.recipe import Recipe
-from harness.workflow import (
-    as_json,
-    code_of,
-    export_environment,
-    files_in,
-    gpus,
-    relative,
-)
+from harness.workflow import DERIVED, Job, Results, as_json, export_environment, gpus
 from reports.plan import plan_of
 
 export_environment()
@@ -19,7 +14,7 @@ CONFIGURATION = BENCHMARK.config
 
 # Resources and no parameters: where a file was found, and how long anything may take,
 # changes no result. The files of included folders are inputs by themselves.
-MIRRORS = " ".join(f"--mirror {shlex.quote(folder)}" for folder in BENCHMARK.mirrors)
+MIRRORS = " ".join(f"--mirror {shlex.quote(folder)}" for folder in CONFIGURATION.mirror)
 INCLUDE = " ".join(
     f"--include {shlex.quote(str(folder))}" for folder in BENCHMARK.include
 )
@@ -39,15 +34,57 @@ def spec_of(wildcards):
     return BENCHMARK.methods[Row.parse(wildcards.row).method]
 
 
-@cache
-def code_of_method(name):
-    """Files of ours that a method runs."""
-    return relative(BENCHMARK.method_code(name))
+def is_forced(job):
+    """Whether the command line names a rule or a record, so that what follows runs as well."""
+    rules = {rule.name for rule in workflow.dag.forcerules}
+    return job.stage in rules or str(job.record) in workflow.dag.forcefiles
 
 
-def method_code(wildcards):
-    """Files of ours that the method behind a row runs."""
-    return code_of_method(spec_of(wildcards).name)
+RESULTS = Results(BENCHMARK, plan_of(BENCHMARK), is_forced)
+
+
+def jobs_of(stage, wildcards):
+    """Results that one job of a rule makes."""
+    if stage == "audit":
+        return [Job(stage, dataset) for dataset in BENCHMARK.datasets]
+    known = {name: value for name, value in wildcards.items() if name != "seed"}
+    return [Job(stage, **known, seed=int(wildcards.get("seed", 0)))]
+
+
+def read(stage, files=()):
+    """An input function: the files that a job reads, given by a pattern, a list or a function.
+
+    Identities decide what runs. Snakemake compares no times of inputs that are `ancient`, and of
+    its other triggers only the one for software remains. A job whose result is not what it should
+    be is forced, and its inputs are not `ancient`, so that it follows the jobs that make them.
+    """
+
+    def inputs(wildcards):
+        workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.SOFTWARE_ENV})
+        found = files(wildcards) if callable(files) else files
+        found = found.format(**wildcards) if isinstance(found, str) else found
+        reasons = [note(job) for job in jobs_of(stage, wildcards)]
+        return found if any(reasons) else ancient(found)
+
+    return inputs
+
+
+def note(job):
+    """Why a result has to be made; Snakemake is told when it is asked for the first time."""
+    try:
+        reason = RESULTS.reason(job)
+    except HarnessError as error:
+        raise WorkflowError(str(error))
+    if reason and str(job.record) not in workflow.dag.forcefiles:
+        if not reason.endswith(DERIVED):
+            logger.info(f"{job.record}: {reason}")
+        workflow.dag.forcefiles.add(str(job.record))
+    return reason
+
+
+def asked(stage):
+    """The identities that a job makes and reads, as an argument."""
+    return lambda wildcards: RESULTS.asked(*jobs_of(stage, wildcards))
 
 
 def examples_of(dataset):
@@ -98,15 +135,9 @@ def scores_of(*kinds):
 
 def features_of():
     """Feature maps of the data sets on which SegFANet is trained here."""
-    known = "segfanet" in BENCHMARK.methods and BENCHMARK.is_trained("segfanet")
-    seed = BENCHMARK.seeds("segfanet")[0] if known else 0
-    return [
-        f"results/{dataset}/segfanet/seed{seed}/features.npz"
-        for dataset in BENCHMARK.datasets
-        if known
-    ]
+    return [str(job.record.with_suffix(".npz")) for job in RESULTS.features]
 
 
 def plan(wildcards):
     """What the report is about; a function, because Snakemake looks for wildcards in texts."""
-    return as_json(plan_of(BENCHMARK))
+    return as_json(RESULTS.plan)

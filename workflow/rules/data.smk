@@ -1,7 +1,6 @@
 rule prepare:
     input:
-        code=code_of("harness.stages.prepare"),
-        adapter=lambda wildcards: relative(BENCHMARK.adapter_code(wildcards.dataset)),
+        read("prepare"),
     output:
         "results/{dataset}/tiles/train.npy",
         "results/{dataset}/tiles/test.npy",
@@ -24,6 +23,7 @@ rule prepare:
         mem_mb=growing(4000),
         runtime=growing(240),
     params:
+        asked=asked("prepare"),
         adapter=lambda wildcards: BENCHMARK.adapter_name(wildcards.dataset),
         options=lambda wildcards: as_json(BENCHMARK.dataset_options(wildcards.dataset)),
         tiling=lambda wildcards: BENCHMARK.tiling(wildcards.dataset),
@@ -32,7 +32,7 @@ rule prepare:
         "python -P -m harness.stages.prepare --adapter {params.adapter}"
         " --options {params.options:q}"
         " --size {params.tiling[size]} --stride {params.tiling[stride]}"
-        " {resources.mirrors} {resources.include} {resources.examples} --jobs {threads} --output {params.folder} > {log} 2>&1"
+        " {resources.mirrors} {resources.include} {resources.examples} --jobs {threads} --asked {params.asked:q} --output {params.folder} > {log} 2>&1"
 
 
 localrules:

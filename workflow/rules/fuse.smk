@@ -1,10 +1,8 @@
 rule fuse:
     input:
-        tiles="results/{dataset}/tiles/prepare.json",
-        weights=lambda wildcards: trained(wildcards, "checkpoint.pt"),
-        training=lambda wildcards: trained(wildcards, "training.json"),
-        code=code_of("harness.stages.fuse"),
-        method=method_code,
+        tiles=read("fuse", "results/{dataset}/tiles/prepare.json"),
+        weights=read("fuse", lambda wildcards: trained(wildcards, "checkpoint.pt")),
+        training=read("fuse", lambda wildcards: trained(wildcards, "training.json")),
     output:
         fused="results/{dataset}/{row}/seed{seed}/fused.npy",
         record=report(
@@ -27,6 +25,7 @@ rule fuse:
         mem_mb=growing(8000),
         runtime=growing(240),
     params:
+        asked=asked("fuse"),
         folder=subpath(input.tiles, parent=True),
         method=lambda wildcards: spec_of(wildcards).name,
         stretch=lambda wildcards: Row.parse(wildcards.row).stretch,
@@ -41,4 +40,4 @@ rule fuse:
         " --options {params.options:q} --stretch {params.stretch} {params.trained}"
         " --weights {params.weights:q} {resources.mirrors} {resources.timeout} {resources.include}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads}"
-        " --output {output.fused} > {log} 2>&1"
+        " --asked {params.asked:q} --output {output.fused} > {log} 2>&1"

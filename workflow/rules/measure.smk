@@ -1,9 +1,8 @@
 rule measure:
     input:
-        tiles="results/{dataset}/tiles/prepare.json",
-        fused="results/{dataset}/{row}/seed{seed}/fused.npy",
-        record="results/{dataset}/{row}/seed{seed}/fused.json",
-        code=code_of("harness.stages.measure"),
+        tiles=read("measure", "results/{dataset}/tiles/prepare.json"),
+        fused=read("measure", "results/{dataset}/{row}/seed{seed}/fused.npy"),
+        record=read("measure", "results/{dataset}/{row}/seed{seed}/fused.json"),
     output:
         table=report(
             "results/{dataset}/{row}/seed{seed}/scores.csv",
@@ -22,13 +21,14 @@ rule measure:
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
+        asked=asked("measure"),
         folder=subpath(input.tiles, parent=True),
         metrics=BENCHMARK.metrics,
     shell:
         "python -P -m harness.stages.measure --tiles {params.folder} --fused {input.fused}"
         " --dataset {wildcards.dataset} --method {wildcards.row} --seed {wildcards.seed}"
         " --metrics {params.metrics} --threads {threads}"
-        " --output {output.table} > {log} 2>&1"
+        " --asked {params.asked:q} --output {output.table} > {log} 2>&1"
 
 
 localrules:

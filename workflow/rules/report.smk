@@ -1,14 +1,13 @@
 rule tables:
     input:
-        scores=scores_of(),
-        code=code_of("reports.stages.tables"),
-        printed=files_in("reports", "paper"),
+        scores=read("tables", scores_of()),
     output:
         index=report(
             "results/tables/index.csv",
             caption="../report/tables.rst",
             category="Tables",
         ),
+        record="results/tables/tables.json",
     log:
         "logs/tables.log",
     conda:
@@ -17,24 +16,24 @@ rule tables:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
+        asked=asked("tables"),
         plan=plan,
         folder=subpath(output.index, parent=True),
     shell:
         "python -P -m reports.stages.tables --plan {params.plan:q}"
-        " --output {params.folder} > {log} 2>&1"
+        " --asked {params.asked:q} --output {params.folder} > {log} 2>&1"
 
 
 rule examples:
     input:
-        scores=scores_of(),
-        code=code_of("reports.stages.examples"),
-        printed=files_in("reports", "paper"),
+        scores=read("examples", scores_of()),
     output:
         report(
             expand("results/{dataset}/examples.json", dataset=BENCHMARK.datasets),
             caption="../report/examples.rst",
             category="Figures",
         ),
+        record="results/examples.json",
     log:
         "logs/examples.log",
     conda:
@@ -43,19 +42,18 @@ rule examples:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
+        asked=asked("examples"),
         plan=plan,
     shell:
         "python -P -m reports.stages.examples --plan {params.plan:q}"
-        " --output results > {log} 2>&1"
+        " --asked {params.asked:q} --output results > {log} 2>&1"
 
 
 rule features:
     input:
-        tiles="results/{dataset}/tiles/prepare.json",
-        examples="results/{dataset}/examples.json",
-        weights=lambda wildcards: trained(wildcards, "checkpoint.pt"),
-        code=code_of("harness.stages.features"),
-        method=method_code,
+        tiles=read("features", "results/{dataset}/tiles/prepare.json"),
+        examples=read("features", "results/{dataset}/examples.json"),
+        weights=read("features", lambda wildcards: trained(wildcards, "checkpoint.pt")),
     output:
         features="results/{dataset}/{row}/seed{seed}/features.npz",
         record=report(
@@ -74,6 +72,7 @@ rule features:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
+        asked=asked("features"),
         folder=subpath(input.tiles, parent=True),
         options=lambda wildcards: as_json(spec_of(wildcards).options),
         device=DEVICE,
@@ -81,14 +80,12 @@ rule features:
         "python -P -m harness.stages.features --tiles {params.folder} --method {wildcards.row}"
         " --options {params.options:q} {resources.include} --checkpoint {input.weights}"
         " --examples {input.examples} --seed {wildcards.seed} --device {params.device}"
-        " --threads {threads} --output {output.features} > {log} 2>&1"
+        " --threads {threads} --asked {params.asked:q} --output {output.features} > {log} 2>&1"
 
 
 rule audit:
     input:
-        scores=scores_of(),
-        code=code_of("reports.stages.audit"),
-        printed=files_in("reports", "paper"),
+        scores=read("audit", scores_of()),
     output:
         report(
             expand("results/{dataset}/audit.csv", dataset=BENCHMARK.datasets),
@@ -104,21 +101,21 @@ rule audit:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
+        asked=asked("audit"),
         plan=plan,
     shell:
         "python -P -m reports.stages.audit --plan {params.plan:q}"
-        " --output results > {log} 2>&1"
+        " --asked {params.asked:q} --output results > {log} 2>&1"
 
 
 rule report:
     input:
-        scores=scores_of(),
-        audit=rules.audit.output,
-        features=features_of(),
-        tables="results/tables/index.csv",
-        code=code_of("reports.stages.report"),
-        printed=files_in("reports", "paper"),
-        templates=files_in("reports", "templates"),
+        scores=read("report", scores_of()),
+        audit=read(
+            "report", expand("results/{dataset}/audit.csv", dataset=BENCHMARK.datasets)
+        ),
+        features=read("report", features_of()),
+        tables=read("report", "results/tables/index.csv"),
     output:
         page=report(
             "results/report/index.html",
@@ -132,6 +129,7 @@ rule report:
             patterns=["{name}.png"],
         ),
         tiles=directory("results/report/tiles"),
+        record="results/report/index.json",
     log:
         "logs/report.log",
     conda:
@@ -140,24 +138,25 @@ rule report:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
+        asked=asked("report"),
         plan=plan,
     shell:
         "python -P -m reports.stages.report --plan {params.plan:q}"
-        " --output {output.page} > {log} 2>&1"
+        " --asked {params.asked:q} --output {output.page} > {log} 2>&1"
 
 
 rule complete:
     input:
-        scores=scores_of(),
+        scores=read("complete", scores_of()),
         # The page shows the failures first; then they are cleared for the next run.
-        report="results/report/index.html",
-        code=code_of("reports.stages.complete"),
+        report=read("complete", "results/report/index.html"),
     output:
-        report(
+        text=report(
             "results/report/complete.txt",
             caption="../report/complete.rst",
             category="Report",
         ),
+        record="results/report/complete.json",
     log:
         "logs/complete.log",
     conda:
@@ -166,7 +165,8 @@ rule complete:
         mem_mb=growing(1000),
         runtime=growing(5),
     params:
+        asked=asked("complete"),
         plan=plan,
     shell:
         "python -P -m reports.stages.complete --plan {params.plan:q}"
-        " --output {output} > {log} 2>&1"
+        " --asked {params.asked:q} --output {output.text} > {log} 2>&1"

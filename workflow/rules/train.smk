@@ -1,8 +1,6 @@
 rule train:
     input:
-        tiles="results/{dataset}/tiles/prepare.json",
-        code=code_of("harness.stages.train"),
-        method=method_code,
+        tiles=read("train", "results/{dataset}/tiles/prepare.json"),
     output:
         weights="results/{dataset}/{row}/seed{seed}/checkpoint.pt",
         record="results/{dataset}/{row}/seed{seed}/training.json",
@@ -23,6 +21,7 @@ rule train:
         mem_mb=growing(8000),
         runtime=growing(1440),
     params:
+        asked=asked("train"),
         folder=subpath(input.tiles, parent=True),
         options=lambda wildcards: as_json(spec_of(wildcards).options),
         recipe=lambda wildcards: as_json(spec_of(wildcards).train),
@@ -31,4 +30,4 @@ rule train:
         "python -P -m harness.stages.train --tiles {params.folder} --method {wildcards.row}"
         " --options {params.options:q} --recipe {params.recipe:q} --seed {wildcards.seed}"
         " --device {params.device} --threads {threads} {resources.timeout} {resources.include}"
-        " --output {output.weights} > {log} 2>&1"
+        " --asked {params.asked:q} --output {output.weights} > {log} 2>&1"

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.scenes.options import AdapterOptions, parse_options
+from harness.disk.schema import check
+from harness.scenes.options import NoOptions
 from harness.scenes.raster import Member, Raster
 from harness.scenes.scene import Dataset, Scene
 from harness.scenes.shipped import check_shipped
@@ -19,7 +20,6 @@ from harness.scenes.shipped import check_shipped
 IMAGE = Path(__file__).parent / "landsat7_great_salt_lake.tif"
 SHA256 = "fabb77846d9c1f44d65f258c5445308c5ac210f5592b3b196fcdfd72c5756a26"
 DATA_FILES = (IMAGE,)
-"""Files beside the code that decide what the tiles look like."""
 
 SIZE = (1482, 1489)
 PARTS = (("north", "train", 0, 640), ("middle", "test", 640, 960), ("south", "train", 960, 1482))
@@ -32,17 +32,9 @@ CLASSES = ("water (derived)", "vegetation (derived)", "bright ground (derived)",
 PALETTE = ((40, 90, 200), (60, 140, 50), (235, 225, 195), (150, 115, 80))
 
 
-class Options(AdapterOptions):
-    """There is nothing to choose: picture, split and classes are fixed."""
-
-
-def check_options(options: Mapping[str, Any]) -> Options:
-    """Refuse every option.
-
-    Raises:
-        HarnessError: naming the option.
-    """
-    return parse_options(Options, options, "landsat7")
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse every option."""
+    check(NoOptions, dict(options), "landsat7")
 
 
 def open_dataset(options: Mapping[str, Any]) -> Dataset:
@@ -89,9 +81,8 @@ def derive_classes(bands: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return indices into `CLASSES` from red, green, blue, near and short-wave infrared.
 
     Water first (MNDWI: green against short-wave infrared), then vegetation (NDVI: near
-    infrared against red), then bright ground (mean of the visible bands), else the rest.
-    The thresholds are ours, chosen on the digital numbers of this image; NDVI uses the infrared
-    band that is fused, so these classes say nothing about segmentation quality.
+    infrared against red), then bright ground (mean of the visible bands), else the rest. The
+    thresholds are ours; the data card says why these classes do not measure segmentation.
 
     Args:
         bands: (5, H, W) digital numbers.

@@ -9,30 +9,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from harness.datasets.potsdam.classes import CLASSES, PALETTE
-from harness.errors import HarnessError
+from harness.datasets.potsdam.classes import CLASSES, IGNORE, PALETTE
+from harness.disk.schema import check
 from harness.fetching.registry import dataset_sources
 from harness.fetching.source import ExternalFile, locate
-from harness.scenes.archived import FetchedOptions, check_pair, gather
+from harness.scenes.archived import FetchedOptions, LabelledImage, gather
 from harness.scenes.labels import LabelEncoding
-from harness.scenes.options import parse_options
 from harness.scenes.raster import Member, Raster, members_of
-from harness.scenes.scene import Dataset, Extent, Scene, SceneSizes
+from harness.scenes.scene import Dataset, SceneSizes
 from harness.scenes.splits import split_file
 from harness.terminal import progress
 
 SOURCES = "potsdam"
-"""Entry of the registry of external files."""
 DATA_FILES = (split_file("potsdam"),)
-"""Files beside the code that decide what the tiles look like."""
 
-SIDE = 6000
-"""Rows and columns of every image."""
-BORDER = (0, 0, 0)
 IMAGES = "4_Ortho_RGBIR.zip"
 LABELS = ("5_Labels_for_participants.zip", "5_Labels_all.zip")
 LABELS_WITHOUT_BORDERS = (
@@ -49,26 +41,23 @@ class Options(FetchedOptions):
     off-palette colour still counts (6_7 has 252,255,0 for car).
     """
 
+    DATASET = "potsdam"
+    SIZE = (6000, 6000)
+
     no_boundary: bool = False
     tolerance: int = Field(3, ge=0, le=100)
 
 
 def check_options(options: Mapping[str, Any]) -> Options:
-    """Check the options without opening an image.
-
-    Raises:
-        HarnessError: naming the key that is wrong.
-    """
-    chosen = parse_options(Options, options, "potsdam")
-    chosen.check("potsdam")
+    """Check the options without opening an image."""
+    chosen: Options = check(Options, dict(options), "potsdam")
+    chosen.check()
     return chosen
 
 
 def layout(options: Mapping[str, Any]) -> SceneSizes:
     """Return sizes and classes for plans that are made before the archives are there."""
-    chosen = check_options(options)
-    split = chosen.split("potsdam")
-    return SceneSizes(tuple(Extent(name, part, SIDE, SIDE) for name, part in split), CLASSES)
+    return SceneSizes(check_options(options).extents(), CLASSES)
 
 
 def open_dataset(options: Mapping[str, Any]) -> Dataset:
@@ -78,7 +67,7 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
         HarnessError: naming the file or option that is missing or wrong.
     """
     chosen = check_options(options)
-    split = chosen.split("potsdam")
+    split = chosen.split()
     files = dataset_sources(SOURCES)
     archives = LABELS_WITHOUT_BORDERS if chosen.no_boundary else LABELS
     loose = _loose(chosen)
@@ -90,28 +79,25 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
         [files[name] for name in archives],
         chosen,
     )
-    ignore = (BORDER,) if chosen.no_boundary else ()
-    encoding = LabelEncoding(
-        PALETTE, ignore, chosen.tolerance, hint=f"{LABELS[0]} holds a clean copy"
-    )
+    ignore = IGNORE if chosen.no_boundary else ()
+    hint = f"{LABELS[0]} holds a clean copy"
+    encoding = LabelEncoding(PALETTE, ignore, chosen.tolerance, hint)
+    scratch = Path(chosen.cache)
     return Dataset(
         title="ISPRS Potsdam",
         scenes=tuple(
-            _scene(
-                name,
-                part,
-                images.files[_image(name)],
-                labels.files[_label(name, chosen)],
+            LabelledImage(
+                Raster(images.files[_image(name)], scratch),
+                Raster(labels.files[_label(name, chosen)], scratch),
                 encoding,
-                Path(chosen.cache),
-            )
+            ).scene(name, part)
             for name, part in progress(split, "reading headers", unit="scene")
         ),
         classes=CLASSES,
         palette=PALETTE,
         sources=(*images.records, *labels.records),
         notes=(
-            f"{len(split)} pictures. The division into training and test pictures is ours "
+            f"{len(split)} images. The division into training and test images is ours "
             "(harness/datasets/potsdam/split.csv) unless the options give another: "
             "the paper states the counts, not the list."
         ),
@@ -149,25 +135,3 @@ def _preferred(
     archive = locate(clean, cache=Path(chosen.cache), mirrors=chosen.folders) if lesser else None
     better = members_of(archive, lesser) if archive else {}
     return {name: member for name, member in loose.items() if name not in better}
-
-
-def _scene(
-    name: str, split: str, image: Member, label: Member, encoding: LabelEncoding, scratch: Path
-) -> Scene:
-    header = check_pair(image, label, bands=4)
-    if header.dtype != "uint8":
-        raise HarnessError(f"{image}: pixels of type {header.dtype}, expected uint8")
-    pixels, classes = Raster(image, scratch), Raster(label, scratch)
-
-    def read(y: int, x: int, height: int, width: int) -> NDArray[np.uint8]:
-        bands = np.empty((5, height, width), np.uint8)
-        pixels.read(y, x, height, width, range(4), out=bands[:4])
-        colours = classes.read(y, x, height, width, range(3))
-        encoding.decode(colours, f"{label}, from row {y} and column {x}", out=bands[4])
-        return bands
-
-    def close() -> None:
-        pixels.close()
-        classes.close()
-
-    return Scene(name, split, header.height, header.width, read, close)

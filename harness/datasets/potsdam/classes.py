@@ -9,3 +9,5 @@ PALETTE = (
     (255, 255, 0),
     (255, 0, 0),
 )
+IGNORE = ((0, 0, 0),)
+"""Colour of object borders in the files that leave these out."""

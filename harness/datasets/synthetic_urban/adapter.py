@@ -1,4 +1,4 @@
-"""The rendered town that the repository ships: four registered scenes with exact labels.
+"""The rendered town that the repository contains: four registered scenes with exact labels.
 
 `README.md` is the data card: how the images were rendered, and from which commit.
 """
@@ -10,7 +10,8 @@ from typing import Any
 
 from harness.datasets.potsdam.classes import CLASSES, PALETTE
 from harness.datasets.tiles import adapter as tiles
-from harness.scenes.options import AdapterOptions, parse_options
+from harness.disk.schema import check
+from harness.scenes.options import NoOptions
 from harness.scenes.scene import Dataset
 from harness.scenes.shipped import check_shipped
 
@@ -19,7 +20,6 @@ SUMS = FOLDER / "SHA256SUMS"
 HASHES = {name: digest for digest, name in map(str.split, SUMS.read_text().splitlines())}
 """Expected SHA-256 of every image, by its path below this folder."""
 DATA_FILES = (SUMS, *(FOLDER / name for name in HASHES))
-"""Files beside the code that decide what the tiles look like."""
 
 TILES_OPTIONS = {
     "root": str(FOLDER),
@@ -28,20 +28,12 @@ TILES_OPTIONS = {
     "classes": list(CLASSES),
     "palette": [list(colour) for colour in PALETTE],
 }
-"""Options of the adapter `tiles` that describe the shipped images."""
+"""Options of the adapter `tiles` that describe the images."""
 
 
-class Options(AdapterOptions):
-    """There is nothing to choose: images, split and classes are fixed."""
-
-
-def check_options(options: Mapping[str, Any]) -> Options:
-    """Refuse every option.
-
-    Raises:
-        HarnessError: naming the option.
-    """
-    return parse_options(Options, options, "synthetic_urban")
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuse every option."""
+    check(NoOptions, dict(options), "synthetic_urban")
 
 
 def open_dataset(options: Mapping[str, Any]) -> Dataset:

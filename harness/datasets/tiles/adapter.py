@@ -4,7 +4,6 @@ The folders hold files of the same names (extensions may differ). `docs/add-a-da
 shows how RoadScene, MSRS or own pairs are described by the options alone.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,33 +12,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.disk.images import files_by_name, open_image
-from harness.disk.schema import Items
+from harness.disk.images import files_by_name, named_image_errors
+from harness.disk.schema import Items, Model, check
 from harness.errors import HarnessError
 from harness.pixels import IGNORE
 from harness.scenes.labels import LabelEncoding
-from harness.scenes.options import AdapterOptions, Word, parse_options
+from harness.scenes.options import Word
 from harness.scenes.scene import Dataset, Scene
 from harness.scenes.splits import check_split
+from metrics.images import image_size, read_grey, read_image, read_stored
 
 Bytes = NDArray[np.uint8]
 
 
-class Options(AdapterOptions):
-    """Options of the adapter, as `config/README.md` lists them.
+class Options(Model):
+    """Options of the adapter, as `docs/add-a-dataset.md` lists them.
 
-    `test` names the test pictures (file names without extension); `None` tests on all and
-    trains on none. `train` defaults to every picture that is not in `test`. Labels are
-    either colours (`palette`, one per class) or gray values (`codes`, one per class);
-    `ignore` lists further values of the same kind that mean "no class".
+    `test` names the test images (file names without extension); `None` tests on all and trains
+    on none. `train` defaults to every image that is not in `test`. Labels are either colours
+    (`palette`, one per class) or gray values (`codes`, one per class); `ignore` lists further
+    values of the same kind that mean "no class". `rgb_bands` and `infrared_band` pick bands as
+    they are stored; without them, colours are read by the rules of `metrics.images`, and an
+    infrared image in colour becomes its luma.
     """
 
     root: Word
     title: Word = ""
     test: Items[Word] | None = None
     train: Items[Word] | None = None
-    rgb_bands: Items[int] = (0, 1, 2)
-    infrared_band: int = 0
+    rgb_bands: Items[int] | None = None
+    infrared_band: int | None = None
     classes: Items[Word] = ()
     colours: Items[Items[int]] = ()
     palette: Items[Items[int]] = ()
@@ -53,47 +55,44 @@ def check_options(options: Mapping[str, Any]) -> Options:
     Raises:
         HarnessError: naming the key or folder that is wrong.
     """
-    parsed = parse_options(Options, options, "tiles")
-    root = Path(parsed.root)
+    parsed: Options = check(Options, dict(options), "tiles")
+    root, count = Path(parsed.root), len(parsed.classes)
     for folder in (root, root / "rgb", root / "ir"):
-        if not folder.is_dir():
-            raise HarnessError(
-                f"tiles: the folder {folder} does not exist; `root` must hold rgb/ and ir/"
-            )
+        _require(folder.is_dir(), f"the folder {folder} does not exist; `root` must hold rgb/, ir/")
     labels = parsed.palette or parsed.codes
-    if parsed.palette and parsed.codes:
-        raise HarnessError("tiles: give labels as `palette` or as `codes`, not both")
-    if bool(labels) != bool(parsed.classes) or len(labels) != len(parsed.classes):
-        raise HarnessError(
-            f"tiles: {len(parsed.classes)} classes, but {len(labels)} label values; "
-            "`classes` needs one entry of `palette` or `codes` each"
-        )
+    both = parsed.palette and parsed.codes
+    _require(not both, "give labels as `palette` or as `codes`, not both")
+    _require(
+        len(labels) == count,
+        f"{count} classes, but {len(labels)} label values; `classes` needs one entry of `palette` "
+        "or `codes` each",
+    )
     if labels:
         _encoding(parsed)
-        if not (root / "seg").is_dir():
-            raise HarnessError(
-                f"tiles: classes are given, but {root / 'seg'} does not exist; put the labels "
-                "there, or leave `classes` out"
-            )
-    if len(parsed.rgb_bands) != 3:
-        raise HarnessError(f"tiles: rgb_bands is {parsed.rgb_bands}, expected three band numbers")
-    if min(*parsed.rgb_bands, parsed.infrared_band) < 0:
-        raise HarnessError(
-            f"tiles: rgb_bands is {parsed.rgb_bands} and infrared_band {parsed.infrared_band}; "
-            "bands count from 0"
+        _require(
+            (root / "seg").is_dir(),
+            f"classes are given, but {root / 'seg'} does not exist; put the labels there, or leave "
+            "`classes` out",
         )
+    bands, infrared = parsed.rgb_bands, parsed.infrared_band
+    _require(bands is None or len(bands) == 3, f"rgb_bands is {bands}, expected three band numbers")
+    _require(
+        min(*(bands or (0,)), infrared or 0) >= 0,
+        f"rgb_bands is {bands} and infrared_band {infrared}; bands count from 0",
+    )
     shown = parsed.colours or parsed.palette
-    if shown and (len(shown) != len(parsed.classes) or not all(map(_is_colour, shown))):
-        key = "colours" if parsed.colours else "palette"
-        raise HarnessError(
-            f"tiles: {key} is {shown}, expected red, green and blue from 0 to 255 for each of "
-            f"{len(parsed.classes)} classes"
-        )
+    colours = all(len(value) == 3 and 0 <= min(value) <= max(value) <= 255 for value in shown)
+    _require(
+        not shown or (len(shown) == count and colours),
+        f"{'colours' if parsed.colours else 'palette'} is {shown}, expected red, green and blue "
+        f"from 0 to 255 for each of {count} classes",
+    )
     return parsed
 
 
-def _is_colour(value: tuple[int, ...]) -> bool:
-    return len(value) == 3 and all(0 <= channel <= 255 for channel in value)
+def _require(condition: object, problem: str) -> None:
+    if not condition:
+        raise HarnessError(f"tiles: {problem}")
 
 
 def open_dataset(options: Mapping[str, Any]) -> Dataset:
@@ -104,66 +103,64 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     """
     parsed = check_options(options)
     root = Path(parsed.root)
-    rgb = files_by_name(root / "rgb")
-    others = {
-        name: files_by_name(root / name) for name in ("ir", *(["seg"] if parsed.classes else []))
-    }
-    _check_partners(rgb, others)
-    train, test = _split(parsed, list(rgb))
-    scenes = tuple(
-        _scene(parsed, name, split, rgb[name], {key: files[name] for key, files in others.items()})
-        for split, names in (("train", train), ("test", test))
-        for name in names
-    )
+    kinds = ("rgb", "ir", "seg") if parsed.classes else ("rgb", "ir")
+    files = {kind: files_by_name(root / kind) for kind in kinds}
+    _check_partners(files)
+    names = list(files["rgb"])
+    test = names if parsed.test is None else parsed.test
+    train = parsed.train
+    if train is None:
+        train = tuple(name for name in names if name not in test)
+    check_split("tiles", names, train, test, root / "rgb")
     return Dataset(
         title=parsed.title or root.name,
-        scenes=scenes,
-        classes=parsed.classes,
-        palette=tuple(
-            (r, g, b) for r, g, b in (parsed.colours or parsed.palette or _grays(parsed))
+        scenes=tuple(
+            pair_scene(parsed, name, split, *(files[kind][name] for kind in kinds))
+            for split, chosen in (("train", train), ("test", test))
+            for name in chosen
         ),
+        classes=parsed.classes,
+        palette=display_colours(parsed),
         sources=({"folder": str(root)},),
     )
 
 
-def _grays(parsed: Options) -> list[tuple[int, int, int]]:
-    steps = np.linspace(32, 224, max(len(parsed.classes), 1)).astype(int).tolist()
-    return [(value, value, value) for value in steps[: len(parsed.classes)]]
+def display_colours(parsed: Options) -> tuple[tuple[int, int, int], ...]:
+    """Return the display colour of every class: the given ones, or grays."""
+    grays = np.linspace(32, 224, max(len(parsed.classes), 1)).astype(int).tolist()
+    colours = parsed.colours or parsed.palette or [(gray,) * 3 for gray in grays]
+    return tuple((r, g, b) for r, g, b in colours[: len(parsed.classes)])
 
 
-def _check_partners(rgb: dict[str, Path], others: dict[str, dict[str, Path]]) -> None:
+def _check_partners(files: dict[str, dict[str, Path]]) -> None:
+    rgb = files["rgb"]
     for name, path in rgb.items():
         if name.encode(errors="ignore").decode() != name:
             raise HarnessError(f"{path}: its name is not UTF-8; rename the files of this pair")
-    for key, files in others.items():
-        alone = sorted(rgb.keys() ^ files.keys())
+    for key, others in files.items():
+        alone = sorted(rgb.keys() ^ others.keys())
         if alone:
-            here, missing = (rgb[alone[0]], key) if alone[0] in rgb else (files[alone[0]], "rgb")
+            here, missing = (rgb[alone[0]], key) if alone[0] in rgb else (others[alone[0]], "rgb")
             raise HarnessError(
                 f"{here}: has no partner in {here.parent.parent / missing} "
                 f"(files without one: {len(alone)}); the files of a pair have one name"
             )
 
 
-def _split(parsed: Options, names: list[str]) -> tuple[list[str], list[str]]:
-    test = names if parsed.test is None else list(parsed.test)
-    train = [name for name in names if name not in test]
-    if parsed.train is not None:
-        train = list(parsed.train)
-    check_split("tiles", names, train, test, Path(parsed.root, "rgb"))
-    return train, test
+def pair_scene(parsed: Options, name: str, split: str, rgb: Path, *others: Path) -> Scene:
+    """Return the scene of a visible image, an infrared one and, if there are any, its labels.
 
-
-def _scene(parsed: Options, name: str, split: str, rgb: Path, others: dict[str, Path]) -> Scene:
-    width, height = _size(rgb)
-    for path in others.values():
-        if _size(path) != (width, height):
-            other = "×".join(map(str, reversed(_size(path))))
+    Raises:
+        HarnessError: naming the file that is not readable or has another size.
+    """
+    height, width = _size(rgb)
+    for path in others:
+        if _size(path) != (height, width):
+            other = "×".join(map(str, _size(path)))
             raise HarnessError(
                 f"{path}: {other} pixels, but {rgb} has {height}×{width}; cut both to one size"
             )
-
-    pair = _Pair(parsed, rgb, others["ir"], others.get("seg"))
+    pair = _Pair(parsed, (rgb, *others))
     return Scene(name, split, height, width, pair.read, pair.close)
 
 
@@ -172,52 +169,44 @@ class _Pair:
     """One scene, which is decoded as a whole when its first window is read."""
 
     parsed: Options
-    rgb: Path
-    infrared: Path
-    label: Path | None
+    files: tuple[Path, ...]
     bands: Bytes | None = None
 
     def read(self, y: int, x: int, height: int, width: int) -> Bytes:
         if self.bands is None:
-            self.bands = _decode(self.parsed, self.rgb, self.infrared, self.label)
+            self.bands = self._decode(*self.files)
         return self.bands[:, y : y + height, x : x + width]
+
+    def _decode(self, rgb: Path, infrared: Path, label: Path | None = None) -> Bytes:
+        visible, near = _visible(self.parsed, rgb), _infrared(self.parsed, infrared)
+        classes = np.full(near.shape, IGNORE, np.uint8)
+        if label is not None:
+            classes = _labels(self.parsed, label)
+        return np.concatenate([visible, near[None], classes[None]])
 
     def close(self) -> None:
         self.bands = None
 
 
-def _decode(parsed: Options, rgb: Path, infrared: Path, label: Path | None) -> Bytes:
-    visible = _pick(_pixels(rgb), parsed.rgb_bands, rgb)
-    near = _pick(_pixels(infrared), (parsed.infrared_band,), infrared)
-    shape = visible.shape[1:]
-    classes = _labels(parsed, label) if label else np.full(shape, IGNORE, np.uint8)
-    return np.concatenate([visible, near, classes[None]])
+def _visible(parsed: Options, path: Path) -> Bytes:
+    with named_image_errors():
+        if parsed.rgb_bands is None:
+            bands = read_image(path)
+            return np.repeat(bands, 3, axis=0) if len(bands) == 1 else bands
+        return _pick(read_stored(path), parsed.rgb_bands, path)
+
+
+def _infrared(parsed: Options, path: Path) -> Bytes:
+    with named_image_errors():
+        if parsed.infrared_band is None:
+            return read_grey(path)
+        near: Bytes = _pick(read_stored(path), (parsed.infrared_band,), path)[0]
+        return near
 
 
 def _size(path: Path) -> tuple[int, int]:
-    with open_image(path) as image:
-        # Of a colour image of 16 bits, Pillow would silently keep the upper 8 bits.
-        deep = any(re.search(";16[BLN]", str(part)) for part in getattr(image, "tile", ()))
-        if deep or image.mode.startswith(("I", "F")):
-            kind = "16 bits a band" if deep else f"pixels of mode {image.mode}"
-            raise HarnessError(
-                f"{path}: {kind}, expected 8 bits a band; "
-                "scale the set to 0-255 with one common factor first"
-            )
-        return image.size
-
-
-def _pixels(path: Path, *, palette: bool = True) -> Bytes:
-    """Decode to (bands, H, W), uint8; `palette` turns palette indices into their colours."""
-    with open_image(path) as image:
-        if image.mode == "P" and palette:
-            decoded = image.convert("RGB")
-        elif image.mode in ("1", "LA", "CMYK", "YCbCr", "HSV"):
-            decoded = image.convert("L" if image.mode in ("1", "LA") else "RGB")
-        else:
-            decoded = image
-        array = np.asarray(decoded)
-    return array[None] if array.ndim == 2 else np.moveaxis(array, 2, 0)
+    with named_image_errors():
+        return image_size(path)
 
 
 def _pick(bands: Bytes, wanted: tuple[int, ...], path: Path) -> Bytes:
@@ -233,7 +222,8 @@ def _pick(bands: Bytes, wanted: tuple[int, ...], path: Path) -> Bytes:
 def _labels(parsed: Options, path: Path) -> Bytes:
     """Turn a label image into class indices; refuse a value that is neither class nor ignored."""
     encoding = _encoding(parsed)
-    bands = _pixels(path, palette=encoding.channels == 3)
+    with named_image_errors():
+        bands = read_stored(path, palette=encoding.channels == 3)
     if encoding.channels == 3 and len(bands) < 3:
         raise HarnessError(f"{path}: gray labels, but the options give colours; give `codes`")
     return encoding.decode(bands, str(path))

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -198,8 +199,9 @@ def _images(folder):
         yield f"tile folder, {kind}", Reader(f"{root.name}/{kind}/x.png", seeds, read)
 
     def raster(path):
-        with Raster(Member(path.name, path)) as opened:
-            header = opened.header
+        member = Member(path.name, path)
+        header = read_header(member)
+        with closing(Raster(member)) as opened:
             opened.read(0, 0, min(header.height, 48), min(header.width, 48), [0])
 
     def packed_header(path):

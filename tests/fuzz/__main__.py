@@ -1,4 +1,4 @@
-"""Gives broken input to every reader: `python -m benchmarks.fuzz [--seconds N] [READER ...]`.
+"""Gives broken input to every reader: `python -m tests.fuzz [--seconds N] [READER ...]`.
 
 Bytes of valid files and parts of parsed values are changed. A reader may only raise the errors
 that are meant for users. Any other error is an escape, and so is a reader that takes longer than
@@ -20,10 +20,10 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from benchmarks.fuzz_inputs import changed_bytes, changed_value
-from benchmarks.fuzz_readers import readers
 from harness.errors import HarnessError
 from metrics.errors import MetricError
+from tests.helpers.fuzz_inputs import changed_bytes, changed_value
+from tests.helpers.fuzz_readers import readers
 
 INPUT_SECONDS = 10
 """Seconds that one input may take."""
@@ -103,7 +103,7 @@ def main():
             return
     total, escapes = 0, 0
     for name in names:
-        command = [sys.executable, "-m", "benchmarks.fuzz", "--alone", name]
+        command = [sys.executable, "-m", "tests.fuzz", "--alone", name]
         command += ["--seconds", str(arguments.seconds / len(names)), "--seed", str(arguments.seed)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         try:

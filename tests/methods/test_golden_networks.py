@@ -1,0 +1,196 @@
+"""Networks against the outputs of their authors' code, and their weight files when damaged."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+
+from harness.errors import HarnessError
+from harness.fusing.inference import load_method
+from harness.fusing.publishing import Source, publish
+from harness.methods.spec import discover
+from harness.methods.weights import choose_weights
+from tests.helpers.seeded_weights import cddfuse, freefusion, seeded
+from tests.helpers.shared_data import SHARED, need, tensor
+
+CPU = torch.device("cpu")
+TOLERANCE = 1e-5
+PAIRS = range(4)
+WHOLE = (2, 3)
+"""Pairs of a golden file whose saved 8-bit images it holds."""
+
+
+class Golden(NamedTuple):
+    """What a golden file holds beside outputs of the raw network.
+
+    odd: key of the output of the pair with odd sides. differing: pixels of a saved image that may
+    differ by one level, because the order of sums is not that of the authors. rule: how the weights
+    of a network follow from a formula, if the authors' file cannot be had.
+    """
+
+    odd: str = "out_1"
+    differing: int = 0
+    rule: Callable[..., np.ndarray] | None = None
+
+
+NETWORKS = {
+    "datfuse": Golden(),
+    "lrrnet": Golden(),
+    # The authors crop odd sides; the extension to every size has a key of its own.
+    "sfdfusion": Golden(odd="extension_1"),
+    "mmdrfuse": Golden(),
+    "sage": Golden(),
+    "pfcfuse": Golden(differing=3),
+    "cddfuse": Golden(differing=3, rule=cddfuse),
+    "freefusion": Golden(differing=8, rule=freefusion),
+}
+PUBLISHED = [name for name, golden in NETWORKS.items() if golden.rule is None]
+"""Networks whose weight file is small enough to be at hand."""
+LOADED: dict[str, torch.nn.Module] = {}
+
+
+def golden(name):
+    return np.load(need(SHARED / "methods" / name / "golden.npz"), allow_pickle=False)
+
+
+def loaded(name, folder):
+    """Load a method with the weights of its golden file, once per session."""
+    if name not in LOADED:
+        spec, reference = discover()[name], need(SHARED / "methods" / name)
+        rule = NETWORKS[name].rule
+        if rule is None:
+            weights = choose_weights(spec, mirrors=[reference])
+            assert weights.origin == "official"
+        else:
+            torch.save(seeded(reference / "keys.tsv", rule), folder / "seeded.pth")
+            weights = choose_weights(spec, file=folder / "seeded.pth")
+        LOADED[name] = load_method(spec, CPU, weights.path, 0)
+    return LOADED[name]
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_output_is_the_authors(name, pair, tmp_path):
+    data, method = golden(name), loaded(name, tmp_path)
+    with torch.no_grad():
+        fused = method.fuse(tensor(data, f"ir_{pair}"), tensor(data, f"vi_{pair}"))
+    key = NETWORKS[name].odd if pair == 1 else f"out_{pair}"
+    assert np.abs(fused.numpy() - data[key]).max() <= TOLERANCE
+
+
+def published(name, method, data, pair, rgb=None):
+    source = Source(f"pair {pair}", data[f"ir_{pair}"][0, 0], data[f"vi_{pair}"][0, 0], rgb)
+    return publish(discover()[name], method, [source], CPU)[0]
+
+
+@pytest.mark.parametrize("pair", WHOLE)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_saved_image_is_the_authors(name, pair, tmp_path):
+    data = golden(name)
+    found = published(name, loaded(name, tmp_path), data, pair)
+    distance = np.abs(found.astype(int) - data[f"saved_{pair}"])
+    assert distance.max() <= 1
+    assert distance.sum() <= NETWORKS[name].differing
+
+
+def test_sfdfusion_publishes_the_even_crop(tmp_path):
+    data = golden("sfdfusion")
+    found = published("sfdfusion", loaded("sfdfusion", tmp_path), data, 1)
+    assert np.array_equal(found, np.uint8(data["out_1"][0, 0] * np.float32(255)))
+
+
+def test_sage_tints_gray_pixels_of_an_image_in_colour(tmp_path):
+    data = golden("sage")
+    rgb = np.repeat(np.uint8(255 * data["vi_2"][0] + 0.5), 3, axis=0)
+    found = published("sage", loaded("sage", tmp_path), data, 2, rgb)
+    expected = data["saved_rgb_2"]
+    assert np.array_equal(found, np.moveaxis(expected, -1, 0) if len(expected) != 3 else expected)
+
+
+def test_pfcfuse_keeps_the_chroma_of_the_visible_image(tmp_path):
+    data, method = golden("pfcfuse"), loaded("pfcfuse", tmp_path)
+    gray = np.uint8(255 * data["vi_2"][0] + 0.5)
+    luma = published("pfcfuse", method, data, 2)
+    found = published("pfcfuse", method, data, 2, np.repeat(gray, 3, axis=0))
+    assert (found == found[0]).all()
+    # The luma of a colour file is not rounded, and a truncation shows the last digit.
+    assert np.abs(found[0].astype(int) - luma).max() <= 1
+    tinted = published("pfcfuse", method, data, 2, np.concatenate([gray, gray // 2, gray // 2]))
+    assert (tinted[0].astype(int) >= tinted[2]).all()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_images_of_a_batch_are_independent_whatever_the_batch_size(name):
+    torch.manual_seed(0)
+    method = load_method(discover()[name], CPU, None, 0)
+    infrared, visible = torch.rand(2, 3, 1, 25, 38)
+    with torch.no_grad():
+        together = method.fuse(infrared, visible)
+        alone = [
+            method.fuse(*pair) for pair in zip(infrared.split(1), visible.split(1), strict=True)
+        ]
+    assert (together - torch.cat(alone)).abs().max() < TOLERANCE
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("flat", ["infrared", "visible", "both"])
+def test_flat_images_give_finite_output(name, flat):
+    torch.manual_seed(0)
+    method = load_method(discover()[name], CPU, None, 0)
+    pair = dict(zip(("infrared", "visible"), torch.rand(2, 1, 1, 21, 34), strict=True))
+    for key in pair if flat == "both" else (flat,):
+        pair[key] = torch.full((1, 1, 21, 34), 0.3)
+    with torch.no_grad():
+        assert torch.isfinite(method.fuse(**pair)).all()
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_damaged_or_truncated_file_is_refused_by_name(name, tmp_path):
+    spec = discover()[name]
+    authors = choose_weights(spec, mirrors=[need(SHARED / "methods" / name)]).path
+    content = bytearray(authors.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    for title, damaged in (
+        ("damaged", content),
+        ("truncated", content[: len(content) // 2]),
+        ("short", content[:-1]),
+        ("empty", b""),
+    ):
+        file = tmp_path / f"{title}.pth"
+        file.write_bytes(damaged)
+        with pytest.raises(HarnessError, match=f"{title}.pth"):
+            load_method(spec, CPU, choose_weights(spec, file=file).path, 0)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_files_of_other_networks_are_refused_by_name(name, tmp_path):
+    spec = discover()[name]
+    foreign = {
+        "plain": {"layer.weight": torch.zeros(3, 3)},
+        "words": {"author": "somebody", "fuse_net": "nothing", "DIDF_Encoder": 3},
+        "nested": {"fuse_net": {"layer.weight": torch.zeros(3)}},
+    }
+    for other in NETWORKS.keys() - {name}:
+        foreign[other] = discover()[other].load().state_dict()
+    for title, state in foreign.items():
+        file: Path = tmp_path / f"{title}.pth"
+        torch.save(state, file)
+        with pytest.raises(HarnessError, match=f"{title}.pth"):
+            load_method(spec, CPU, choose_weights(spec, file=file).path, 0)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_file_without_one_tensor_or_with_one_of_another_shape_is_refused(name, tmp_path):
+    spec = discover()[name]
+    state = spec.load().state_dict()
+    key = sorted(key for key in state if key.endswith("weight"))[0]
+    file = tmp_path / "wrong.pth"
+    torch.save({other: state[other] for other in state if other != key}, file)
+    with pytest.raises(HarnessError, match=rf"wrong\.pth.*missing {key}"):
+        load_method(spec, CPU, file, 0)
+    torch.save({**state, key: torch.zeros(2, 2)}, file)
+    with pytest.raises(HarnessError, match=r"wrong\.pth.*do not fit"):
+        load_method(spec, CPU, file, 0)
