@@ -48,9 +48,10 @@ def _keep(dispatcher: Any) -> None:
     try:
         dispatcher.enable_caching()
     except RuntimeError:
-        if not numba.config.CACHE_DIR:
-            numba.config.CACHE_DIR = _temporary_folder()
-        if not numba.config.CACHE_DIR:
+        settings: Any = numba.config
+        if not settings.CACHE_DIR:
+            settings.CACHE_DIR = _temporary_folder()
+        if not settings.CACHE_DIR:
             return
         dispatcher.enable_caching()
     save = dispatcher._cache.save_overload
