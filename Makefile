@@ -32,8 +32,9 @@ lint: .venv/dev ## checks of format, style, types and workflow
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 
-schemas: .venv/runtime ## JSON schemas and key tables, written again from the models
+schemas: .venv/runtime ## JSON schemas, key tables and the page of methods, written again from their sources
 	$(BIN)/python -m harness.commands.key_tables
+	$(BIN)/python -m harness.commands.method_page
 
 format: .venv/dev ## all files rewritten in the project's format
 	$(BIN)/ruff check --fix .

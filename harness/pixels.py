@@ -10,6 +10,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.images import luma
+
 Float = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
@@ -17,16 +19,6 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue in luma (BT.601)."""
 IGNORE = 255
 """Label of a pixel that belongs to no class and takes part in no loss."""
-
-
-def luma(rgb: Bytes) -> Bytes:
-    """Return BT.601 luma of uint8 (..., 3, H, W) as uint8 (..., H, W), 0-255.
-
-    The weights 299, 587, 114 sum to 1000, so the weighted sum is exact and only the last
-    rounding (to nearest, ties to even) is left.
-    """
-    red, green, blue = (rgb[..., band, :, :].astype(np.uint32) for band in range(3))
-    return np.rint((299 * red + 587 * green + 114 * blue) / 1000).astype(np.uint8)
 
 
 def exact_luma(rgb: Bytes) -> Float:

@@ -5,9 +5,28 @@
 float64. Misuse raises `MetricError`.
 """
 
-from .errors import MetricError
-from .metric import Metric
-from .registry import METRICS
-from .scoring import score, score_methods
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .errors import MetricError
+    from .metric import Metric
+    from .registry import METRICS
+    from .scoring import score, score_methods
 
 __all__ = ["METRICS", "Metric", "MetricError", "score", "score_methods"]
+
+_HOMES = {
+    "METRICS": "registry",
+    "Metric": "metric",
+    "MetricError": "errors",
+    "score": "scoring",
+    "score_methods": "scoring",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, so that who reads images alone does not load every metric."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,14 +1,20 @@
-"""Images from folders: which files belong together, and how each becomes 8-bit grey.
+"""The one reader of image files, for the metrics and for the benchmark; and the luma of colours.
 
-Rules of reading:
+Rules of reading, which hold wherever an image comes from:
 
-- 8-bit grey is kept as it is; bilevel becomes 0 and 255;
-- RGB and palette colours become BT.601 luma, rounded;
+- the EXIF orientation is applied, so that an image is read as viewers show it;
+- 8-bit grey is kept as it is; bilevel becomes 0 and 255; palettes become their colours;
 - an alpha channel is dropped if it is opaque everywhere, and refused otherwise;
-- more than 8 bits per sample are refused, because there are several ways to reduce them to 8.
+- more than 8 bits per band are refused, because there are several ways to reduce them to 8, and
+  the files of one set need the same;
+- other colour spaces (CMYK, Lab, YCbCr, HSV) are refused, because converting them needs a profile.
+
+The luma of a colour is that of BT.601, rounded. It is exact: Pillow's mode `L` differs from it for
+9,112 of the 16.8 million colours.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,53 +26,150 @@ from .errors import MetricError
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = frozenset({".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg"})
+Bytes = NDArray[np.uint8]
+
+SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+"""Suffixes of the images that a folder is searched for, in lower case."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_DEPTH_BYTE = 24
 TIFF_DEPTH_TAG = 258
+ORIENTATION_TAG = 274
+TURNED = (5, 6, 7, 8)
+"""EXIF orientations that exchange height and width."""
 
-GREY_MODES = frozenset({"L", "1"})
-COLOUR_MODES = frozenset({"RGB", "P"})
-ALPHA_MODES = frozenset({"RGBA", "LA", "PA"})
+GREY_MODES = ("L", "1")
+COLOUR_MODES = ("RGB", "P")
+ALPHA_MODES = ("RGBA", "LA", "PA")
 
 
-def read_grey(path: Path) -> NDArray[np.uint8]:
+def luma(rgb: Bytes) -> Bytes:
+    """Return the BT.601 luma of uint8 (..., 3, H, W) as uint8 (..., H, W), 0-255.
+
+    The weights 299, 587, 114 sum to 1000, so the weighted sum is exact and only the last
+    rounding (to nearest, ties to even) is left.
+    """
+    red, green, blue = (rgb[..., band, :, :].astype(np.uint32) for band in range(3))
+    return np.rint((299 * red + 587 * green + 114 * blue) / 1000).astype(np.uint8)
+
+
+def read_image(path: Path) -> Bytes:
     """Read one image by the rules of this module.
 
     Returns:
-        (H, W) uint8.
+        (1, H, W) uint8 of a grey image, (3, H, W) uint8 of one in colour.
 
     Raises:
-        MetricError: the file is not an image, has more than 8 bits per sample, or is transparent.
+        MetricError: naming the file and the rule that it breaks.
     """
+    with _decoded(path) as image:
+        if image.mode in ALPHA_MODES or "transparency" in image.info:
+            grey = image.mode in ("L", "LA")
+            return _bands(_opaque(path, image.convert("RGBA")).convert("L" if grey else "RGB"))
+        if image.mode not in GREY_MODES + COLOUR_MODES:
+            raise MetricError(
+                f"{path}: is an image of mode {image.mode}, expected 8-bit grey or RGB; convert it "
+                "first"
+            )
+        return _bands(image.convert("L" if image.mode in GREY_MODES else "RGB"))
+
+
+def read_grey(path: Path) -> Bytes:
+    """Read one image as grey, (H, W) uint8; colours become their luma.
+
+    Raises:
+        MetricError: as `read_image`.
+    """
+    return grey_of(read_image(path))
+
+
+def grey_of(bands: Bytes) -> Bytes:
+    """Return the grey values of (1, H, W), or the luma of (3, H, W): (H, W) uint8."""
+    return bands[0] if len(bands) == 1 else luma(bands)
+
+
+def read_stored(path: Path, *, palette: bool = True) -> Bytes:
+    """Read the bands as they are stored, (bands, H, W) uint8, whatever they mean.
+
+    This serves labels, and files of which a user names the bands: alpha is a band like any other.
+
+    Args:
+        path: the file; its orientation and depth follow the rules of this module.
+        palette: whether palette indices become their colours.
+
+    Raises:
+        MetricError: naming the file, if it cannot be read or has more than 8 bits per band.
+    """
+    with _decoded(path) as image:
+        plain = {"1": "L", **({"P": "RGB", "PA": "RGB"} if palette else {})}
+        return _bands(image.convert(plain.get(image.mode, image.mode)))
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Return height and width of an image, upright, without decoding it.
+
+    Raises:
+        MetricError: naming the file, if it cannot be read or has more than 8 bits per band.
+    """
+    with _opened(path) as image:
+        width, height = image.size
+        # Pillow reports the size of a TIFF as it is after turning.
+        turned = image.format != "TIFF" and _is_turned(image)
+    return (width, height) if turned else (height, width)
+
+
+@contextmanager
+def _opened(path: Path) -> "Iterator[Image.Image]":
     # Only those who measure files need Pillow.
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        # Pillow maps a TIFF that it opens by name into memory, and then turns it wrongly.
+        with path.open("rb") as stream, Image.open(stream) as image:
             _check_depth(path, image)
-            if image.mode in ALPHA_MODES or "transparency" in image.info:
-                return np.asarray(_opaque(path, image.convert("RGBA")).convert("L"))
-            if image.mode in COLOUR_MODES:
-                return np.asarray(image.convert("RGB").convert("L"))
-            return np.asarray(image.convert("L"))
+            yield image
     except MetricError:
         raise
     except Exception as error:
         # Pillow's decoders raise many types; all mean that this file cannot be read.
-        raise MetricError(f"{path}: cannot be read as an image ({error!r})") from error
+        raise MetricError(f"{path}: not a readable image: {error!r}") from error
+
+
+@contextmanager
+def _decoded(path: Path) -> "Iterator[Image.Image]":
+    from PIL import ImageOps
+
+    with _opened(path) as image:
+        before = _is_turned(image)
+        image.load()
+        if image.format == "PNG" and _is_turned(image) != before:
+            raise MetricError(f"{path}: its orientation follows its pixels; save the file again")
+        yield ImageOps.exif_transpose(image)
+
+
+def _is_turned(image: "Image.Image") -> bool:
+    # A PNG that has not been decoded would be decoded by `getexif`, to look behind its pixels.
+    known = image.format != "PNG" or "exif" in image.info
+    return known and image.getexif().get(ORIENTATION_TAG) in TURNED
+
+
+def _bands(image: "Image.Image") -> Bytes:
+    array = np.asarray(image)
+    return array[None] if array.ndim == 2 else np.ascontiguousarray(np.moveaxis(array, 2, 0))
 
 
 def _check_depth(path: Path, image: "Image.Image") -> None:
     with path.open("rb") as file:
         header = file.read(PNG_DEPTH_BYTE + 1)
     depth = header[PNG_DEPTH_BYTE] if header.startswith(PNG_SIGNATURE) else 8
-    # Pillow reports an 8-bit mode for colours with 16 bits per sample.
+    # Pillow reports an 8-bit mode for colours with 16 bits per band.
     depth = max((depth, *getattr(image, "tag_v2", {}).get(TIFF_DEPTH_TAG, ())))
-    if depth > 8 or image.mode not in GREY_MODES | COLOUR_MODES | ALPHA_MODES:
-        kind = f"{depth}-bit {image.format}" if depth > 8 else f"image of mode {image.mode}"
-        raise MetricError(f"{path}: {kind}; metrics are defined on 8-bit images, convert it first")
+    if depth > 8 or image.mode.startswith(("I", "F")):
+        kind = f"{depth}-bit {image.format}" if depth > 8 else f"pixels of mode {image.mode}"
+        raise MetricError(
+            f"{path}: {kind}, expected 8 bits per band; scale the whole set to 0-255 with one "
+            "common factor first"
+        )
 
 
 def _opaque(path: Path, image: "Image.Image") -> "Image.Image":

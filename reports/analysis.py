@@ -1,7 +1,7 @@
 """Statistics of one data set: the values of all rows, aligned by tile, and their intervals."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from harness.errors import HarnessError
-from metrics import METRICS
+from metrics.registry import METRICS
 from reports.plan import PlannedDataset, ReportPlan
+from reports.printed import is_printed_sample
 from reports.scores import Run
 from reports.statistics import (
     UNKNOWN,
@@ -22,8 +23,8 @@ from reports.statistics import (
     compare,
     friedman,
     holm,
-    seed_interval,
 )
+from reports.verdicts import Chance
 
 REFERENCE = "segfanet"
 
@@ -36,6 +37,9 @@ class Analysis:
         scenes: the scene of each tile.
         metrics: names of the metrics.
         values: row name → (seeds, tiles, metrics); NaN where a metric is undefined.
+        trained: rows whose network is trained here: another seed would give another value.
+        printed_tiles: whether these are the tiles behind the paper's values. Then other scenes
+            are no source of chance.
     """
 
     def __init__(
@@ -44,10 +48,17 @@ class Analysis:
         scenes: list[str],
         metrics: tuple[str, ...],
         values: Mapping[str, Values],
+        trained: Collection[str] = (),
+        printed_tiles: bool = False,
     ) -> None:
         self.tiles, self.scenes, self.metrics = tiles, scenes, metrics
+        self.trained, self.printed_tiles = set(trained), printed_tiles
         self.values = dict(values)
-        self.resampling = Resampling(scenes)
+
+    @cached_property
+    def resampling(self) -> Resampling:
+        """The resamples of the tiles or scenes, the same for all rows."""
+        return Resampling(self.scenes)
 
     @cached_property
     def by_tile(self) -> dict[str, Values]:
@@ -108,13 +119,33 @@ class Analysis:
         ours, other = self.by_tile[row][:, column], self.by_tile[reference][:, column]
         return compare(ours, other, self.resampling)
 
-    def seed_difference(self, row: str, reference: str, metric: str) -> Interval:
-        """Return the interval, over trainings with equal seeds, of the difference of two rows."""
+    def chances(self, metric: str, first: str, second: str = "") -> list[Chance]:
+        """List what makes a row's mean, or the difference of two rows, a matter of chance.
+
+        The counts of seeds and scenes are ours; the printed value is taken as it stands.
+        """
         column = self.metrics.index(metric)
-        ours, other = self.seed_means[row], self.seed_means[reference]
-        if len(ours) != len(other):
-            return UNKNOWN
-        return seed_interval([float(value) for value in (ours - other)[:, column]])
+        rows = [first, *([second] if second else [])]
+        found = [
+            Chance("seeds", self.seed_spread(row, metric) ** 2, len(self.seed_means[row]))
+            for row in rows
+            if row in self.trained
+        ]
+        if not self.printed_tiles:
+            values = self.by_tile[first][:, column]
+            values = values - self.by_tile[second][:, column] if second else values
+            error = self.resampling.error(self.resampling.means(values[:, None])[:, 0])
+            units = "scenes" if self.resampling.by_scene else "tiles"
+            count = self.resampling.count
+            found.append(Chance(units, count * error**2, count))
+        return found
+
+    def difference(self, metric: str, first: str, second: str) -> float:
+        """Return the mean of first − second over the tiles on which both are defined."""
+        column = self.metrics.index(metric)
+        values = self.by_tile[first][:, column] - self.by_tile[second][:, column]
+        known = values[~np.isnan(values)]
+        return float(known.mean()) if len(known) else math.nan
 
 
 def _mean_of_defined(values: Values) -> Values:
@@ -148,7 +179,10 @@ def analyse(plan: ReportPlan, dataset: PlannedDataset, runs: list[Run]) -> Analy
         for row, seeds in tables.items()
         if row not in failed
     }
-    return Analysis(tiles, [row.scene for row in manifest], plan.metrics, values)
+    scenes = [row.scene for row in manifest]
+    trained = {run.row for run in runs if run.trained or plan.method(run.row).trained}
+    same = is_printed_sample(dataset.stands_for, scenes)
+    return Analysis(tiles, scenes, plan.metrics, values, trained, same)
 
 
 @dataclass(frozen=True)

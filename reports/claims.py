@@ -1,69 +1,175 @@
-"""The paper's ablation claims, judged by our runs (docs/statistics.md)."""
+"""The paper's claims about its tables, judged by our runs (docs/statistics.md)."""
 
 import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from metrics import METRICS
+from metrics.registry import METRICS
 from reports.analysis import Analysis
+from reports.plan import PlannedDataset
+from reports.printed import LITERAL, TITLES, Printed, printed_table, table_definitions
+from reports.rows import representatives
 from reports.statistics import Interval
-from reports.verdicts import claim_verdict
+from reports.verdicts import SURE, Chance, Judgement, deciding, interval_of, judge_sign
+
+NOT_RUN = "not run"
+"""Verdict of a claim about rows without values."""
+PLACES = {1: "best", 2: "second best"}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One printed claim under one metric.
+    """One claim of the paper under one metric.
 
-    difference: our mean with the component − our mean without it.
-    interval, seeds: intervals of that difference over tiles and over trainings.
-    printed: the same difference in the paper; NaN if the paper prints none.
-    verdict: one of `reports.verdicts.CLAIMS`.
+    place: the table or figure. dataset: ours. measure: what is measured, in words.
+    judgement: its verdict, one of `reports.verdicts.CLAIMS` or `NOT_RUN`; its difference is
+        positive where the claim holds.
+    printed: the same difference in the paper; NaN if it prints none.
+    backed: whether the paper's own values support its claim; None if it prints none.
+    network: which SegFANet is judged, `literal` or `ours`; "" where it plays no part.
     """
 
+    place: str
+    dataset: str
     text: str
-    metric: str
+    measure: str
+    judgement: Judgement
+    printed: float = math.nan
+    backed: bool | None = None
+    network: str = ""
+
+
+def table_claims(dataset: PlannedDataset, analysis: Analysis) -> list[Claim]:
+    """Judge all claims about the tables of the data set that one of ours stands for."""
+    definitions = [d for d in table_definitions() if d["stands_for"] == dataset.stands_for]
+    return [claim for d in definitions for claim in _TableClaims(dataset.name, analysis, d).all()]
+
+
+class _TableClaims:
+    """The claims about one table, and the rows of ours that stand for its methods."""
+
+    def __init__(self, dataset: str, analysis: Analysis, definition: dict[str, Any]) -> None:
+        self.dataset, self.analysis, self.definition = dataset, analysis, definition
+        self.printed: Printed = printed_table(definition["number"])
+        self.methods = list(dict.fromkeys(method for method, _ in self.printed))
+        self.rows = representatives(analysis, self.methods, "rows" not in definition)
+        self.metrics = [m for m in analysis.metrics if (self.methods[0], m) in self.printed]
+
+    def all(self) -> Iterator[Claim]:
+        for metric, place in self.definition.get("ranks", {}).items():
+            if metric in self.metrics:
+                judgement = self._rank("segfanet", metric, place)
+                yield self._claim(f"SegFANet is {PLACES[place]}", metric.upper(), judgement)
+        for having, lacking, text, *only in self.definition.get("pairs", []):
+            for metric in self.metrics:
+                if not only or metric in only[0]:
+                    yield self._pair(having, lacking, text, metric)
+        if "most" in self.definition and self.metrics:
+            method, text = self.definition["most"]
+            yield self._claim(text, "most metrics", self._most(method))
+
+    def _claim(
+        self,
+        text: str,
+        measure: str,
+        judgement: Judgement,
+        printed: float = math.nan,
+        backed: bool = True,
+    ) -> Claim:
+        place = f"Table {self.definition['number']}"
+        network = "literal" if self.rows.get("segfanet") == LITERAL else "ours"
+        return Claim(place, self.dataset, text, measure, judgement, printed, backed, network)
+
+    def _pair(self, having: str, lacking: str, text: str, metric: str) -> Claim:
+        first, second = (float(self.printed[method, metric]) for method in (having, lacking))
+        # The decimals of the print are no binary fractions.
+        printed = METRICS[metric].sign * round(first - second, 9)
+        absent = [method for method in (having, lacking) if method not in self.rows]
+        if absent:
+            judgement = not_run(absent)
+        else:
+            duel = Duel.of(self.analysis, metric, self.rows[having], self.rows[lacking])
+            judgement = judge_sign(duel.difference, duel.chances, printed)
+        return self._claim(text, metric.upper(), judgement, printed, printed > 0)
+
+    def _rank(self, method: str, metric: str, place: int) -> Judgement:
+        return judge_rank(self.analysis, self.rows, self.methods, method, metric, place)
+
+    def _most(self, method: str) -> Judgement:
+        verdicts = [self._rank(method, metric, 1).verdict for metric in self.metrics]
+        needed = len(verdicts) // 2 + 1
+        if verdicts.count("supported") >= needed:
+            verdict = "supported"
+        elif len(verdicts) - verdicts.count("contradicted") < needed:
+            verdict = "contradicted"
+        else:
+            verdict = NOT_RUN if set(verdicts) == {NOT_RUN} else "undecided"
+        counts = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
+        return Judgement(verdict, decide=f"best by metric: {counts}")
+
+
+def not_run(methods: Iterable[str]) -> Judgement:
+    """Return the judgement of a claim about methods without values."""
+    names = [TITLES.get(method, method) for method in methods]
+    return Judgement(NOT_RUN, decide=f"{', '.join(names)} did not run")
+
+
+@dataclass(frozen=True)
+class Duel:
+    """Two rows under one metric; the difference is positive if the first one is better."""
+
+    other: str
     difference: float
-    interval: Interval
-    seeds: Interval
-    printed: float
-    verdict: str
+    chances: Sequence[Chance]
 
-    @property
-    def backed(self) -> bool | None:
-        """Whether the paper's own two values support its claim; None if it prints none."""
-        if math.isnan(self.printed):
-            return None
-        return METRICS[self.metric].sign * self.printed > 0
+    @staticmethod
+    def of(analysis: Analysis, metric: str, first: str, second: str, other: str = "") -> "Duel":
+        """Compare two rows that have values; `other` names the second in words."""
+        difference = METRICS[metric].sign * analysis.difference(metric, first, second)
+        return Duel(other, difference, analysis.chances(metric, first, second))
 
-
-def build_claims(
-    definitions: list[list[str]], analysis: Analysis, printed: dict[tuple[str, str], str]
-) -> tuple[Claim, ...]:
-    """Judge each claim of a table under each metric; claims without both runs are left out."""
-    return tuple(
-        _judge(having, lacking, text, metric, analysis, printed)
-        for having, lacking, text in definitions
-        if having in analysis.values and lacking in analysis.values
-        for metric in analysis.metrics
-    )
+    def interval(self, level: float = SURE) -> Interval:
+        """Return the interval of the difference."""
+        return interval_of(self.difference, self.chances, level)
 
 
-def _judge(
-    having: str,
-    lacking: str,
-    text: str,
-    metric: str,
+def judge_rank(
     analysis: Analysis,
-    printed: dict[tuple[str, str], str],
-) -> Claim:
-    result = analysis.compare(having, lacking, metric)
-    seeds = analysis.seed_difference(having, lacking, metric)
-    values = [float(printed.get((row, metric), "nan")) for row in (having, lacking)]
-    better = METRICS[metric].larger_is_better
-    verdict = claim_verdict(_turned(result.interval, better), _turned(seeds, better))
-    return Claim(
-        text, metric, result.difference, result.interval, seeds, values[0] - values[1], verdict
-    )
+    rows: Mapping[str, str],
+    methods: Sequence[str],
+    method: str,
+    metric: str,
+    place: int,
+) -> Judgement:
+    """Judge the claim that a method takes a place among others, 1 for the best.
 
-
-def _turned(interval: Interval, larger_is_better: bool) -> Interval:
-    return interval if larger_is_better else Interval(-interval.high, -interval.low)
+    It is supported if the method surely loses to place − 1 others and surely beats the rest;
+    contradicted if it surely loses to more, or beats more, at that level for all others together
+    (Bonferroni). The difference shown is that to the best one that it should beat.
+    """
+    others = [other for other in methods if other != method]
+    absent = [other for other in others if other not in rows]
+    if method not in rows or len(absent) == len(others):
+        return not_run([method] if method not in rows else others)
+    duels = [
+        Duel.of(analysis, metric, rows[method], rows[other], TITLES.get(other, other))
+        for other in others
+        if other in rows
+    ]
+    duels.sort(key=lambda duel: duel.difference)
+    shown = duels[min(place, len(duels)) - 1]
+    joint = [duel.interval(1 - (1 - SURE) / len(others)) for duel in duels]
+    beaten = len(others) - place + 1
+    open_ = [duel for duel in duels if 0 in duel.interval()]
+    decide = ""
+    if sum(i.high < 0 for i in joint) >= place or sum(i.low > 0 for i in joint) > beaten:
+        verdict = "contradicted"
+    elif not open_ and sum(duel.difference > 0 for duel in duels) == beaten:
+        verdict = "supported"
+    else:
+        verdict = "undecided"
+        needed = [f"{d.other}: {deciding(d.chances, abs(d.difference))}" for d in open_]
+        needed += [f"{TITLES.get(other, other)} did not run" for other in absent]
+        decide = "; ".join(needed)
+    return Judgement(verdict, shown.difference, shown.interval(), decide=decide)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harness.methods.rows import Row
-from metrics import METRICS
+from metrics.registry import METRICS
 from reports.analysis import Analysis
 from reports.examples import choose_examples, evenly
 from reports.gallery import EMBEDDED_BYTES, Gallery, fused_stacks, tile_images

@@ -19,7 +19,7 @@ from reports.analysis import Analysis
 from reports.examples import choose_examples, choose_window
 from reports.gallery import data_url, fused_stacks
 from reports.plan import PlannedDataset, ReportPlan
-from reports.printed import DATASETS, TITLES
+from reports.printed import TITLES, paper_title
 
 mpl.use("Agg")
 ORDER = ("umfusion", "limfusion", "itfuse", "tardal", "ydtr", "segfanet")
@@ -85,7 +85,7 @@ def drawings(plan: ReportPlan, analyses: dict[str, Analysis]) -> list[Drawing]:
         several = examples[dataset.name]
         if dataset.stands_for in NUMBERS and several:
             # Figure 2 shows the first one already.
-            where = DATASETS[dataset.stands_for]
+            where = paper_title(dataset.stands_for)
             number = NUMBERS[dataset.stands_for]
             made.append(_comparison(plan, number, several[1:3] or several, where))
     return sorted(made, key=lambda drawing: drawing.name)

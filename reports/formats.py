@@ -5,7 +5,8 @@ import math
 from collections.abc import Callable
 from io import StringIO
 
-from reports.tables import Cell, Table, TableRow, heading
+from reports.rows import Cell, TableRow
+from reports.tables import Table, heading
 
 MARKDOWN_SPECIAL = "\\`*_[]|#>~"
 LATEX_SPECIAL = {
@@ -22,14 +23,20 @@ LATEX_SPECIAL = {
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
 }
+LATEX_MARKS = ("%s", r"\textbf{%s}", r"\underline{%s}")
+MARKDOWN_MARKS = ("%s", "**%s**", "*%s*")
+"""Format of a value by its rank: neither, best, second best."""
 PARTS: dict[str, Callable[[Cell], float | str]] = {
     "ours": lambda cell: cell.ours,
     "low": lambda cell: cell.interval.low,
     "high": lambda cell: cell.interval.high,
     "printed": lambda cell: cell.printed,
     "difference": lambda cell: cell.difference,
-    "verdict": lambda cell: cell.verdict,
+    "tolerance": lambda cell: cell.judgement.tolerance,
+    "verdict": lambda cell: cell.judgement.verdict,
+    "decide": lambda cell: cell.judgement.decide,
     "rank": lambda cell: cell.rank or "",
+    "printed_rank": lambda cell: cell.printed_rank or "",
     "undefined": lambda cell: cell.undefined,
     "seed_sd": lambda cell: cell.spread,
     "effect": lambda cell: cell.test.effect if cell.test else "",
@@ -41,18 +48,22 @@ PARTS: dict[str, Callable[[Cell], float | str]] = {
 def to_csv(table: Table) -> str:
     """Return CSV in full precision: one line per row, and the columns of `PARTS` per metric.
 
-    low and high are the ends of the 95 % interval, difference is (ours − printed) / |printed|,
-    effect and p_holm compare with SegFANet (docs/statistics.md).
+    low and high are the ends of the 95 % interval, difference is (ours − printed) / |printed|;
+    tolerance, verdict and decide judge it (docs/statistics.md); rank and printed_rank are 1 for
+    the best and 2 for the second best; effect and p_holm compare with SegFANet.
     """
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = [f"{metric}_{part}" for metric in table.metrics for part in PARTS]
-    writer.writerow(["row", "title", "stretch", "control", "seeds", *columns, "failure"])
+    writer.writerow(
+        ["row", "title", "stretch", "control", "unranked", "seeds", *columns, "failure"]
+    )
     for row in table.rows:
         values = [_plain(part(cell)) for cell in row.cells for part in PARTS.values()]
         seeds = 0 if row.missing else row.seeds
         status = "not run" if row.missing else row.failure
-        writer.writerow([row.name, row.title, row.stretch, row.control, seeds, *values, status])
+        kind = [row.stretch, row.control, row.unranked]
+        writer.writerow([row.name, row.title, *kind, seeds, *values, status])
     return text.getvalue()
 
 
@@ -61,7 +72,10 @@ def _plain(value: float | str) -> float | str:
 
 
 def to_latex(table: Table) -> str:
-    """Return a booktabs table: ours ± half the interval, printed; best bold, second underlined."""
+    """Return a booktabs table: ours ± half the interval, printed; best bold, second underlined.
+
+    Both columns have their own marks: ours among our ranked rows, the paper's among its own.
+    """
     columns = "ll" + ("rr" if table.paper else "r") * len(table.metrics)
     lines = [
         r"% needs \usepackage{booktabs}",
@@ -93,11 +107,10 @@ def _latex_heads(table: Table) -> list[str]:
 def _latex_row(table: Table, row: TableRow) -> str:
     cells = []
     for cell in row.cells:
-        style = {1: r"\textbf{%s}", 2: r"\underline{%s}"}.get(cell.rank, "%s")
         margin = rf" $\pm$ {half_width(cell)}" if cell.interval.known else ""
-        cells.append(style % shown(row, cell) + margin)
+        cells.append(LATEX_MARKS[cell.rank] % shown(row, cell) + margin)
         if table.paper:
-            cells.append(cell.printed or "--")
+            cells.append(LATEX_MARKS[cell.printed_rank] % (cell.printed or "--"))
     return " & ".join([latex_text(row.title), latex_text(row.output), *cells]) + r" \\"
 
 
@@ -118,13 +131,12 @@ def to_markdown(table: Table) -> str:
 
 def _markdown_row(table: Table, row: TableRow) -> str:
     marks = "".join(f"[{mark}]" for mark in table.marks(row))
-    kind = " (control)" if row.control else ""
+    kind = f" ({row.unranked})" if row.unranked else ""
     cells = []
     for cell in row.cells:
-        style = {1: "**%s**", 2: "*%s*"}.get(cell.rank, "%s")
         margin = f" ± {half_width(cell)}" if cell.interval.known else ""
-        printed = f" ({cell.printed})" if cell.printed else ""
-        cells.append(style % shown(row, cell) + margin + printed)
+        printed = f" ({MARKDOWN_MARKS[cell.printed_rank] % cell.printed})" if cell.printed else ""
+        cells.append(MARKDOWN_MARKS[cell.rank] % shown(row, cell) + margin + printed)
     title = f"{markdown_text(row.title)}{kind} {marks}".strip()
     return "| " + " | ".join([title, row.output, *cells]) + " |"
 

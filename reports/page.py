@@ -8,22 +8,24 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from harness.methods.rows import Row
-from metrics import METRICS
+from metrics.registry import METRICS
 from reports.analysis import mean_ranks
 from reports.audit import change, change_text, describe_audit, read_audit
+from reports.claims import NOT_RUN
 from reports.costs import costs
+from reports.deviations import deviations, weights_used
 from reports.diagrams import rank_diagram
 from reports.examples import RULE
 from reports.explorer import explorer_data
 from reports.figures import draw, drawings, page_url, write_files
 from reports.formats import status_mark
 from reports.plan import ReportPlan
-from reports.printed import DATASETS
+from reports.printed import distinct_comparisons, paper_title
 from reports.quality import CONTROLS, quality_checks
 from reports.run import Report
 from reports.statistics import Comparison, Interval
 from reports.tables import heading
-from reports.verdicts import CLAIMS, VERDICTS
+from reports.verdicts import CLAIMS, VERDICTS, Judgement
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -80,16 +82,17 @@ def _environment() -> Environment:
         isnan=math.isnan,
         better=better,
         span=span,
-        paper_datasets=DATASETS,
+        paper_title=paper_title,
     )
     return environment
 
 
 def _results(report: Report) -> dict[str, Any]:
     plan, tables = report.plan, report.tables
-    claims = [(table, claim) for table in tables for claim in table.claims]
-    cells = Counter(cell.verdict for table in tables for row in table.rows for cell in row.cells)
-    judged = Counter(claim.verdict for _, claim in claims)
+    claims = report.claims()
+    cells = [cell for table in tables for row in table.rows for cell in row.cells]
+    values = Counter(cell.judgement.verdict for cell in cells)
+    judged = Counter(claim.judgement.verdict for claim in claims)
     ranking = mean_ranks(list(report.analyses.values()), _ranked_rows(plan))
     checks = quality_checks(report)
     return {
@@ -99,9 +102,14 @@ def _results(report: Report) -> dict[str, Any]:
         "failures": report.failures(),
         "counts": _counts(report),
         "methods": list(plan.methods.values()),
-        "verdicts": {verdict: cells[verdict] for verdict in VERDICTS if cells[verdict]},
+        "verdicts": {verdict: values[verdict] for verdict in VERDICTS if values[verdict]},
+        "comparisons": len(distinct_comparisons()),
+        "orders": [(table, order) for table in tables for order in table.orders],
         "claims": claims,
-        "claim_counts": {verdict: judged[verdict] for verdict in CLAIMS if judged[verdict]},
+        "claim_counts": {v: judged[v] for v in (*CLAIMS, NOT_RUN) if judged[v]},
+        "deciders": _deciders([*(c.judgement for c in cells), *(c.judgement for c in claims)]),
+        "deviations": deviations(report),
+        "weights_used": weights_used(report),
         "ranking": ranking,
         "rank_diagram": ranking
         and rank_diagram(ranking, [plan.method(row).title for row in ranking.rows]),
@@ -109,6 +117,21 @@ def _results(report: Report) -> dict[str, Any]:
         "beaten": next(check.findings for check in checks if check.title == CONTROLS),
         "rewards": stretch_rewards(report),
     }
+
+
+def _deciders(judgements: list[Judgement]) -> dict[str, int]:
+    """Count undecided comparisons and claims by what would decide them."""
+    kinds = {
+        "Nothing on our side, because the print rests on one training or other scenes": "no number",
+        "More seeds": "seeds",
+        "More scenes or tiles": "",
+    }
+    found = Counter(
+        next(words for words, part in kinds.items() if part in judgement.decide)
+        for judgement in judgements
+        if judgement.verdict == "undecided"
+    )
+    return {words: found[words] for words in kinds if found[words]}
 
 
 def _background(report: Report) -> dict[str, Any]:

@@ -36,6 +36,11 @@ class PlannedMethod:
         """Whether the method takes part in comparisons: controls and ablations do not."""
         return self.kind in ("baseline", "proposed")
 
+    @property
+    def trained(self) -> bool:
+        """Whether the method is always trained here, because nobody published its weights."""
+        return self.kind in ("proposed", "ablation")
+
 
 @dataclass(frozen=True)
 class PlannedDataset:

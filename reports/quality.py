@@ -7,7 +7,7 @@ from itertools import chain
 import numpy as np
 
 from harness.methods.rows import Row
-from metrics import METRICS
+from metrics.registry import METRICS
 from reports.analysis import Analysis
 from reports.run import Report
 from reports.scores import Run

@@ -5,6 +5,7 @@ from typing import Any
 
 from harness.disk.records import read_record
 from reports.analysis import Analysis, analyse
+from reports.claims import Claim, table_claims
 from reports.plan import ReportPlan
 from reports.scores import Run, read_runs
 from reports.tables import Table, build_tables
@@ -22,6 +23,14 @@ class Report:
     def failures(self) -> list[Run]:
         """List all runs that failed, in table order."""
         return [run for runs in self.runs.values() for run in runs if run.failure]
+
+    def claims(self) -> list[Claim]:
+        """Judge the paper's claims about its tables, in its order."""
+        return [
+            claim
+            for dataset in self.plan.datasets
+            for claim in table_claims(dataset, self.analyses[dataset.name])
+        ]
 
     def provenance(self) -> list[dict[str, Any]]:
         """List the records of all training and fusing jobs, with the run that each belongs to."""

@@ -26,6 +26,22 @@ class Run:
     failure: str
     fusing: dict[str, Any]
 
+    @property
+    def weights(self) -> dict[str, Any]:
+        """What the record of its fusing says about the weights; empty without weights."""
+        return self.fusing["details"].get("weights") or {}
+
+    @property
+    def trained(self) -> bool:
+        """Whether its weights were trained here."""
+        return self.weights.get("origin") == "retrained"
+
+    @property
+    def training(self) -> dict[str, Any]:
+        """The record of its training; empty if there was none."""
+        path = self.folder / "training.json"
+        return read_record(path) if path.is_file() else {}
+
 
 def read_runs(plan: ReportPlan, dataset: PlannedDataset) -> list[Run]:
     """Read all runs of a data set.

@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 Values = NDArray[np.float64]
 LEVEL = 0.95
@@ -85,19 +85,32 @@ class Resampling:
         np.add.at(total, self.units, values)
         return total
 
+    def error(self, replicates: Values) -> float:
+        """Return the standard error of a mean from its replicates (R,); NaN with one unit.
+
+        Resamples of n units spread too little; the factor √(n / (n − 1)) corrects this.
+        """
+        finite = replicates[np.isfinite(replicates)]
+        if self.count < 2 or not len(finite):
+            return math.nan
+        return float(finite.std()) * math.sqrt(self.count / (self.count - 1))
+
     def interval(self, estimate: float, replicates: Values) -> Interval:
         """Return Student's interval around an estimate; replicates (R,) give its standard error.
 
-        Resamples of n units spread too little; the factor √(n / (n − 1)) corrects this. Percentiles
-        are not used, because with few units they are too narrow (Hesterberg, The American
-        Statistician 69(4), 2015, sections 4 and 5).
+        Percentiles are not used, because with few units they are too narrow (Hesterberg, The
+        American Statistician 69(4), 2015, sections 4 and 5).
         """
-        finite = replicates[np.isfinite(replicates)]
-        if self.count < 2 or not len(finite) or not math.isfinite(estimate):
+        error = self.error(replicates)
+        if not math.isfinite(error) or not math.isfinite(estimate):
             return UNKNOWN
-        error = float(finite.std()) * math.sqrt(self.count / (self.count - 1))
-        reach = float(stats.t.ppf((1 + LEVEL) / 2, self.count - 1)) * error
+        reach = student(self.count - 1) * error
         return Interval(estimate - reach, estimate + reach)
+
+
+def student(freedom: float, level: float = LEVEL) -> float:
+    """Return how many standard errors an interval of a level reaches to either side."""
+    return float(special.stdtrit(freedom, (1 + level) / 2))
 
 
 @dataclass(frozen=True)
@@ -224,16 +237,6 @@ def friedman(scores: Values) -> Ranking | None:
         p,
         quantile * math.sqrt(methods * (methods + 1) / (6 * blocks)),
     )
-
-
-def seed_interval(values: Sequence[float]) -> Interval:
-    """Return Student's interval of the mean over seeds; it is unknown with one seed."""
-    if len(values) < 2:
-        return UNKNOWN
-    spread = float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * spread
-    mean = float(np.mean(values))
-    return Interval(mean - reach, mean + reach)
 
 
 def kendall_tau(ours: Sequence[float], printed: Sequence[float]) -> float:

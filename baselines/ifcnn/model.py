@@ -47,7 +47,7 @@ class IFCNN(nn.Module):
         return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
 
     def publish(self, infrared: Tensor, visible: Tensor, rgb: Tensor | None) -> Tensor:
-        """Truncate the three channels to 8 bits first; see `PublishingMethod`."""
+        """Truncate the three channels to 8 bits, then convert them to gray as OpenCV does."""
         levels = (255 * self._channels(infrared, visible)[0]).to(torch.uint8).int()
         red, green, blue = torch.unbind(levels)
         weighted = GRAY[0] * red + GRAY[1] * green + GRAY[2] * blue + 2 ** (GRAY_BITS - 1)

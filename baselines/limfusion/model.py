@@ -1,6 +1,8 @@
 """LiMFusion (Qian et al., Optics and Lasers in Engineering 181, 2024)."""
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from baselines.limfusion.high import HighBranch
@@ -54,6 +56,17 @@ class LiMFusion(nn.Module):
         high, low = self(prepare(pad(infrared)), prepare(pad(visible)))
         return (high + low)[..., :height, :width].contiguous()  # type: ignore[no-any-return]
 
+    def publish(self, infrared: Tensor, visible: Tensor, rgb: Tensor | None) -> Tensor:
+        """Clamp and truncate, between Pillow's 8-bit conversions of colours."""
+        if rgb is None:
+            return _levels(self.fuse(infrared, visible))
+        colour = Image.fromarray(rgb[0].movedim(0, -1).cpu().numpy()).convert("YCbCr")
+        luma, *chroma = colour.split()
+        levels = torch.from_numpy(np.array(luma)).to(infrared)[None, None]
+        fused = Image.fromarray(_levels(self.fuse(infrared, levels / 255)).numpy())
+        merged = Image.merge("YCbCr", (fused, *chroma)).convert("RGB")
+        return torch.from_numpy(np.array(merged)).movedim(-1, 0)
+
     def training_loss(self, batch: Batch) -> dict[str, Tensor]:
         """Return the terms of gradients, intensity of the low part, and neighbour differences."""
         infrared, visible = pad(batch.infrared), pad(batch.visible)
@@ -71,3 +84,7 @@ class LiMFusion(nn.Module):
     def official_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Convert the authors' state dict into ours."""
         return renamed(state, NAMES)
+
+
+def _levels(fused: Tensor) -> Tensor:
+    return (255 * fused[0, 0].clamp(0, 1)).to("cpu", torch.uint8)

@@ -48,7 +48,7 @@ class U2Fusion(nn.Module):
         return (torch.tanh(last(x)) / 2 + 0.5).contiguous()
 
     def publish(self, infrared: Tensor, visible: Tensor, rgb: Tensor | None) -> Tensor:
-        """Stretch the image, in colour over all channels together; see `PublishingMethod`."""
+        """Divide by the maximum of all channels (or stretch from the minimum), then round."""
         image = self.fuse(infrared, visible)[0]
         if rgb is not None:
             colours = rgb[0].to(image) / 255

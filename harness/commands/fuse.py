@@ -9,6 +9,8 @@ from harness.disk.files import refuse_overwriting
 from harness.errors import HarnessError
 from harness.methods.spec import find_method
 
+CHANGING = (".npy", ".jpg", ".jpeg")
+"""Suffixes of files that would hold other values than those that the workflow measures."""
 EPILOG = """\
 Give two files, or two folders whose files have the same names. If the visible image is in
 colour, the fused image is in colour. If the sources are `.npy` files, (H, W) float32 in [0, 1],
@@ -53,6 +55,11 @@ def add_parser(commands: Commands) -> None:
     )
     written = parser.add_mutually_exclusive_group()
     written.add_argument(
+        "--gray",
+        action="store_true",
+        help="8-bit luma without colour, as the workflow measures it",
+    )
+    written.add_argument(
         "--as-published",
         action="store_true",
         help="images as the method's authors publish them, instead of the clamped output",
@@ -76,6 +83,12 @@ def run(arguments: argparse.Namespace) -> None:
     inputs = [arguments.infrared, arguments.visible, arguments.checkpoint, arguments.weights]
     inputs += [path for pair in files for path in (pair.infrared, pair.visible)]
     outputs = [arguments.output, *(pair.output for pair in files)]
+    for output in outputs if arguments.gray else ():
+        if output.suffix.lower() in CHANGING:
+            raise HarnessError(
+                f"{output}: --gray writes the 8-bit values that the workflow measures; found "
+                f"{output.suffix}, expected a lossless image; write to a .png file"
+            )
     refuse_overwriting(outputs, [path for path in inputs if path])
     # It loads torch, which the help of this command does without.
     from harness.commands.pair_fusion import fuse_files

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from harness.disk.files import atomic_path
-from harness.disk.images import SUFFIXES, files_by_name, open_image
+from harness.disk.images import files_by_name, named_image_errors
 from harness.errors import HarnessError
-from harness.pixels import luma, quantise, recompose
+from harness.pixels import quantise, recompose
 from harness.tiles.store import map_array
+from metrics.images import SUFFIXES, grey_of, read_image
 
 Float = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -76,18 +77,14 @@ def read_pair(infrared: Path, visible: Path) -> Pair:
     Raises:
         HarnessError: if a file is not readable or the sizes differ.
     """
-    first = _array(infrared) if infrared.suffix == ARRAY else _gray(_open(infrared), infrared)
+    first = _array(infrared) if infrared.suffix == ARRAY else _unit(grey_of(_bands(infrared)))
     rgb = None
     if visible.suffix == ARRAY:
         second = _array(visible)
     else:
-        image = _open(visible)
-        if image.mode in ("L", "1", "F") or image.mode.startswith("I"):
-            second = _gray(image, visible)
-        else:
-            pixels = np.asarray(image.convert("RGB"))
-            rgb = np.ascontiguousarray(np.moveaxis(pixels, -1, 0))
-            second = luma(rgb).astype(np.float32) / np.float32(255)
+        bands = _bands(visible)
+        rgb = bands if len(bands) == 3 else None
+        second = _unit(grey_of(bands))
     if first.shape != second.shape:
         (height, width), (rows, columns) = first.shape, second.shape
         raise HarnessError(
@@ -97,21 +94,13 @@ def read_pair(infrared: Path, visible: Path) -> Pair:
     return Pair(infrared.stem, first, second, rgb)
 
 
-def _open(path: Path) -> Image.Image:
-    with open_image(path) as image:
-        image.load()
-        return image
+def _bands(path: Path) -> Bytes:
+    with named_image_errors():
+        return read_image(path)
 
 
-def _gray(image: Image.Image, path: Path) -> Float:
-    if image.mode == "F":
-        raise HarnessError(f"{path}: holds floating-point values; give them as `.npy` in [0, 1]")
-    if image.mode.startswith("I"):
-        values, top = np.clip(np.asarray(image), 0, 65535), 65535
-    else:
-        values, top = np.asarray(image.convert("L")), 255
-    gray: Float = values.astype(np.float32) / np.float32(top)
-    return gray
+def _unit(grey: Bytes) -> Float:
+    return grey.astype(np.float32) / np.float32(255)
 
 
 def _array(path: Path) -> Float:
@@ -124,11 +113,12 @@ def _array(path: Path) -> Float:
     return array
 
 
-def write_fused(path: Path, fused: Float, pair: Pair) -> None:
+def write_fused(path: Path, fused: Float, pair: Pair, *, gray: bool = False) -> None:
     """Write a fused luma (H, W) float32 atomically.
 
     An `.npy` file takes the values as they are. An image file takes them clamped to [0, 1] and
-    truncated to 8 bits, with the colours of the visible image if it has any.
+    truncated to 8 bits, as the workflow measures them; with the colours of the visible image if
+    it has any and `gray` is not set.
 
     Raises:
         HarnessError: if the suffix is not that of an image format or `.npy`.
@@ -136,7 +126,7 @@ def write_fused(path: Path, fused: Float, pair: Pair) -> None:
     if path.suffix == ARRAY:
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
             np.save(stream, fused)
-    elif pair.rgb is None:
+    elif pair.rgb is None or gray:
         write_pixels(path, quantise(fused))
     else:
         write_pixels(path, quantise(recompose(np.clip(fused, 0, 1)[None], pair.rgb[None])[0]))

@@ -48,7 +48,7 @@ def fuse_files(spec: MethodSpec, files: Sequence[PairFiles], arguments: argparse
     device = choose_device(spec.device_for(arguments.device))
     try:
         if spec.command:
-            _run_command(spec, files, device, arguments.threads)
+            _run_command(spec, files, device, arguments)
         else:
             _run_class(spec, files, device, arguments)
     except MethodFailure as failure:
@@ -63,13 +63,13 @@ def _check_publishable(spec: MethodSpec, files: Sequence[PairFiles]) -> None:
 
 
 def _run_command(
-    spec: MethodSpec, files: Sequence[PairFiles], device: torch.device, threads: int
+    spec: MethodSpec, files: Sequence[PairFiles], device: torch.device, given: argparse.Namespace
 ) -> None:
     pairs = [read_pair(file.infrared, file.visible) for file in files]
     sources = [(pair.infrared, pair.visible) for pair in pairs]
-    fused = fuse_pictures(spec, sources, [pair.name for pair in pairs], device, threads)
+    fused = fuse_pictures(spec, sources, [pair.name for pair in pairs], device, given.threads)
     for file, pair, image in zip(files, pairs, fused, strict=True):
-        write_fused(file.output, image, pair)
+        write_fused(file.output, image, pair, gray=given.gray)
 
 
 def _run_class(
@@ -90,7 +90,7 @@ def _run_class(
     for file in progress(files, f"fusing with {spec.name}"):
         pair = read_pair(file.infrared, file.visible)
         raw = file.output.suffix == ARRAY
-        write_fused(file.output, _fuse(spec, method, pair, device, raw=raw), pair)
+        write_fused(file.output, _fuse(spec, method, pair, device, raw=raw), pair, gray=given.gray)
 
 
 def _write_published(

@@ -1,15 +1,12 @@
-"""Finding and opening image files from elsewhere."""
+"""Finding image files from elsewhere; `metrics.images` reads them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
-
 from harness.errors import HarnessError
-
-SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
-"""Suffixes of the images that a folder is searched for, in lower case."""
+from metrics.errors import MetricError
+from metrics.images import SUFFIXES
 
 
 def files_by_name(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str, Path]:
@@ -36,17 +33,13 @@ def _natural(name: str) -> tuple[int, int, str]:
 
 
 @contextmanager
-def open_image(path: Path) -> Iterator[Image.Image]:
-    """Open an image for a block that only decodes it.
+def named_image_errors() -> Iterator[None]:
+    """Turn what the reader of `metrics.images` raises into an error of the harness.
 
     Raises:
-        HarnessError: naming the file, for anything that opening or decoding it raises.
+        HarnessError: with the reader's message, which names the file.
     """
     try:
-        with Image.open(path) as image:
-            yield image
-    except HarnessError:
-        raise
-    except Exception as error:
-        # Pillow's decoders raise errors of many types; each means that the file is unusable.
-        raise HarnessError(f"{path}: not a readable image: {error!r}") from error
+        yield
+    except MetricError as error:
+        raise HarnessError(str(error)) from error

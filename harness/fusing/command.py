@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from harness.disk.images import open_image
+from harness.disk.images import named_image_errors
 from harness.errors import HarnessError, MethodFailure
 from harness.fusing.inference import to_tensor
 from harness.fusing.job import Float, FusingJob
@@ -22,6 +22,7 @@ from harness.machine.device import thread_limits
 from harness.machine.isolation import Heartbeat, die_with_parent, users_environment
 from harness.methods.contract import check_fused
 from harness.methods.spec import MethodSpec
+from metrics.images import read_grey
 
 Bytes = NDArray[np.uint8]
 QUOTED_BYTES = 500
@@ -193,8 +194,8 @@ def _tail(output: BinaryIO) -> str:
 
 def _read(path: Path, tile: str, shape: tuple[int, ...]) -> Bytes:
     try:
-        with open_image(path) as image:
-            output = np.asarray(image.convert("L"))
+        with named_image_errors():
+            output = read_grey(path)
     except HarnessError as error:
         raise MethodFailure(f"tile {tile}: no readable output image: {error}") from error
     if output.shape != shape:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-import metrics
 from harness.errors import HarnessError, MethodFailure
 from harness.fusing.command import fuse_pictures
 from harness.fusing.cost import gflops, parameters
@@ -29,6 +28,7 @@ from harness.tiles.store import Pairs
 from harness.training.batches import to_batch
 from harness.training.engine import Task, Training
 from harness.training.precision import Precision
+from metrics.scoring import score_methods
 
 STATES = 4
 """Number of copies of the parameters in training: values, gradients, Adam's two moments."""
@@ -180,12 +180,12 @@ def scoring_cost(names: tuple[str, ...], stacks: int, tiles: Tiles, setting: Set
     pixels = noise(8, tiles)
     fused = {f"{i}": pixels[:, 0] for i in range(stacks)}
 
-    def score() -> None:
+    def measure() -> None:
         sources = pixels[:, 1], pixels[:, 2]
-        metrics.score_methods(fused, *sources, names=list(names), threads=setting.threads)
+        score_methods(fused, *sources, names=list(names), threads=setting.threads)
 
-    score()
-    return UnitCost(_settled(score, torch.device("cpu")) / len(pixels))
+    measure()
+    return UnitCost(_settled(measure, torch.device("cpu")) / len(pixels))
 
 
 def tiling_cost(tiles: Tiles, setting: Setting) -> UnitCost:

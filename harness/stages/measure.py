@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-import metrics
 from harness import cli
 from harness.cli import add_asked, add_threads
 from harness.disk.files import release_pages, write_text
@@ -21,6 +20,8 @@ from harness.stages import identity
 from harness.stages.common import add_stretches, stacks_of
 from harness.terminal import progress
 from harness.tiles.store import TileStore, read_fused
+from metrics.errors import MetricError
+from metrics.scoring import score_methods
 
 TILES_PER_CALL = 32
 """Number of tiles that are measured in one call, which bounds the memory."""
@@ -40,7 +41,7 @@ def main() -> None:
     }
     try:
         scores = _measure(store, stacks, names, arguments.threads)
-    except metrics.MetricError as error:
+    except MetricError as error:
         raise HarnessError(
             f"{arguments.fused}: {error}; leave the metric out or change the tiling"
         ) from error
@@ -104,7 +105,7 @@ def _measure(
         part = slice(start, start + TILES_PER_CALL)
         fused = {stretch: np.asarray(stack[part]) for stretch, stack in whole.items()}
         sources = pairs.infrared(part), pairs.visible(part)
-        measured = metrics.score_methods(fused, *sources, names=names, threads=threads)
+        measured = score_methods(fused, *sources, names=names, threads=threads)
         for stretch, columns in measured.items():
             for name in names:
                 scores[stretch][name] += columns[name].tolist()

@@ -23,7 +23,9 @@ from harness.disk.schema import ROOT
 from harness.errors import HarnessError
 from harness.methods.recipe import Recipe
 from harness.methods.spec import discover, read_method
+from harness.pixels import quantise
 from harness.training.engine import Task, Training
+from metrics.images import read_grey
 from tests.helpers import contract
 from tests.helpers.shared_data import CHECKPOINTS, golden, need
 
@@ -44,7 +46,7 @@ def scene(tmp_path):
 def run(method, infrared, visible, output, **other):
     defaults = {
         "checkpoint": None, "weights": None, "mirror": [], "option": [], "device": "cpu",
-        "as_published": False,
+        "as_published": False, "gray": False,
         "threads": 1,
     }  # fmt: skip
     arguments = {"method": method, "infrared": infrared, "visible": visible, "output": output}
@@ -78,11 +80,24 @@ def test_arrays_stay_raw_floats(scene):
     assert np.load(laplacian).max() > 1, "a raw output is not clamped"
 
 
-def test_sixteen_bit_infrared(scene):
+def test_sixteen_bit_infrared_is_refused_because_its_scale_is_unknown(scene):
     deep = np.asarray(Image.open(scene / "ir.png")).astype(np.uint16) * 257
     Image.fromarray(deep).save(scene / "deep.png")
-    pair = read_pair(scene / "deep.png", scene / "gray.png")
-    assert np.abs(pair.infrared - np.load(scene / "ir.npy")).max() < 1e-6
+    with pytest.raises(HarnessError, match=r"deep.png: 16-bit PNG, expected 8 bits .*scale"):
+        read_pair(scene / "deep.png", scene / "gray.png")
+
+
+def test_gray_output_is_the_luma_that_the_workflow_measures(scene):
+    colour = run("average", scene / "ir.png", scene / "rgb.png", scene / "colour.png")
+    gray = run("average", scene / "ir.png", scene / "rgb.png", scene / "gray_out.png", gray=True)
+    infrared, visible = read_grey(scene / "ir.png"), read_grey(scene / "rgb.png")
+    with Image.open(colour) as first, Image.open(gray) as second:
+        assert (first.mode, second.mode) == ("RGB", "L")
+        fused = (infrared / np.float32(255) + visible / np.float32(255)) / np.float32(2)
+        np.testing.assert_array_equal(np.asarray(second), quantise(fused.astype(np.float32)))
+    for name in ("out.npy", "out.jpg"):
+        with pytest.raises(HarnessError, match="expected a lossless image"):
+            run("average", scene / "ir.png", scene / "rgb.png", scene / name, gray=True)
 
 
 def test_folders_are_matched_by_name(scene):
@@ -107,7 +122,7 @@ def test_folders_are_matched_by_name(scene):
         ("bytes.npy", "gray.npy", "o.npy", "expected float"),
         ("folder", "gray.png", "o.png", "two files or two folders"),
         ("ir.png", "gray.png", "o.txt", "write to one of"),
-        ("float.tif", "gray.png", "o.png", "floating-point values"),
+        ("float.tif", "gray.png", "o.png", "32-bit TIFF, expected 8 bits"),
     ],
 )
 def test_bad_input_is_named(scene, infrared, visible, output, message):
@@ -136,8 +151,8 @@ def test_a_users_weights_and_options(scene, capsys):
         "umfusion", scene / "ir.npy", scene / "gray.npy", scene / "o.npy", weights=scene / "own.npz"
     )
     assert np.array_equal(np.load(scene / "o.npy"), expected)
-    with pytest.raises(HarnessError, match="umfusion: has no published weights"):
-        run("umfusion", scene / "ir.npy", scene / "gray.npy", scene / "o.npy")
+    with pytest.raises(HarnessError, match="segfanet: has no published weights"):
+        run("segfanet", scene / "ir.npy", scene / "gray.npy", scene / "o.npy")
     with pytest.raises(HarnessError, match="no weights 'zz'"):
         run(
             "tardal",

@@ -238,7 +238,7 @@ def break_folder(pairs):
         (break_partner, r"rgb.2.png: has no partner in .*ir \(files without one: 1\); .* one name"),
         (break_name, "same name"),
         (break_depth, "expected 8 bits"),
-        (break_depth_of_colour, "2.tif: 16 bits a band, expected 8 bits"),
+        (break_depth_of_colour, "2.tif: 16-bit TIFF, expected 8 bits"),
         (break_encoding, "name is not UTF-8; rename"),
         (break_file, "not a readable image"),
         (break_folder, "no images"),
@@ -312,3 +312,11 @@ def test_adapters_are_found_by_name_and_others_are_listed():
     assert find_adapter("tiles") is tiles
     with pytest.raises(HarnessError, match=r"landsat7, .*potsdam, .*tiles, .*whu_opt_sar"):
         adapter_folder("splits")
+
+
+def test_a_subset_of_the_pairs_says_how_many_there_are(pairs):
+    dataset = tiles.open_dataset(pairs.options(pairs=["2"], test=["2"]))
+    assert [scene.name for scene in dataset.scenes] == ["2"]
+    assert dataset.notes.startswith("1 of ")
+    with pytest.raises(HarnessError, match=r"`pairs`: no pair '9' in .*rgb; there are"):
+        tiles.open_dataset(pairs.options(pairs=["9"]))

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from harness.pixels import STRETCHES, luma, quantise, recompose
+from harness.pixels import STRETCHES, quantise, recompose
+from metrics.images import luma
 from tests.helpers.shared_data import SHARED, need
 
 PICTURES = arrays(np.uint8, (3, 3, 5, 4))

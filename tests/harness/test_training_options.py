@@ -15,11 +15,11 @@ from torch import nn
 from harness.errors import HarnessError
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.recipe import Recipe
-from harness.pixels import luma
 from harness.training.batches import Batches, to_batch, turned
 from harness.training.batches import luma as luma_on_device
 from harness.training.engine import BEST, Task, Training
 from harness.training.validation import Validation, held_back
+from metrics.images import luma
 from segfanet.losses import Sources, similarity_loss
 from segfanet.model import CAM
 

@@ -17,7 +17,8 @@ from harness.fusing.inference import load_method
 from harness.fusing.publishing import Source, publish, saved
 from harness.methods.spec import MethodSpec, Published, discover
 from harness.methods.weights import choose_weights
-from harness.pixels import exact_luma, luma
+from harness.pixels import exact_luma
+from metrics.images import luma
 from tests.helpers.shared_data import SHARED, need, tensor
 
 CPU = torch.device("cpu")
@@ -174,6 +175,24 @@ def test_the_year_of_u2fusions_script_is_an_option(tmp_path):
     pair = part_of_a_pair("00587D.png", tmp_path)
     found = published("u2fusion", *pair, tmp_path, "--option", "script=2019")
     assert (found.min(), found.max()) == (0, 255)
+
+
+def test_limfusion_converts_colours_as_pillow_does(tmp_path):
+    paths = part_of_a_pair("00587D.png", tmp_path)
+    output = tmp_path / "published.png"
+    fuse("limfusion", *paths, output, "--mirror", str(need(SHARED / "checkpoints")))
+    with Image.open(output) as fused, Image.open(paths[1]) as visible:
+        for ours, theirs in zip(
+            fused.convert("YCbCr").split()[1:], visible.convert("YCbCr").split()[1:], strict=True
+        ):
+            distance = np.abs(np.asarray(ours).astype(int) - np.asarray(theirs))
+            # Only colours that leave [0, 255] with the new luma change.
+            assert np.median(distance) <= 1
+        assert fused.mode == "RGB"
+        visible.convert("L").save(paths[1])
+    fuse("limfusion", *paths, output, "--mirror", str(SHARED / "checkpoints"))
+    with Image.open(output) as fused:
+        assert fused.mode == "L"
 
 
 def test_what_cannot_be_published_is_refused(tmp_path):

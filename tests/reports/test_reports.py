@@ -112,7 +112,7 @@ def test_a_data_set_that_the_paper_has_not_gets_a_table_of_its_own(run):
     (table,) = read_report(own).tables
     assert table.identifier == "comparison_d"
     assert [row.name for row in table.rows] == ["ydtr", "itfuse", "broken", "segfanet", "average"]
-    assert not any(cell.printed or cell.verdict for row in table.rows for cell in row.cells)
+    assert not any(c.printed or c.judgement.verdict for row in table.rows for c in row.cells)
     assert to_markdown(table).startswith(
         r"Comparison on whu\_like (`d`); ours ± half the 95 % interval" + "\n"
     )
@@ -132,6 +132,7 @@ def test_csv_and_latex_hold_every_row(run):
     assert latex.count(r"\\") == len(lines) + 2
     markdown = to_markdown(table)
     assert "**3.0000** ± 0 (6.6021)" in markdown
+    assert "*2.0000* ± 0 (*16.8724*)" in markdown, "the paper's own marks stand beside its values"
     assert markdown.count("\n| ") == len(lines) + 1
 
 
@@ -146,15 +147,17 @@ def test_cells_carry_interval_difference_verdict_and_test(tmp_path):
     cell = rows["ydtr"].cells[0]
     assert cell.interval.low < cell.ours < cell.interval.high
     assert cell.difference == pytest.approx((cell.ours - 14.365) / 14.365)
-    assert cell.verdict == "reproduced"
+    assert cell.judgement.verdict == "undecided", "twelve other tiles cannot tell four digits"
+    assert "other tiles, not known to us" in cell.judgement.decide
+    assert rows["ydtr"].cells[1].judgement.verdict == "differs"
     assert cell.test.difference == pytest.approx(-1)
     assert cell.test.effect == -1
     assert cell.test.adjusted == pytest.approx(4 * cell.test.p)
     assert rows["segfanet"].cells[0].test is None
-    assert table.agreement["sf"] == 1
+    assert table.orders[0].tau == 1
     demo = plan(tmp_path, methods, ["segfanet", "ydtr"], demonstration=True)
     cells = [cell for row in rows_of(read_report(demo))[0].values() for cell in row.cells]
-    assert {cell.verdict for cell in cells} == {""}
+    assert {cell.judgement.verdict for cell in cells} == {""}
 
 
 def test_footnotes_name_what_a_reader_must_know(tmp_path):
@@ -181,21 +184,32 @@ def test_claims_need_agreeing_seeds(tmp_path):
     make_store(tmp_path / "d" / "tiles", scenes=8)
     rng = np.random.default_rng(1)
     base = rng.normal(10, 1, (8, 4))
-    names = ["segfanet", "segfanet_2sinet", "segfanet_1sinet"]
+    names = ["segfanet", "segfanet_2sinet", "segfanet_2sinet_no_irm", "segfanet_1sinet"]
     for seed in range(3):
-        noise = rng.normal(0, 0.01, (3, 8, 4))
+        noise = rng.normal(0, 0.01, (4, 8, 4))
         make_run(tmp_path / "d", names[0], base + 1 + noise[0], seed=seed)
         make_run(tmp_path / "d", names[1], base + noise[1], seed=seed)
         make_run(tmp_path / "d", names[2], base + 5 * (seed - 1) + noise[2], seed=seed)
+        make_run(tmp_path / "d", names[3], base + 2 + noise[3], seed=seed)
     methods = [method(name, "ablation", seeds=(0, 1, 2)) for name in names]
-    _, table = rows_of(read_report(plan(tmp_path, methods, names)), 3)
-    verdicts = {(claim.text, claim.metric): claim for claim in table.claims}
-    assert verdicts["3 SINets are better than 2", "sf"].verdict == "supported"
-    assert verdicts["2 SINets are better than 1", "sf"].verdict == "not distinguishable"
-    assert verdicts["2 SINets are better than 1", "scd"].backed is False
+    report = read_report(plan(tmp_path, methods, names))
+    claims = {(claim.text, claim.measure): claim for claim in report.claims()}
+    claim = claims["3 SINets are better than 1", "SF"]
+    assert claim.judgement.verdict == "contradicted"
+    assert claim.printed == pytest.approx(0.0177)
+    claim = claims["IRM helps 2 SINets", "SF"]
+    assert claim.judgement.verdict == "undecided"
+    assert claim.judgement.decide.endswith("seeds")
+    assert claims["CAM helps 2 SINets", "SF"].judgement.verdict == "not run"
+    assert claims["CAM helps 2 SINets", "SF"].backed is False
+    assert claims["3 SINets are best in most metrics", "most metrics"].judgement.verdict == (
+        "contradicted"
+    )
     one = [method(name, "ablation") for name in names]
-    _, table = rows_of(read_report(plan(tmp_path, one, names)), 3)
-    assert {claim.verdict for claim in table.claims} == {"not distinguishable"}
+    verdicts = {
+        claim.judgement.verdict for claim in read_report(plan(tmp_path, one, names)).claims()
+    }
+    assert verdicts == {"undecided", "not run"}
 
 
 def test_table_of_other_tiles_is_refused(run, tmp_path):

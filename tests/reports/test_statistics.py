@@ -8,17 +8,14 @@ from scipy import stats
 
 from reports.statistics import (
     UNKNOWN,
-    Interval,
     Resampling,
     compare,
     friedman,
     holm,
     kendall_tau,
     rank_biserial,
-    seed_interval,
     signed_rank_p,
 )
-from reports.verdicts import cell_verdict, claim_verdict, relative_difference
 
 
 def clustered(rng, scenes, tiles, between=1.0, within=1.0):
@@ -145,10 +142,7 @@ def test_friedman_is_scipy_s_and_the_critical_difference_demsar_s():
     assert friedman(np.ones((4, 3))).p == 1
 
 
-def test_seed_interval_and_tau_by_hand():
-    interval = seed_interval([1.0, 2.0, 3.0])
-    assert interval.low == pytest.approx(2 - 4.3027 / math.sqrt(3), abs=1e-3)
-    assert seed_interval([1.0]) == UNKNOWN
+def test_tau_by_hand():
     assert kendall_tau([1, 2, 3, 4], [1, 2, 4, 3]) == pytest.approx(4 / 6)
     assert math.isnan(kendall_tau([1], [1]))
 
@@ -179,38 +173,3 @@ def test_same_seed_gives_the_same_interval():
     values = np.random.default_rng(10).normal(size=(30, 2))
     first, second = (Resampling(names(6, 5)).means(values) for _ in range(2))
     assert np.array_equal(first, second)
-
-
-@pytest.mark.parametrize(
-    ("ours", "interval", "expected"),
-    [
-        (1.019, UNKNOWN, "reproduced"),
-        (1.03, UNKNOWN, "close"),
-        (1.30, Interval(0.9, 1.7), "reproduced"),
-        (1.30, Interval(1.2, 1.4), "off"),
-        (0.90, Interval(0.8, 0.95), "close"),
-        (math.nan, UNKNOWN, ""),
-    ],
-)
-def test_verdict_of_a_cell(ours, interval, expected):
-    assert cell_verdict(ours, interval, 1.0, demonstration=False) == expected
-    assert cell_verdict(ours, interval, 1.0, demonstration=True) == ""
-
-
-def test_relative_difference_is_signed_and_needs_both_values():
-    assert relative_difference(1.1, 1.0) == pytest.approx(0.1)
-    assert math.isnan(relative_difference(1.0, math.nan))
-    assert math.isnan(relative_difference(1.0, 0.0))
-
-
-@pytest.mark.parametrize(
-    ("tiles", "seeds", "expected"),
-    [
-        (Interval(0.1, 0.3), Interval(0.05, 0.4), "supported"),
-        (Interval(0.1, 0.3), UNKNOWN, "not distinguishable"),
-        (Interval(-0.1, 0.3), Interval(0.05, 0.4), "not distinguishable"),
-        (Interval(-0.3, -0.1), Interval(-0.4, -0.05), "contradicted"),
-    ],
-)
-def test_verdict_of_a_claim(tiles, seeds, expected):
-    assert claim_verdict(tiles, seeds) == expected

@@ -4,7 +4,6 @@ The folders hold files of the same names (extensions may differ). `docs/add-a-da
 shows how RoadScene, MSRS or own pairs are described by the options alone.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.disk.images import files_by_name, open_image
+from harness.disk.images import files_by_name, named_image_errors
 from harness.disk.schema import Items, Model, check
 from harness.errors import HarnessError
 from harness.pixels import IGNORE
 from harness.scenes.labels import LabelEncoding
 from harness.scenes.options import Word
 from harness.scenes.scene import Dataset, Scene
-from harness.scenes.splits import check_split
+from harness.scenes.splits import check_split, restrict
+from metrics.images import image_size, read_grey, read_image, read_stored
 
 Bytes = NDArray[np.uint8]
 
@@ -28,18 +28,22 @@ Bytes = NDArray[np.uint8]
 class Options(Model):
     """Options of the adapter, as `docs/add-a-dataset.md` lists them.
 
-    `test` names the test images (file names without extension); `None` tests on all and trains
+    `pairs` restricts the folder to these images (file names without extension). `test` names the
+    test images; `None` tests on all and trains
     on none. `train` defaults to every image that is not in `test`. Labels are either colours
     (`palette`, one per class) or gray values (`codes`, one per class); `ignore` lists further
-    values of the same kind that mean "no class".
+    values of the same kind that mean "no class". `rgb_bands` and `infrared_band` pick bands as
+    they are stored; without them, colours are read by the rules of `metrics.images`, and an
+    infrared image in colour becomes its luma.
     """
 
     root: Word
     title: Word = ""
+    pairs: Items[Word] | None = None
     test: Items[Word] | None = None
     train: Items[Word] | None = None
-    rgb_bands: Items[int] = (0, 1, 2)
-    infrared_band: int = 0
+    rgb_bands: Items[int] | None = None
+    infrared_band: int | None = None
     classes: Items[Word] = ()
     colours: Items[Items[int]] = ()
     palette: Items[Items[int]] = ()
@@ -72,11 +76,11 @@ def check_options(options: Mapping[str, Any]) -> Options:
             f"classes are given, but {root / 'seg'} does not exist; put the labels there, or leave "
             "`classes` out",
         )
-    bands = parsed.rgb_bands
-    _require(len(bands) == 3, f"rgb_bands is {bands}, expected three band numbers")
+    bands, infrared = parsed.rgb_bands, parsed.infrared_band
+    _require(bands is None or len(bands) == 3, f"rgb_bands is {bands}, expected three band numbers")
     _require(
-        min(*bands, parsed.infrared_band) >= 0,
-        f"rgb_bands is {bands} and infrared_band {parsed.infrared_band}; bands count from 0",
+        min(*(bands or (0,)), infrared or 0) >= 0,
+        f"rgb_bands is {bands} and infrared_band {infrared}; bands count from 0",
     )
     shown = parsed.colours or parsed.palette
     colours = all(len(value) == 3 and 0 <= min(value) <= max(value) <= 255 for value in shown)
@@ -104,7 +108,8 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     kinds = ("rgb", "ir", "seg") if parsed.classes else ("rgb", "ir")
     files = {kind: files_by_name(root / kind) for kind in kinds}
     _check_partners(files)
-    names = list(files["rgb"])
+    every = list(files["rgb"])
+    names = restrict("tiles", every, parsed.pairs, root / "rgb")
     test = names if parsed.test is None else parsed.test
     train = parsed.train
     if train is None:
@@ -120,6 +125,7 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
         classes=parsed.classes,
         palette=display_colours(parsed),
         sources=({"folder": str(root)},),
+        notes="" if parsed.pairs is None else f"{len(names)} of {len(every)} pairs.",
     )
 
 
@@ -151,10 +157,10 @@ def pair_scene(parsed: Options, name: str, split: str, rgb: Path, *others: Path)
     Raises:
         HarnessError: naming the file that is not readable or has another size.
     """
-    width, height = _size(rgb)
+    height, width = _size(rgb)
     for path in others:
-        if _size(path) != (width, height):
-            other = "×".join(map(str, reversed(_size(path))))
+        if _size(path) != (height, width):
+            other = "×".join(map(str, _size(path)))
             raise HarnessError(
                 f"{path}: {other} pixels, but {rgb} has {height}×{width}; cut both to one size"
             )
@@ -176,41 +182,35 @@ class _Pair:
         return self.bands[:, y : y + height, x : x + width]
 
     def _decode(self, rgb: Path, infrared: Path, label: Path | None = None) -> Bytes:
-        visible = _pick(_pixels(rgb), self.parsed.rgb_bands, rgb)
-        near = _pick(_pixels(infrared), (self.parsed.infrared_band,), infrared)
-        classes = np.full(visible.shape[1:], IGNORE, np.uint8)
+        visible, near = _visible(self.parsed, rgb), _infrared(self.parsed, infrared)
+        classes = np.full(near.shape, IGNORE, np.uint8)
         if label is not None:
             classes = _labels(self.parsed, label)
-        return np.concatenate([visible, near, classes[None]])
+        return np.concatenate([visible, near[None], classes[None]])
 
     def close(self) -> None:
         self.bands = None
 
 
+def _visible(parsed: Options, path: Path) -> Bytes:
+    with named_image_errors():
+        if parsed.rgb_bands is None:
+            bands = read_image(path)
+            return np.repeat(bands, 3, axis=0) if len(bands) == 1 else bands
+        return _pick(read_stored(path), parsed.rgb_bands, path)
+
+
+def _infrared(parsed: Options, path: Path) -> Bytes:
+    with named_image_errors():
+        if parsed.infrared_band is None:
+            return read_grey(path)
+        near: Bytes = _pick(read_stored(path), (parsed.infrared_band,), path)[0]
+        return near
+
+
 def _size(path: Path) -> tuple[int, int]:
-    with open_image(path) as image:
-        # Of a colour image of 16 bits, Pillow would silently keep the upper 8 bits.
-        deep = any(re.search(";16[BLN]", str(part)) for part in getattr(image, "tile", ()))
-        if deep or image.mode.startswith(("I", "F")):
-            kind = "16 bits a band" if deep else f"pixels of mode {image.mode}"
-            raise HarnessError(
-                f"{path}: {kind}, expected 8 bits a band; "
-                "scale the set to 0-255 with one common factor first"
-            )
-        return image.size
-
-
-def _pixels(path: Path, *, palette: bool = True) -> Bytes:
-    """Decode to (bands, H, W), uint8; `palette` turns palette indices into their colours."""
-    with open_image(path) as image:
-        if image.mode == "P" and palette:
-            decoded = image.convert("RGB")
-        elif image.mode in ("1", "LA", "CMYK", "YCbCr", "HSV"):
-            decoded = image.convert("L" if image.mode in ("1", "LA") else "RGB")
-        else:
-            decoded = image
-        array = np.asarray(decoded)
-    return array[None] if array.ndim == 2 else np.moveaxis(array, 2, 0)
+    with named_image_errors():
+        return image_size(path)
 
 
 def _pick(bands: Bytes, wanted: tuple[int, ...], path: Path) -> Bytes:
@@ -226,7 +226,8 @@ def _pick(bands: Bytes, wanted: tuple[int, ...], path: Path) -> Bytes:
 def _labels(parsed: Options, path: Path) -> Bytes:
     """Turn a label image into class indices; refuse a value that is neither class nor ignored."""
     encoding = _encoding(parsed)
-    bands = _pixels(path, palette=encoding.channels == 3)
+    with named_image_errors():
+        bands = read_stored(path, palette=encoding.channels == 3)
     if encoding.channels == 3 and len(bands) < 3:
         raise HarnessError(f"{path}: gray labels, but the options give colours; give `codes`")
     return encoding.decode(bands, str(path))
