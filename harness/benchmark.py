@@ -13,7 +13,9 @@ from harness.configuration import Configuration, DatasetSection, OverrideSection
 from harness.disk.schema import check
 from harness.errors import HarnessError, suggest
 from harness.methods.recipe import Recipe
-from harness.methods.rows import Row
+
+# Reports take it from here.
+from harness.methods.rows import Row as Row
 from harness.methods.spec import MethodSpec, discover
 from harness.pixels import STRETCHES
 from harness.scenes.adapters import Adapter, find_adapter
@@ -155,7 +157,7 @@ class Benchmark:
         return [
             row.stretched(stretch)
             for name, spec in self.methods.items()
-            if self.datasets[dataset].ablations or spec.kind != "ablation"
+            if not spec.asked_by or getattr(self.datasets[dataset], spec.asked_by)
             for row in self.method_rows(name)
             for stretch in self.stretches(name)
         ]

@@ -60,6 +60,9 @@ class DatasetSection(Model):
         "get a table without them",
     )
     ablations: bool = Field(False, description="also run the settings of Tables 3-5")
+    literal: bool = Field(
+        False, description="also run `segfanet_literal`, the network as Eqs. 1-18 print it"
+    )
     tiling: TilingSection = Field(TilingSection(), description="`size` and `stride` of the tiles")
     examples: Annotated[Items[str], Different] | None = Field(
         None,
