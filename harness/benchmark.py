@@ -4,7 +4,7 @@ Reads YAML only (no torch), because the workflow builds it at every parse.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,7 @@ from harness.configuration import Configuration, DatasetSection, OverrideSection
 from harness.disk.schema import check
 from harness.errors import HarnessError, suggest
 from harness.methods.recipe import Recipe
-
-# Reports take it from here.
-from harness.methods.rows import Row as Row
+from harness.methods.rows import Row
 from harness.methods.spec import MethodSpec, discover
 from harness.pixels import STRETCHES
 from harness.scenes.adapters import Adapter, find_adapter
@@ -148,9 +146,10 @@ class Benchmark:
             options["root"] = options["root"].replace("{tiles_root}", self.config.tiles_root)
         return options
 
-    def tiling(self, name: str) -> dict[str, int]:
+    def tiling(self, name: str) -> dict[str, Any]:
         """Return tile side and stride of a data set, pixels."""
-        return self.datasets[name].tiling.model_dump()
+        tiling = self.datasets[name].tiling
+        return asdict(Tiling(whole=True) if tiling is None else Tiling(**tiling.model_dump()))
 
     def rows(self, dataset: str) -> list[Row]:
         """Return the rows of a data set: of each method its runs, each with its stretches."""

@@ -219,8 +219,9 @@ class Results:
 
     def _reason(self, job: Job) -> str:
         for source in self.inputs(job):
-            # A file that was deleted is made again with the same content.
-            if self.reason(source) and not self.reason(source).endswith(GONE):
+            reason = self.reason(source)
+            # Tiles that were deleted are made again with the same content.
+            if reason and not (source.stage == "prepare" and reason.endswith(GONE)):
                 return f"{source.record}{AGAIN}"
         if self.forced(job):
             return "you ask for it"
@@ -232,9 +233,9 @@ class Results:
         found = record.get("identity")
         if not found:
             return self._without_identity(job)
-        changed = differences(found["request"], self.request(job))
-        if changed:
-            return changed
+        wanted = self.request(job)
+        if identifier(found["request"]) != identifier(wanted):
+            return differences(found["request"], wanted) or "its request is written otherwise"
         return self._other_inputs(job, found["inputs"]) or _gone(job, record)
 
     def _other_inputs(self, job: Job, found: Mapping[str, str]) -> str:

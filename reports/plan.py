@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.benchmark import Benchmark, Row
+from harness.benchmark import Benchmark
 from harness.configuration import ReportSection
 from harness.errors import HarnessError
+from harness.methods.rows import Row
 from harness.tiles.store import TileStore
 
 TILES = ReportSection().tiles
