@@ -156,7 +156,7 @@ class Benchmark:
         return [
             row.stretched(stretch)
             for name, spec in self.methods.items()
-            if self.datasets[dataset].ablations or spec.kind != "ablation"
+            if not spec.asked_by or getattr(self.datasets[dataset], spec.asked_by)
             for row in self.method_rows(name)
             for stretch in self.stretches(name)
         ]

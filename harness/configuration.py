@@ -75,6 +75,9 @@ class DatasetSection(Model):
         "get a table without them",
     )
     ablations: bool = Field(False, description="also run the settings of Tables 3-5")
+    literal: bool = Field(
+        False, description="also run `segfanet_literal`, the network as Eqs. 1-18 print it"
+    )
     tiling: Annotated[
         TilingSection | None,
         BeforeValidator(_tiling, json_schema_input_type=Literal["none"] | TilingSection),
