@@ -30,7 +30,15 @@ def _section(value: Any) -> Any:
 
 Different = BeforeValidator(_different)
 """Annotation of a list in which nothing stands twice."""
-Folders = Annotated[Items[Text], BeforeValidator(_listed, json_schema_input_type=Text | list[Text])]
+
+
+def one_or_more(kind: Any) -> BeforeValidator:
+    """Annotation of a list of `kind`, of which a single item may stand alone."""
+    return BeforeValidator(_listed, json_schema_input_type=kind | list[kind])
+
+
+Folders = Annotated[Items[Text], one_or_more(Text)]
+Mode = Literal["official", "train"]
 
 
 class TilingSection(Model):
@@ -85,8 +93,10 @@ class OverrideSection(Model):
     train: Annotated[dict[str, Any], Section(RecipeKeys)] = Field(
         {}, description="keys of the recipe"
     )
-    weights: Text | None = Field(
-        None, description="`official`, `train`, or the path of a weight file of your own"
+    weights: Annotated[Items[Text], Different, one_or_more(Text)] = Field(
+        (),
+        description="`official`, `train`, or the path of a weight file of your own; a list gives "
+        "one row each, and a file can only be its first item",
     )
 
 
@@ -125,8 +135,11 @@ class Configuration(Model):
         min_length=1,
         description="seeds: each trained method is trained once per seed, others run once",
     )
-    weights: Literal["official", "train"] = Field(
-        "official", description="`official` or `train`, for methods that have both"
+    weights: Annotated[Items[Mode], Different, one_or_more(Mode)] = Field(
+        ("official",),
+        min_length=1,
+        description="`official` or `train`, for methods that have both; a list gives one row each, "
+        "the first under the method's name, further ones as `ydtr@train`",
     )
     metrics: Annotated[Items[str], Different] = Field(
         tuple(PAPER),

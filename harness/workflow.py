@@ -9,18 +9,19 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.benchmark import Benchmark, Row
+from harness.benchmark import Benchmark
 from harness.disk.identity import Request, content_of, differences, identifier
 from harness.disk.inventory import Inventory
 from harness.disk.records import SOURCES, read_record
 from harness.disk.schema import ROOT
 from harness.errors import HarnessError
 from harness.machine.isolation import USERS_PYTHONPATH
+from harness.methods.rows import Row
 from harness.methods.spec import MethodSpec, weights_content
 from harness.scenes.adapters import adapter_files, adapter_folder, source_places
 from harness.stages import identity
@@ -70,6 +71,12 @@ class Job:
         if self.stage in REPORTING:
             return RESULTS / RECORDS[self.stage]
         return RESULTS / self.dataset / self.row / f"seed{self.seed}" / RECORDS[self.stage]
+
+    @property
+    def target(self) -> Path:
+        """Path of the record that the rule declares: one job makes all stretches of a run."""
+        row = Row.parse(self.row).run.name if self.row else ""
+        return replace(self, row=row).record
 
 
 class Results:
@@ -125,8 +132,6 @@ class Results:
         """Return the jobs whose results a job reads."""
         if job.stage == "prepare":
             return []
-        if job.stage == "complete":
-            return [*self.runs, Job("report")]
         if job.stage == "report":
             audits = [Job("audit", dataset) for dataset in self.benchmark.datasets]
             return [*self.runs, *audits, *self.features]
@@ -136,12 +141,18 @@ class Results:
         if job.stage == "train":
             return [tiles]
         if job.stage == "measure":
-            return [tiles, Job("fuse", job.dataset, job.row, job.seed)]
+            return [tiles, *self.stretches(replace(job, stage="fuse"))]
         examples = [Job("examples")] if job.stage == "features" else []
-        method = Row.parse(job.row).method
-        trained = self.benchmark.is_trained(method)
-        training = [Job("train", job.dataset, method, job.seed)] if trained else []
+        row = Row.parse(job.row).run.name
+        trained = self.benchmark.is_trained(row)
+        training = [Job("train", job.dataset, row, job.seed)] if trained else []
         return [tiles, *examples, *training]
+
+    def stretches(self, job: Job) -> list[Job]:
+        """Return all results that the job which fuses or measures one of them makes."""
+        row = Row.parse(job.row)
+        names = [row.stretched(s).name for s in self.benchmark.stretches(row.method)]
+        return [replace(job, row=name) for name in names]
 
     def request(self, job: Job) -> Request:
         """Return what the identity of a result has to be, but its inputs."""
@@ -174,8 +185,8 @@ class Results:
             return identity.train(spec, spec.train or {}, job.seed, device)
         if job.stage == "features":
             return identity.features(spec, job.seed, device)
-        trained = bench.is_trained(spec.name)
-        weights = weights_content(spec, bench.weights_file(spec.name), trained=trained)
+        file, trained = bench.weights_file(job.row), bench.is_trained(job.row)
+        weights = weights_content(spec, file, trained=trained)
         return identity.fuse(spec, Row.parse(job.row).stretch, weights, job.seed, device)
 
     def spec(self, job: Job) -> MethodSpec:

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from harness.benchmark import Row
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
+from harness.methods.rows import Row
 from harness.pixels import STRETCHES, Bytes, quantise, recompose
 from harness.scenes.scene import INFRARED
 from metrics.images import luma

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.benchmark import Row
+from harness.methods.rows import Row
 from reports.plan import PlannedDataset
 from reports.printed import LITERAL, is_printed_sample, paper
 from reports.run import Report

@@ -3,6 +3,7 @@
 import argparse
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def _images(results: Results, job: Job, record: Mapping[str, Any]) -> str:
 def _check_fused(job: Job, record: Mapping[str, Any], weights: str) -> None:
     found = (record["details"].get("weights") or {}).get("sha256", "")
     if weights == "train":
-        training = read_record(job.record.with_name("training.json"))
+        training = read_record(replace(job, stage="train").target)
         weights = training["artefacts"]["checkpoint.pt"]
     if found != weights:
         raise HarnessError(f"it was fused with the weights {found[:12]}, not {weights[:12]}")

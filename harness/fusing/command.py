@@ -44,7 +44,7 @@ def write_command_stack(job: FusingJob, device: torch.device, heartbeat: Heartbe
     pairs = ((job.pairs.infrared(tile)[0], job.pairs.visible(tile)[0]) for tile in tiles)
     with (
         _outputs(job.spec, pairs, device, job.threads, heartbeat) as files,
-        job.open_stack() as write,
+        job.open_stacks() as write,
     ):
         for part in job.parts():
             write(part, _read_part(job, part, files[part]))

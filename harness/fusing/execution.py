@@ -15,7 +15,7 @@ from harness.methods.weights import choose_weights
 
 
 def fuse(job: FusingJob, heartbeat: Heartbeat) -> dict[str, Any]:
-    """Fuse all test tiles into `job.output` and return the details of the record.
+    """Fuse all test tiles into `job.outputs` and return the details of the record.
 
     Raises:
         MethodFailure: if the method fails, or its weights are not available or do not fit.

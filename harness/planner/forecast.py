@@ -117,10 +117,10 @@ def forecast(benchmark: Benchmark, setting: Setting) -> Plan:
 def _kind(job: Job, tiles: Tiles) -> str:
     """Return the kind of a job; jobs of one kind have equal costs per step or tile."""
     spec = job.spec
-    method: list[Any] = []
+    method: list[Any] = [job.stacks] if job.stage == "measure" else []
     if spec is not None and job.stage in ("train", "fuse"):
         labels = tiles.classes if spec.needs_labels else 0
-        method = [spec.name, dict(spec.options), labels]
+        method += [spec.name, dict(spec.options), labels]
         if job.stage == "train":
             method += [dict(spec.train or {}), tiles.train > 0]
     return json.dumps([job.stage, tiles.shape, *method], sort_keys=True)
@@ -130,7 +130,7 @@ def _measure(job: Job, tiles: Tiles, benchmark: Benchmark, setting: Setting) -> 
     if job.stage == "prepare":
         return measured(tiling_cost, tiles, setting)
     if job.stage == "measure":
-        return measured(scoring_cost, tuple(benchmark.metrics), tiles, setting)
+        return measured(scoring_cost, tuple(benchmark.metrics), job.stacks, tiles, setting)
     measure = training_cost if job.stage == "train" else fusing_cost
     return measured(measure, job.spec, tiles, setting)
 
@@ -141,6 +141,6 @@ def _disk(job: Job, tiles: Tiles, cost: UnitCost, numbers: int) -> int:
     return {
         "prepare": job.amount * len(BANDS) * height * width,
         "train": cost.checkpoint,
-        "fuse": job.amount * height * width,
-        "measure": job.amount * (NAME_BYTES + NUMBER_BYTES * numbers),
+        "fuse": job.stacks * job.amount * height * width,
+        "measure": job.stacks * job.amount * (NAME_BYTES + NUMBER_BYTES * numbers),
     }[job.stage]

@@ -40,7 +40,7 @@ def main() -> None:
             spec,
             store.test,
             store.names("test"),
-            arguments.output,
+            {},
             classes=len(store.classes),
             seed=arguments.seed,
             device=arguments.device,
