@@ -42,6 +42,7 @@ ROOMS_OF_REPORTS = {
     "configuration",
     "disk",
     "errors",
+    "methods",
     "pixels",
     "scenes",
     "stages",
