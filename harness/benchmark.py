@@ -4,7 +4,7 @@ Reads YAML only (no torch), because the workflow builds it at every parse.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -146,16 +146,17 @@ class Benchmark:
             options["root"] = options["root"].replace("{tiles_root}", self.config.tiles_root)
         return options
 
-    def tiling(self, name: str) -> dict[str, int]:
+    def tiling(self, name: str) -> dict[str, Any]:
         """Return tile side and stride of a data set, pixels."""
-        return self.datasets[name].tiling.model_dump()
+        tiling = self.datasets[name].tiling
+        return asdict(Tiling(whole=True) if tiling is None else Tiling(**tiling.model_dump()))
 
     def rows(self, dataset: str) -> list[Row]:
         """Return the rows of a data set: of each method its runs, each with its stretches."""
         return [
             row.stretched(stretch)
             for name, spec in self.methods.items()
-            if self.datasets[dataset].ablations or spec.kind != "ablation"
+            if not spec.asked_by or getattr(self.datasets[dataset], spec.asked_by)
             for row in self.method_rows(name)
             for stretch in self.stretches(name)
         ]

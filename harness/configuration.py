@@ -1,8 +1,8 @@
 """The keys of a configuration file: their types, defaults and descriptions."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from harness.disk.schema import Items, Matching, Model, Name, Section, Text, expected
 from harness.machine.isolation import SILENCE_SECONDS
@@ -47,6 +47,21 @@ class TilingSection(Model):
     size: int = Field(default=Tiling.size, ge=MIN_SIDE, description="largest tile side, pixels")
     stride: int = Field(default=Tiling.stride, ge=1, description="pixels from one tile to the next")
 
+    @model_validator(mode="after")
+    def _leaves_out_no_pixel(self) -> Self:
+        if self.stride > self.size:
+            raise expected(
+                f"a stride of at most {self.size}, the size; the pixels between two tiles would be "
+                "left out"
+            )
+        return self
+
+
+def _tiling(value: Any) -> Any:
+    if value is None:
+        raise expected("`none`, or `size` and `stride`")
+    return None if value == "none" else value
+
 
 class DatasetSection(Model):
     """One data set; its key is its name."""
@@ -60,7 +75,16 @@ class DatasetSection(Model):
         "get a table without them",
     )
     ablations: bool = Field(False, description="also run the settings of Tables 3-5")
-    tiling: TilingSection = Field(TilingSection(), description="`size` and `stride` of the tiles")
+    literal: bool = Field(
+        False, description="also run `segfanet_literal`, the network as Eqs. 1-18 print it"
+    )
+    tiling: Annotated[
+        TilingSection | None,
+        BeforeValidator(_tiling, json_schema_input_type=Literal["none"] | TilingSection),
+    ] = Field(
+        TilingSection(),
+        description="`size` and `stride` of the tiles; `none` measures every test image whole",
+    )
     examples: Annotated[Items[str], Different] | None = Field(
         None,
         min_length=1,

@@ -41,9 +41,8 @@ def _fuse(job: FusingJob, device: torch.device, heartbeat: Heartbeat) -> dict[st
     )
     method = load_method(job.spec, device, weights.path if weights else None, job.classes)
     timer = write_fused_stack(job, method, device, heartbeat)
-    height, width = job.pairs.tiles.shape[2:]
     return {
         "milliseconds_per_image": timer.milliseconds_per_image(),
         "weights": weights.record() if weights else None,
-        **inference_cost(method, (height, width), device),
+        **inference_cost(method, job.pairs.largest, device),
     }

@@ -25,9 +25,9 @@ class FusingJob:
     """Everything that decides the fused stacks of one method on one data set, and their places.
 
     pairs: the N test tiles. names: of the tiles, for messages. outputs: key of `STRETCHES` → the
-    path of the (N, H, W) uint8 stack. classes: the number of classes, 0 without labels.
-    checkpoint: the result of a training here. weights: a file that replaces the authors', which
-    `mirrors` may hold.
+    path of the uint8 stack: (N, H, W), or one image after the other if their sizes differ. classes:
+    the number of classes, 0 without labels. checkpoint: the result of a training here. weights: a
+    file that replaces the authors', which `mirrors` may hold.
     """
 
     spec: MethodSpec
@@ -43,10 +43,8 @@ class FusingJob:
     mirrors: Sequence[Path] = ()
 
     def parts(self) -> list[slice]:
-        """Return slices that together cover all tiles, `TILES_PER_PART` in each."""
-        count = len(self.names)
-        starts = range(0, count, TILES_PER_PART)
-        return [slice(start, min(start + TILES_PER_PART, count)) for start in starts]
+        """Return slices that together cover all tiles, up to `TILES_PER_PART` of one size each."""
+        return self.pairs.parts(TILES_PER_PART)
 
     @contextmanager
     def open_stacks(self) -> Iterator[Callable[[slice, Float], None]]:
@@ -59,11 +57,10 @@ class FusingJob:
         Raises:
             StorageError: if the disk is full or is not writable.
         """
-        shape = (len(self.pairs), *self.pairs.tiles.shape[2:])
         with ExitStack() as opened:
             stacks = {
                 stretch: opened.enter_context(
-                    TileFile(opened.enter_context(atomic_path(path)), shape)
+                    TileFile(opened.enter_context(atomic_path(path)), self.pairs.sizes)
                 )
                 for stretch, path in self.outputs.items()
             }

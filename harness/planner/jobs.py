@@ -1,6 +1,7 @@
 """The jobs of a configuration, with the number of tiles or steps of each job."""
 
 from dataclasses import dataclass, replace
+from math import prod
 
 from harness.benchmark import Benchmark
 from harness.fetching.source import ExternalFile
@@ -8,17 +9,32 @@ from harness.methods.recipe import Recipe
 from harness.methods.spec import MethodSpec, weight_entry, weight_source
 from harness.scenes.adapters import files_to_fetch, layout_of
 from harness.scenes.scene import SPLITS
-from harness.tiles.cutting import Tiling, plan, tile_shape
+from harness.tiles.cutting import Tiling, plan, train_shape
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """Numbers of tiles of one data set, their (height, width) in pixels, number of classes."""
+    """Numbers of tiles of one data set, their sizes, number of classes.
+
+    shape: (height, width) of a training tile, or of what a stage is measured with, pixels.
+    largest: of the test tiles. test_pixels: of all test tiles together.
+    """
 
     train: int
     test: int
     shape: tuple[int, int]
     classes: int
+    largest: tuple[int, int]
+    test_pixels: int
+
+    def seen_by(self, stage: str) -> "Tiles":
+        """Return the tiles with the shape that a stage is measured with: the largest it meets."""
+        return replace(self, shape=self.largest) if stage in ("fuse", "measure") else self
+
+    def pixels(self, stage: str) -> int:
+        """Return the number of pixels that a stage works on; of a training, those of one epoch."""
+        train = self.train * prod(self.shape)
+        return {"prepare": train + self.test_pixels, "train": train}.get(stage, self.test_pixels)
 
 
 @dataclass(frozen=True)
@@ -66,15 +82,20 @@ def tiles_of(benchmark: Benchmark, dataset: str) -> Tiles:
     tiling = Tiling(**benchmark.tiling(dataset))
     rows = plan(layout, tiling)
     train, test = (len(rows[split]) for split in SPLITS)
-    return Tiles(train, test, tile_shape(layout.scenes, tiling), len(layout.classes))
+    shape = train_shape(layout.scenes, tiling)
+    sizes = [row.size for row in rows["test"]]
+    largest = max(sizes, key=prod, default=shape)
+    return Tiles(train, test, shape, len(layout.classes), largest, sum(map(prod, sizes)))
 
 
 def downloads_of(benchmark: Benchmark) -> dict[str, list[ExternalFile]]:
     """Return data set or method → the external files that it needs."""
     found = {name: files_to_fetch(benchmark.adapter(name)) for name in benchmark.datasets}
     for name, spec in benchmark.methods.items():
-        if spec.kind != "ablation" and benchmark.weights_file(name) == "official":
-            entry = None if benchmark.is_trained(name) else weight_entry(spec)
+        rows = benchmark.method_rows(name)
+        official = any(benchmark.weights(row.name) == "official" for row in rows)
+        if spec.kind != "ablation" and official:
+            entry = weight_entry(spec)
             found[name] = [weight_source(entry)] if entry else []
     return {name: files for name, files in found.items() if files}
 

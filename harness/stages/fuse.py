@@ -55,7 +55,7 @@ def main() -> None:
         if failure:
             record.fail(failure)
             with atomic_path(outputs[stretch]) as temporary, temporary.open("wb") as stream:
-                np.save(stream, np.empty((0, *job.pairs.tiles.shape[2:]), np.uint8))
+                np.save(stream, np.empty((0, *job.pairs.largest), np.uint8))
         record.write(outputs[stretch].with_name("fused.json"), [outputs[stretch]])
 
 

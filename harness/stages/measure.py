@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from harness import cli
 from harness.cli import add_asked, add_threads
 from harness.disk.files import release_pages, write_text
@@ -19,6 +16,7 @@ from harness.methods.rows import Row
 from harness.stages import identity
 from harness.stages.common import add_stretches, stacks_of
 from harness.terminal import progress
+from harness.tiles.array_file import Images
 from harness.tiles.store import TileStore, read_fused
 from metrics.errors import MetricError
 from metrics.scoring import score_methods
@@ -64,17 +62,12 @@ def _record(arguments: argparse.Namespace, stretch: str, table: Path) -> tuple[s
     return row, Record("measure", {"metrics": arguments.metrics}, claim=claim)
 
 
-def _stack(store: TileStore, path: Path, record: Record) -> NDArray[np.uint8]:
+def _stack(store: TileStore, path: Path, record: Record) -> Images:
     """Map a fused stack; that of a failed run is empty, and fails the record as well."""
     fused_record = read_record(path.with_name("fused.json"))
-    fused = read_fused(path, fused_record)
     if fused_record["status"] == "failed":
         record.fail(fused_record["reason"])
-    tiles = 0 if record.status == "failed" else len(store.names("test"))
-    expected = (tiles, *store.test.tiles.shape[2:])
-    if fused.shape != expected:
-        raise HarnessError(f"{path}: shape {fused.shape}, expected {expected}; delete it and rerun")
-    return fused
+    return read_fused(path, fused_record, [] if record.status == "failed" else store.test.sizes)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,22 +87,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _measure(
-    store: TileStore, stacks: Mapping[str, NDArray[np.uint8]], names: list[str], threads: int
+    store: TileStore, stacks: Mapping[str, Images], names: list[str], threads: int
 ) -> dict[str, Scores]:
-    """Return the metrics `names` of every fused tile of each stack, (N, H, W) or empty."""
+    """Return the metrics `names` of every fused tile of each stack, which may be empty."""
     pairs = store.test
     scores: dict[str, Scores] = {stretch: {name: [] for name in names} for stretch in stacks}
     whole = {stretch: stack for stretch, stack in stacks.items() if len(stack)}
-    starts = range(0, len(pairs) if whole else 0, TILES_PER_CALL)
-    for start in progress(starts, "measuring"):
-        part = slice(start, start + TILES_PER_CALL)
-        fused = {stretch: np.asarray(stack[part]) for stretch, stack in whole.items()}
+    for part in progress(pairs.parts(TILES_PER_CALL) if whole else [], "measuring"):
+        fused = {stretch: stack.part(part) for stretch, stack in whole.items()}
         sources = pairs.infrared(part), pairs.visible(part)
         measured = score_methods(fused, *sources, names=names, threads=threads)
         for stretch, columns in measured.items():
             for name in names:
                 scores[stretch][name] += columns[name].tolist()
-        release_pages(pairs.tiles, *whole.values())
+        release_pages(pairs.tiles, *(stack.array for stack in whole.values()))
     return scores
 
 

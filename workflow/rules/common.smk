@@ -89,6 +89,13 @@ def asked(stage):
     return lambda wildcards: RESULTS.asked(*jobs_of(stage, wildcards))
 
 
+def tiling_of(dataset):
+    """How a data set is cut, as arguments."""
+    tiling = BENCHMARK.tiling(dataset)
+    whole = " --whole" if tiling["whole"] else ""
+    return f"--size {tiling['size']} --stride {tiling['stride']}{whole}"
+
+
 def examples_of(dataset):
     """Test tiles that must exist, as an argument; choosing others changes no tile."""
     names = BENCHMARK.datasets[dataset].examples or ()
