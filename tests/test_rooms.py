@@ -43,7 +43,6 @@ ROOMS_OF_REPORTS = {
     "disk",
     "methods",
     "errors",
-    "methods",
     "pixels",
     "scenes",
     "stages",
