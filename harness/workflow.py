@@ -132,8 +132,6 @@ class Results:
         """Return the jobs whose results a job reads."""
         if job.stage == "prepare":
             return []
-        if job.stage == "complete":
-            return [*self.runs, Job("report")]
         if job.stage == "report":
             audits = [Job("audit", dataset) for dataset in self.benchmark.datasets]
             return [*self.runs, *audits, *self.features]
