@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from harness.__main__ import main
 from harness.errors import HarnessError
 from harness.fusing.inference import load_method
 from harness.fusing.publishing import Source, publish
@@ -92,6 +94,22 @@ def test_saved_image_is_the_authors(name, pair, tmp_path):
     data = golden(name)
     found = published(name, loaded(name, tmp_path), data, pair)
     distance = np.abs(found.astype(int) - data[f"saved_{pair}"])
+    assert distance.max() <= 1
+    assert distance.sum() <= NETWORKS[name].differing
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_command_writes_the_saved_image_of_a_pair_on_disk(name, tmp_path):
+    data = golden(name)
+    paths = {"ir": tmp_path / "ir.png", "vi": tmp_path / "vi.png"}
+    for short, path in paths.items():
+        Image.fromarray(np.uint8(255 * data[f"{short}_2"][0, 0] + 0.5)).save(path)
+    output, mirror = tmp_path / "fused.png", SHARED / "methods" / name
+    words = ["fuse", name, "--infrared", str(paths["ir"]), "--visible", str(paths["vi"])]
+    words += ["-o", str(output), "--as-published", "--mirror", str(mirror), "--device", "cpu"]
+    main(words)
+    with Image.open(output) as image:
+        distance = np.abs(np.asarray(image).astype(int) - data["saved_2"])
     assert distance.max() <= 1
     assert distance.sum() <= NETWORKS[name].differing
 
