@@ -75,10 +75,17 @@ def digests(files: Iterable[Path], outside: Path | None = None) -> dict[str, str
 def file_digest(path: Path) -> str:
     """Return the hash of a file: of its syntax tree if it is Python, else of its bytes."""
     try:
-        content = path.read_bytes()
-        return _python(content)[1] if path.suffix == ".py" else _hash(content)
+        status = path.stat()
+        return _digest(path, status.st_ino, status.st_size, status.st_ctime_ns)
     except (OSError, SyntaxError, ValueError) as error:
         raise HarnessError(f"{path}: cannot be read as code: {error}") from error
+
+
+@cache
+def _digest(path: Path, inode: int, size: int, changed: int) -> str:
+    """Read a file once per process, unless it changes; no program can set the time `changed`."""
+    content = path.read_bytes()
+    return _python(content)[1] if path.suffix == ".py" else _hash(content)
 
 
 def _hash(content: bytes) -> str:

@@ -90,11 +90,12 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
     if not file.is_file():
         raise HarnessError(f"{file}: no such weight file; check the path")
     found = file_hashes(file, ("sha256", "git_blob"))
+    size = file.stat().st_size
     for entry in spec.weight_files.values():
-        if any(entry.get(kind) == value for kind, value in found.items()):
+        stated = weight_source(entry).hashes
+        if all(found.get(kind) == value for kind, value in stated.items()):
             return Weights("official", file, found["sha256"], entry["licence"])
     sizes = {entry.get("bytes"): entry["file"] for entry in spec.weight_files.values()}
-    size = file.stat().st_size
     if size in sizes and not zipfile.is_zipfile(file):
         # Bare arrays and files from before torch 1.6 load with wrong bytes in them.
         raise HarnessError(
@@ -114,7 +115,13 @@ def official_file(
             available or its content does not match the stated hash.
     """
     source = weight_source(entry, spec.bibtex)
-    return fetch(source, cache=cache / spec.weight_folder(entry), mirrors=mirrors)
+    try:
+        return fetch(source, cache=cache / spec.weight_folder(entry), mirrors=mirrors)
+    except HarnessError as error:
+        if spec.train is None:
+            raise
+        hint = f"or train it here: `overrides: {{{spec.name}: {{weights: train}}}}`"
+        raise HarnessError(f"{error}\n  {hint}") from error
 
 
 def _arrays(path: Path) -> dict[str, Any]:

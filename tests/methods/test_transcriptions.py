@@ -2,14 +2,15 @@
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.transcriptions_attentive import TRANSCRIPTIONS
+from benchmarks import transcriptions, transcriptions_attentive
 from harness.fusing.inference import load_method
 from harness.methods.contract import extended
 from harness.methods.spec import discover
 
+TRANSCRIPTIONS = {**transcriptions.TRANSCRIPTIONS, **transcriptions_attentive.TRANSCRIPTIONS}
 CPU = torch.device("cpu")
 SEEDS, SIDES = st.integers(0, 2**16), st.integers(8, 40)
 
@@ -39,5 +40,6 @@ def test_a_method_is_what_its_description_says(name, seed, height, width):
     with torch.no_grad():
         found, expected = method.fuse(*pair), plain(*pair)
     assert found.shape == pair[0].shape
-    assert found.std() > 0
+    # Behind a last ReLU, random weights may leave nothing to compare.
+    assume(expected.std() > 0)
     assert (found - expected).abs().max() <= 1e-6 * max(1.0, expected.abs().max().item())
