@@ -138,6 +138,7 @@ def _weights(spec: MethodSpec) -> Iterator[str]:
         yield f"- weights `{name}`: `{entry['file']}`{size}, licence: {entry['licence']}"
         facts = {
             "address": f"<{entry['url']}>" if entry.get("url") else entry.get("page"),
+            "further addresses": ", ".join(f"<{url}>" for url in entry.get("urls", ())),
             "sha256": entry.get("sha256"),
             "git blob": entry.get("git_blob"),
             "trained on": _trained_on(entry) or "not known",

@@ -93,7 +93,7 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
     size = file.stat().st_size
     for entry in spec.weight_files.values():
         stated = weight_source(entry).hashes
-        if all(found.get(kind) == value for kind, value in stated.items()):
+        if stated and all(found.get(kind) == value for kind, value in stated.items()):
             return Weights("official", file, found["sha256"], entry["licence"])
     sizes = {entry.get("bytes"): entry["file"] for entry in spec.weight_files.values()}
     if size in sizes and not zipfile.is_zipfile(file):
