@@ -68,7 +68,7 @@ class _Entry:
             f"[{spec.title}](#{anchor})" if spec.kind == "baseline" else spec.title,
             str(spec.year or "–"),
             f"{self.parameters:,}" if self.parameters else "–",
-            f"{self.gflop:.1f}" if self.gflop else "–",
+            f"{self.gflop:.3g}" if self.gflop else "–",
             _trained_on(weight_entry(spec) or {}) or "–",
             self.published(),
         ]

@@ -40,7 +40,7 @@ def main() -> None:
             spec,
             store.test,
             store.names("test"),
-            arguments.output,
+            {},
             classes=len(store.classes),
             seed=arguments.seed,
             device=arguments.device,
@@ -87,7 +87,12 @@ def _features(job: FusingJob, tiles: list[int]) -> dict[str, Any]:
     device = choose_device(job.spec.device_for(job.device))
     weights = choose_weights(job.spec, checkpoint=job.checkpoint)
     method = load_method(job.spec, device, weights.path if weights else None, job.classes)
-    return dict(features(method, job.pairs, tiles, device))
+    # Maps of several sizes do not fit into one array.
+    return {
+        f"{name}.{place}": map_
+        for name, maps in features(method, job.pairs, tiles, device).items()
+        for place, map_ in enumerate(maps)
+    }
 
 
 if __name__ == "__main__":
