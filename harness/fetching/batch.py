@@ -115,6 +115,7 @@ def fetch_all(
         names = listed(sorted(problems))
         lines = [f"{title}: {counts}, {len(problems)} missing: {names}"]
         lines += dict.fromkeys(list(problems.values())[:SHOWN])
+        lines += [places.advice] if places.advice else []
         lines.append("run the same command again: what is here is not fetched again")
         raise HarnessError("\n  ".join(lines))
     return found

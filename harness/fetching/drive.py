@@ -20,7 +20,7 @@ PATIENCE = 3
 RETRIES = 5
 """Repetitions of a transfer whose connection is lost."""
 HELP = (
-    "this is a limit of Google Drive, not an error of the file, and what was received is kept: "
+    "over the quota: this is a limit of Google Drive, not an error of the file, and what was received is kept: "
     "run the same command again later, at the latest after 24 hours; or run `gdown "
     "--cookies-from-browser BROWSER` to use your own account; or copy the folder to your own "
     "Drive, or take the files from another address, and put them by hand"
@@ -89,7 +89,8 @@ def drive_download(url: str, target: Path, places: Places) -> None:
         text = " ".join(str(error).split())
         if any(part in text for part in QUOTA):
             places.refused += 1
-            raise QuotaExceeded(f"{url}: over the quota: {text}; {HELP}") from error
+            places.advice = HELP
+            raise QuotaExceeded(f"{url}: over the quota: {text}") from error
         raise HarnessError(f"{url}: Google Drive: {text}") from error
     places.refused = 0
 

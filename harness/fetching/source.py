@@ -95,6 +95,7 @@ class Places:
         pause: seconds before the first repetition of a failed transfer.
         listings: files of folders of Google Drive by their addresses, listed once per run.
         refused: files in a row that Google Drive refused for its quota.
+        advice: what helps against the refusals, for the end of a message.
     """
 
     cache: Path = CACHE
@@ -102,6 +103,7 @@ class Places:
     pause: float = 1.0
     listings: dict[str, Any] = field(default_factory=dict)
     refused: int = 0
+    advice: str = ""
     _trees: dict[Path, Listing] = field(default_factory=dict)
 
     def tree(self, folder: Path) -> Listing:
