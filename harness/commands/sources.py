@@ -10,8 +10,9 @@ from pathlib import Path
 from harness.cli import Commands, add_cache, add_command, add_mirrors
 from harness.errors import HarnessError, suggest
 from harness.fetching.batch import fetch_all, size_of
+from harness.fetching.places import Places
 from harness.fetching.registry import read_registry
-from harness.fetching.source import CACHE, ExternalFile, Inspection, Places, locate
+from harness.fetching.source import CACHE, ExternalFile, Inspection, locate
 from harness.methods.spec import discover, weight_source
 from harness.scenes.adapters import adapter_folders, find_adapter
 
@@ -95,7 +96,7 @@ def where(arguments: argparse.Namespace) -> None:
     for item in _chosen(arguments.names):
         source, cache = item.source, arguments.cache / item.folder
         here = [path for path in (source.place(cache), cache / source.name) if path.is_file()]
-        here += [path for folder in run.mirrors for path in run.named(source, folder)]
+        here += [path for folder in run.mirrors for path in run.named(source.name, folder)]
         print(f"{item.owner}: {here[0] if here else f'missing: {cache / source.name}'}")
 
 

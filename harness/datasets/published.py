@@ -16,8 +16,9 @@ from pydantic import Field
 from harness.datasets.tiles import adapter as tiles
 from harness.disk.schema import Items, Model, Name, Text, check, read_yaml
 from harness.fetching.batch import fetch_all, record_of_all
+from harness.fetching.places import Places
 from harness.fetching.registry import dataset_sources, read_manifest
-from harness.fetching.source import CACHE, Places
+from harness.fetching.source import CACHE
 from harness.scenes.options import Word
 from harness.scenes.scene import Dataset, Extent, SceneSizes
 from harness.scenes.splits import divide, restrict

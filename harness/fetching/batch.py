@@ -9,10 +9,10 @@ from typing import Any
 
 from harness.disk.files import check_space, sha256_json, size_text
 from harness.errors import HarnessError, StorageError
+from harness.fetching.places import Places
 from harness.fetching.source import (
     ExternalFile,
     Inspection,
-    Places,
     fetch,
     locate,
     make_cache,

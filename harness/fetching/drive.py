@@ -11,7 +11,7 @@ from urllib.parse import urldefrag, urlsplit
 from harness.disk.files import read_json, write_json
 from harness.errors import HarnessError
 from harness.fetching.hosts import TIMEOUT
-from harness.fetching.source import Places
+from harness.fetching.places import Places
 
 QUOTA = ("Too many users have viewed or downloaded", "have had many accesses")
 """Parts of the two texts by which Drive or gdown report an exceeded quota."""
@@ -22,8 +22,8 @@ RETRIES = 5
 HELP = (
     "over the quota: this is a limit of Google Drive, not an error of the file, and what was "
     "received is kept. Run the same command again later, at the latest after 24 hours; or run "
-    "`gdown --cookies-from-browser BROWSER` to use your own account; or copy the folder to your own "
-    "Drive, or take the files from another address, and put them by hand"
+    "`gdown --cookies-from-browser BROWSER` to use your own account; or copy the folder to your "
+    "own Drive, or take the files from another address, and put them by hand"
 )
 
 

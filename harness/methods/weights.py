@@ -15,7 +15,8 @@ from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError, MethodFailure, as_method_failure
 from harness.fetching.batch import announce
 from harness.fetching.checksums import file_hashes
-from harness.fetching.source import CACHE, Places, fetch, locate
+from harness.fetching.places import Places
+from harness.fetching.source import CACHE, fetch, locate
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.raw_arrays import read_arrays
 from harness.methods.spec import MethodSpec, weight_entry, weight_source
