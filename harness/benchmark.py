@@ -149,9 +149,12 @@ class Benchmark:
         return options
 
     def tiling(self, name: str) -> dict[str, Any]:
-        """Return tile side and stride of a data set, pixels."""
-        tiling = self.datasets[name].tiling
-        return asdict(Tiling(whole=True) if tiling is None else Tiling(**tiling.model_dump()))
+        """Return tile side and stride of a data set, pixels, and whether test images are whole."""
+        section = self.datasets[name]
+        by_default = "tiling" not in section.model_fields_set
+        if section.tiling is None or (by_default and getattr(self.adapter(name), "WHOLE", False)):
+            return asdict(Tiling(whole=True))
+        return asdict(Tiling(**section.tiling.model_dump()))
 
     def rows(self, dataset: str) -> list[Row]:
         """Return the rows of a data set: of each method its runs, each with its stretches."""
