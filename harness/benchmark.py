@@ -156,8 +156,11 @@ class Benchmark:
         return find_adapter(self.adapter_name(dataset), self.include)
 
     def dataset_options(self, name: str) -> dict[str, Any]:
-        """Return the options of a data set's adapter, `{tiles_root}` filled in."""
-        options = dict(self.datasets[name].options)
+        """Return the options of a data set's adapter, with `pairs` and `{tiles_root}` filled in."""
+        section = self.datasets[name]
+        options = dict(section.options)
+        if section.pairs is not None:
+            options["pairs"] = list(section.pairs)
         if isinstance(options.get("root"), str):
             options["root"] = options["root"].replace("{tiles_root}", self.config.tiles_root)
         return options

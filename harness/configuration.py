@@ -59,6 +59,12 @@ class DatasetSection(Model):
         description="test tiles that the figures show; without it those on which methods differ "
         "most",
     )
+    pairs: Annotated[Items[str], Different] | None = Field(
+        None,
+        min_length=1,
+        description="names of the images that take part, a subset; the record says how many of how "
+        "many",
+    )
     options: dict[str, Any] = Field(
         {}, description="options of the adapter: [docs/datasets.md](../docs/datasets.md)"
     )

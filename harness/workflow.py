@@ -88,9 +88,8 @@ class Results:
         forced: Callable[[Job], bool] = lambda job: False,
     ) -> None:
         self.benchmark, self.plan, self.forced = benchmark, plan or {}, forced
-        self._requests: dict[Job, Request] = {}
+        self._requests: dict[tuple[str, str], Request] = {}
         self._reasons: dict[Job, str] = {}
-        self._parts: dict[str, Request] = {}
 
     @cached_property
     def runs(self) -> list[Job]:
@@ -146,15 +145,23 @@ class Results:
 
     def request(self, job: Job) -> Request:
         """Return what the identity of a result has to be, but its inputs."""
-        if job not in self._requests:
+        # Data sets and seeds share what takes long to state: code and weights.
+        shared = job.stage, job.dataset if job.stage == "prepare" else job.row
+        if job.stage == "measure":
+            shared = job.stage, ""
+        if shared not in self._requests:
             # As it is read from a record: lists for tuples.
-            self._requests[job] = json.loads(json.dumps(self._request(job)))
-        return self._requests[job]
+            self._requests[shared] = json.loads(json.dumps(self._request(job)))
+        request = self._requests[shared]
+        own: dict[str, Any] = {
+            key: getattr(job, key) for key in ("dataset", "row", "seed") if key in request
+        }
+        return {**request, **own}
 
     def _request(self, job: Job) -> Request:
         bench = self.benchmark
         if job.stage in REPORTING:
-            return self._parts.setdefault(job.stage, identity.report(job.stage, self.plan))
+            return identity.report(job.stage, self.plan)
         if job.stage == "prepare":
             name = bench.adapter_name(job.dataset)
             files = adapter_files(name, bench.include), adapter_folder(name, bench.include)

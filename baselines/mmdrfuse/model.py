@@ -27,6 +27,14 @@ class MMDRFuse(nn.Module):
         """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.methods.contract.Method`."""
         return self(infrared, visible)  # type: ignore[no-any-return]
 
+    def publish(self, infrared: Tensor, visible: Tensor, rgb: Tensor | None) -> Tensor:
+        """Stretch from minimum to maximum by one factor, as SciPy 1.2 does, and round."""
+        fused = self(infrared, visible)[0, 0]
+        low, high = fused.aminmax()
+        # A number divided by a tensor is its product with the reciprocal, which rounds twice.
+        factor = fused.new_tensor(255) / (high - low if high > low else 1)
+        return ((fused - low) * factor).clamp(0, 255).add(0.5).to(torch.uint8)  # type: ignore[no-any-return]
+
     @staticmethod
     def official_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Convert the authors' state dict into ours."""

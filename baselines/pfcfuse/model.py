@@ -14,6 +14,8 @@ from harness.blocks.decomposition import (
     authors_names,
     pointwise,
 )
+from harness.blocks.layers import stretched
+from harness.blocks.ycrcb import to_rgb, to_ycrcb
 
 HIDDEN = 256
 NAMES = {
@@ -47,6 +49,13 @@ class PFCFuse(Decomposition):
 
     def __init__(self) -> None:
         super().__init__(PoolBlock)
+
+    def publish(self, infrared: Tensor, visible: Tensor, rgb: Tensor | None) -> Tensor:
+        """Stretch from minimum to maximum, truncate, put OpenCV's 8-bit Cr and Cb back."""
+        luma = (stretched(self.fuse(infrared, visible)) * 255).to(torch.uint8)
+        if rgb is None:
+            return luma[0, 0]
+        return to_rgb(torch.cat([luma, to_ycrcb(rgb)[:, 1:]], dim=1))[0]
 
     @staticmethod
     def official_state(state: Mapping[str, Any]) -> dict[str, Tensor]:

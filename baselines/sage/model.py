@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.blocks.renaming import renamed
+from harness.blocks.ycrcb import to_ycrcb
 
 CHANNELS = 32
 NAMES = {
@@ -37,6 +38,16 @@ class SAGE(nn.Module):
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.methods.contract.Method`."""
         return self(infrared, visible)  # type: ignore[no-any-return]
+
+    def publish(self, infrared: Tensor, visible: Tensor, rgb: Tensor | None) -> Tensor:
+        """Put the colours of OpenCV's 8-bit YCrCb back, then clamp and round."""
+        if rgb is None:
+            image = self(infrared, visible)[0, 0]
+        else:
+            y, cr, cb = (to_ycrcb(rgb) / 255).chunk(3, dim=1)
+            y, cr, cb = self(infrared, y), cr - 0.5, cb - 0.5
+            image = torch.cat([y + 1.403 * cr, y - 0.714 * cr - 0.344 * cb, y + 1.773 * cb])[:, 0]
+        return (image * 255 + 0.5).clamp(0, 255).to(torch.uint8)  # type: ignore[no-any-return]
 
     @staticmethod
     def official_state(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -95,6 +95,12 @@ class SFDFusion(nn.Module):
         """Fuse float32 (B, 1, H, W) pairs; each output is stretched to [0, 1], as in training."""
         return stretched(self(infrared, visible))
 
+    def publish(self, infrared: Tensor, visible: Tensor, rgb: Tensor | None) -> Tensor:
+        """Crop odd sides, then truncate the gray output, which is stretched already."""
+        height, width = (side - side % 2 for side in infrared.shape[-2:])
+        cropped = (image[..., :height, :width] for image in (infrared, visible))
+        return (self.fuse(*cropped)[0, 0] * 255).to(torch.uint8)
+
     @staticmethod
     def official_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Convert the authors' state dict into ours."""

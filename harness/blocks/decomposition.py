@@ -71,26 +71,21 @@ class ChannelAttention(nn.Module):
         query, key, value = pixels.flatten(1, 2).chunk(3, dim=-1)
         # Attention and projection are both linear in the values: one matrix per image is enough.
         projection = self.project.weight[..., 0, 0] @ self._attention(query, key)
-        mixed: Tensor = (value @ projection.mT).view(*pixels.shape[:-1], CHANNELS)
-        return mixed.movedim(-1, 1)
+        return (value @ projection.mT).view(*pixels.shape[:-1], CHANNELS).movedim(-1, 1)  # type: ignore[no-any-return]
 
     def _attention(self, query: Tensor, key: Tensor) -> Tensor:
         """(B, N, CHANNELS) each → (B, CHANNELS, CHANNELS), 0 between channels of two heads."""
-        lengths = [_length(tokens) for tokens in (query, key)]
-        cosines = (query.mT @ key) / (lengths[0][:, :, None] * lengths[1][:, None])
-        size = CHANNELS // HEADS
-        heads = cosines.view(-1, HEADS, size, HEADS, size).diagonal(dim1=1, dim2=3)
-        weights = (heads.movedim(-1, 1) * self.temperature).softmax(-1)
-        blocks = [torch.block_diag(*image) for image in weights]  # type: ignore[no-untyped-call]
-        return torch.stack(blocks)
+        cosines = (query.mT @ key) / (_length(query)[:, :, None] * _length(key)[:, None])
+        head = torch.arange(CHANNELS, device=query.device) // (CHANNELS // HEADS)
+        scaled = cosines * self.temperature[head, 0]
+        return scaled.masked_fill(head[:, None] != head, -torch.inf).softmax(-1)
 
 
 def _length(tokens: Tensor) -> Tensor:
     """Return the Euclidean length of each channel over all pixels: (B, N, C) → (B, C)."""
     # In float32, one running sum over all pixels of an image would lose digits.
     parts = [torch.linalg.vector_norm(part, dim=1) for part in torch.split(tokens, PART, dim=1)]
-    lengths: Tensor = torch.linalg.vector_norm(torch.stack(parts), dim=0)
-    return lengths.clamp(min=1e-12)
+    return torch.linalg.vector_norm(torch.stack(parts), dim=0).clamp(min=1e-12)  # type: ignore[no-any-return]
 
 
 class GatedFeed(nn.Module):

@@ -16,8 +16,7 @@ from harness.disk.files import write_text
 from harness.disk.schema import ROOT
 from harness.fusing.cost import gflops, parameters
 from harness.fusing.inference import load_method
-from harness.methods.spec import MethodSpec, Published, discover
-from harness.methods.weights import weight_entry
+from harness.methods.spec import MethodSpec, Published, discover, weight_entry
 
 PAGE = ROOT / "docs" / "methods.md"
 SIDE, CLASSES = 320, 6

@@ -15,7 +15,7 @@ tile size, and multiplies. Neither data sets nor weights are needed. No file is 
 examples:
   segfanet-bench plan --configfile config/paper.yaml
   segfanet-bench plan --configfile config/paper.yaml --device cuda --steps 20 --json
-  segfanet-bench plan --configfile config/tiles.yaml --config tiles_root=FOLDER
+  segfanet-bench plan --configfile config/tiles.yaml
 """
 
 

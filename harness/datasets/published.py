@@ -15,13 +15,12 @@ from pydantic import Field
 
 from harness.datasets.tiles import adapter as tiles
 from harness.disk.schema import Items, Model, Name, Text, check, read_yaml
-from harness.errors import HarnessError, suggest
 from harness.fetching.batch import fetch_all, record_of_all
 from harness.fetching.registry import dataset_sources, read_manifest
 from harness.fetching.source import CACHE, Places
 from harness.scenes.options import Word
 from harness.scenes.scene import Dataset, Extent, SceneSizes
-from harness.scenes.splits import divide
+from harness.scenes.splits import divide, restrict
 
 ROLES = ("visible", "infrared", "label")
 
@@ -115,11 +114,7 @@ class PublishedSet:
 
     def split(self, chosen: Options) -> list[tuple[str, str]]:
         """Return (pair, split), training first."""
-        names = list(self.pairs) if chosen.pairs is None else list(chosen.pairs)
-        for name in names:
-            if name not in self.pairs:
-                known = suggest(name, self.pairs)
-                raise HarnessError(f"{self.folder.name}: `pairs`: no pair {name!r}; {known}")
+        names = restrict(self.folder.name, list(self.pairs), chosen.pairs, self.table)
         every = {name: self.pairs[name]["visible"].get("split", "test") for name in names}
         return divide(self.folder.name, every, chosen.train, chosen.test, self.table)
 

@@ -29,10 +29,15 @@ def outermost(source: ExternalFile) -> ExternalFile:
     return source if source.inside is None else outermost(source.inside)
 
 
+def bytes_of(sources: Iterable[ExternalFile]) -> int:
+    """Return the stated bytes of the downloads for files, exact or approximate."""
+    return sum(item.bytes or item.about for item in {outermost(source) for source in sources})
+
+
 def size_of(sources: Iterable[ExternalFile]) -> str:
     """Return the size of the downloads for files as text, as far as it is known."""
     downloads = {outermost(source) for source in sources}
-    total = sum(item.bytes or item.about for item in downloads)
+    total = bytes_of(downloads)
     exact = "" if all(item.bytes for item in downloads) else "about "
     unknown = sum(not (item.bytes or item.about) for item in downloads)
     parts = [f"{exact}{size_text(total)}"] if total else []

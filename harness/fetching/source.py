@@ -317,7 +317,11 @@ def _obtain(source: ExternalFile, target: Path, places: Places, inspect: Inspect
             problems.append(str(error))
             continue
         known = part.digests.of(part.path)
-        problem = mismatch(source, part.path, places.cache, known=known, inspect=inspect)
+        try:
+            problem = mismatch(source, part.path, places.cache, known=known, inspect=inspect)
+        except HarnessError:
+            part.discard()
+            raise
         if not problem:
             part.finish(target)
             return target

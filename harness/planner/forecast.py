@@ -7,7 +7,9 @@ from typing import Any
 
 from harness.benchmark import Benchmark
 from harness.disk.records import machine, package_versions
-from harness.planner.jobs import Job, Tiles, jobs_of, tiles_of
+from harness.fetching.batch import bytes_of
+from harness.fetching.source import ExternalFile
+from harness.planner.jobs import Job, Tiles, downloads_of, jobs_of, tiles_of
 from harness.planner.measuring import (
     Setting,
     UnitCost,
@@ -51,6 +53,8 @@ class Plan:
     setting: Setting
     tiles: dict[str, Tiles]
     forecasts: list[Forecast]
+    downloads: dict[str, list[ExternalFile]]
+    """Data set or method → external files, as if nothing were here yet."""
 
     def makespans(self) -> dict[int, float]:
         """Return number of GPUs → hours from the start of the first job to the end of the last."""
@@ -74,6 +78,7 @@ class Plan:
             "jobs": [_job_json(item) for item in self.forecasts],
             "hours": sum(item.hours or 0.0 for item in self.forecasts),
             "disk": sum(item.disk for item in self.forecasts),
+            "downloads": {name: bytes_of(files) for name, files in self.downloads.items()},
             "makespan_hours": {
                 gpus: None if math.isinf(hours) else hours
                 for gpus, hours in self.makespans().items()
@@ -105,7 +110,8 @@ def forecast(benchmark: Benchmark, setting: Setting) -> Plan:
     forecasts = [
         Forecast(job, cost, _disk(job, tiles[job.dataset], cost, numbers)) for job, cost in costed
     ]
-    return Plan(benchmark.config.title, setting, tiles, forecasts)
+    downloads = downloads_of(benchmark)
+    return Plan(benchmark.config.title, setting, tiles, forecasts, downloads)
 
 
 def _kind(job: Job, tiles: Tiles) -> str:

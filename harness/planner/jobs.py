@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from harness.benchmark import Benchmark, Row
+from harness.fetching.source import ExternalFile
 from harness.methods.recipe import Recipe
-from harness.methods.spec import MethodSpec
-from harness.scenes.adapters import layout_of
+from harness.methods.spec import MethodSpec, weight_entry, weight_source
+from harness.scenes.adapters import files_to_fetch, layout_of
 from harness.scenes.scene import SPLITS
 from harness.tiles.cutting import Tiling, plan, tile_shape
 
@@ -64,6 +65,16 @@ def tiles_of(benchmark: Benchmark, dataset: str) -> Tiles:
     rows = plan(layout, tiling)
     train, test = (len(rows[split]) for split in SPLITS)
     return Tiles(train, test, tile_shape(layout.scenes, tiling), len(layout.classes))
+
+
+def downloads_of(benchmark: Benchmark) -> dict[str, list[ExternalFile]]:
+    """Return data set or method → the external files that it needs."""
+    found = {name: files_to_fetch(benchmark.adapter(name)) for name in benchmark.datasets}
+    for name, spec in benchmark.methods.items():
+        if spec.kind != "ablation" and benchmark.weights_file(name) == "official":
+            entry = None if benchmark.is_trained(name) else weight_entry(spec)
+            found[name] = [weight_source(entry)] if entry else []
+    return {name: files for name, files in found.items() if files}
 
 
 def jobs_of(benchmark: Benchmark, tiles: dict[str, Tiles]) -> list[Job]:

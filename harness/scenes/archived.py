@@ -25,7 +25,7 @@ class FetchedOptions(Model):
 
     `root` holds unpacked images or archives; `cache` is for downloads and scratch files;
     `mirrors` are further folders that may hold archives. `train` and `test` name scenes in
-    the place of the data set's own split.
+    the place of the data set's own split; `pairs` restricts the data set to these scenes.
     """
 
     DATASET: ClassVar[str]
@@ -36,6 +36,7 @@ class FetchedOptions(Model):
     root: Word | None = None
     cache: Word = str(CACHE)
     mirrors: Items[Word] = ()
+    pairs: Items[Word] | None = None
     train: Items[Word] | None = None
     test: Items[Word] | None = None
 
@@ -54,7 +55,7 @@ class FetchedOptions(Model):
 
     def split(self) -> list[tuple[str, str]]:
         """Return (scene, split) pairs, training first."""
-        return choose_split(self.DATASET, self.train, self.test)
+        return choose_split(self.DATASET, self.train, self.test, self.pairs)
 
     def extents(self) -> tuple[Extent, ...]:
         """Return what is known about the scenes before any file is there."""

@@ -133,7 +133,9 @@ class TileStore:
 
     def state(self) -> dict[str, tuple[int, int]]:
         """Return size (bytes) and time of change (ns) of every file of the store."""
-        files = sorted(path for path in self.folder.iterdir() if path.is_file())
+        # A comparison of the images may write the inventory at any time.
+        found = (path for path in self.folder.iterdir() if INVENTORY not in path.name)
+        files = sorted(path for path in found if path.is_file())
         return {path.name: (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
 
     @cached_property

@@ -14,10 +14,10 @@ class Edges(NamedTuple):
     orientation: Image
 
 
-def sobel(image: Image, border: Literal["constant", "reflect"]) -> tuple[Image, Image]:
+def sobel(image: Image, border: Literal["constant", "reflect", "edge"]) -> tuple[Image, Image]:
     """Compute the horizontal and vertical Sobel responses of (H, W), each (H, W).
 
-    Zeros lie outside, or the image mirrored at its outermost pixels.
+    Zeros lie outside, the image mirrored at its outermost pixels, or these pixels repeated.
     """
     padded = np.pad(image, 1, mode=border)
     smooth_down = padded[:-2] + 2 * padded[1:-1] + padded[2:]

@@ -173,7 +173,7 @@ def test_pairs_and_splits_can_be_chosen_and_only_their_files_are_fetched(
     ]
     assert len(host.asked) == 6
     assert dataset.notes.startswith("2 of 3 pairs. ")
-    with pytest.raises(HarnessError, match=r"`pairs`: no pair 'd'; there are: a 1, b, c"):
+    with pytest.raises(HarnessError, match=r"`pairs`: no pair 'd' in .*there are: a 1, b, c"):
         made_up.opened(tmp_path / "cache", pairs=["d"])
     with pytest.raises(HarnessError, match="`test` is empty"):
         made_up.opened(tmp_path / "cache", pairs=["a 1", "b"])

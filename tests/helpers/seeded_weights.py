@@ -24,7 +24,7 @@ def noise(position, count, seed=0):
 
 
 def seeded(keys, rule, seed=0):
-    """Return the state dict of all tensors that the table `keys` lists.
+    """Return the state dict of all tensors that the table `keys` lists; `a/b` is key b of dict a.
 
     Args:
         keys: TSV file with position, key and shape.
@@ -38,7 +38,9 @@ def seeded(keys, rule, seed=0):
             t = noise(int(position), math.prod(sizes), seed)
             values = rule(key, len(sizes), math.prod(sizes[1:]), t).reshape(sizes)
             kind = np.int64 if key.endswith("num_batches_tracked") else np.float32
-            state[key] = torch.from_numpy(np.asarray(values).astype(kind))
+            *outer, name = key.split("/")
+            place = state.setdefault(outer[0], {}) if outer else state
+            place[name] = torch.from_numpy(np.asarray(values).astype(kind))
     return state
 
 

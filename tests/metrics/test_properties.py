@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from metrics import METRICS, score, score_methods
 from metrics.registry import PAPER, VARIANTS
 from metrics.vif import fidelities
+from tests.helpers import metric_oracles
 
 relaxed = settings(max_examples=25, deadline=None, derandomize=True)
 EVERY = {**METRICS, **VARIANTS}
@@ -188,6 +189,91 @@ def test_compiled_path_computes_the_definition_beside_it(name):
     triple = [np.stack([scene(rng, 70, 91) for _ in range(4)]) for _ in range(3)]
     (fast,) = score(*triple, names=(name,), compiled=True).values()
     np.testing.assert_allclose(fast, EVERY[name].measure(*triple), rtol=1e-9)
+
+
+ORACLES = ("ce", "ei", "rmse", "qcb", "qcv", "qy", "ncie", "sf_diagonal")
+WINDOWED = ("fmi_pixel", "fmi_dct", "fmi_w")
+
+
+@relaxed
+@given(triples(smallest=9, largest=40), st.sampled_from(ORACLES))
+def test_new_metric_is_that_of_its_oracle(triple, name):
+    """Odd sizes, saturated areas and edges included; noise keeps every window from being flat."""
+    rng = np.random.default_rng(triple[0].size)
+    noisy = [np.clip(image[0] + rng.normal(0, 9, image[0].shape), 0, 255) for image in triple]
+    images = [np.rint(image) for image in noisy]
+    value = score(*(image[None] for image in images), names=(name,))[name][0]
+    assert value == pytest.approx(
+        float(getattr(metric_oracles, name)(*images)), rel=1e-9, abs=1e-12
+    )
+
+
+@settings(relaxed, max_examples=6)
+@given(triples(smallest=3, largest=12), st.sampled_from(WINDOWED))
+def test_feature_information_is_that_of_its_oracle(triple, name):
+    images = [image[0].astype(np.float64) for image in triple]
+    value = score(*triple, names=(name,))[name][0]
+    assert value == pytest.approx(
+        float(getattr(metric_oracles, name)(*images)), rel=1e-9, abs=1e-12
+    )
+
+
+@relaxed
+@given(triples(smallest=16, largest=60))
+def test_images_that_equal_both_sources_are_perfect(triple):
+    image = triple[0]
+    best = {
+        "ce": 0,
+        "rmse": 0,
+        "qcb": 1,
+        "qcv": 0,
+        "qy": 1,
+        "fmi_pixel": 1,
+        "fmi_dct": 1,
+        "fmi_w": 1,
+    }
+    values = score(image, image, image, names=tuple(best))
+    for name, expected in best.items():
+        assert values[name][0] == pytest.approx(expected, abs=1e-9), name
+
+
+@relaxed
+@given(triples(smallest=16, largest=60), st.booleans(), st.booleans())
+def test_mirrored_and_turned_images_have_the_same_value(triple, mirrored, turned):
+    names = ("ce", "ei", "rmse", "qy", "ncie", "sf_diagonal")
+    step = -1 if mirrored else 1
+    other = [image[:, ::step].swapaxes(1, 2) if turned else image[:, ::step] for image in triple]
+    equal(score(*triple, names=names), score(*other, names=names), 1e-9)
+
+
+@relaxed
+@given(triples(smallest=16, largest=60), st.integers(1, 60))
+def test_offset_of_all_images_changes_no_contrast(triple, offset):
+    dark = [np.minimum(image, 195) for image in triple]
+    bright = [image + np.uint8(offset) for image in dark]
+    names = ("ei", "rmse", "qcb", "qcv", "ncie", "sf_diagonal", "sf_ratio", "fmi_pixel")
+    equal(score(*dark, names=names), score(*bright, names=names), 1e-9)
+
+
+@pytest.mark.parametrize("flat", [0, 1, 2])
+@pytest.mark.parametrize("level", [0, 77, 255])
+def test_flat_images_have_the_stated_values(flat, level):
+    rng = np.random.default_rng(5)
+    triple = [scene(rng, 31, 45)[None] for _ in range(3)]
+    triple[flat] = np.full_like(triple[flat], level)
+    values = {name: column[0] for name, column in score(*triple, names=NEW).items()}
+    assert math.isnan(values["qcb"]) and math.isnan(values["qcv"])
+    defined = [value for name, value in values.items() if name not in ("qcb", "qcv")]
+    assert np.isfinite(defined).all()
+    if flat == 0:
+        assert values["ei"] == values["sf_diagonal"] == 0
+    blank = [np.full((1, 31, 45), level, np.uint8)] * 3
+    values = score(*blank, names=("ce", "ei", "rmse", "qy", "sf_diagonal", "sf_ratio", "fmi_pixel"))
+    assert [values[name][0] for name in ("ce", "ei", "rmse", "sf_diagonal")] == [0, 0, 0, 0]
+    assert values["qy"][0] == values["fmi_pixel"][0] == 1 and np.isnan(values["sf_ratio"]).all()
+
+
+NEW = (*ORACLES, *WINDOWED)
 
 
 GUARDED = """

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from scipy import ndimage
+from scipy.stats import variation
 
 from metrics import METRICS, score
 from metrics.dialects import DIALECTS
@@ -133,8 +133,8 @@ def test_metric_of_the_page_is_measured(tmp_path):
     """`docs/add-a-metric.md` shows one file, which is all that a new metric takes."""
     page = (ROOT / "docs/add-a-metric.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    found = listing(tmp_path, {"ei.py": code}).stdout.split("variants")[0].split("\n")
-    assert [line.split()[0] for line in found[1:-1]] == [*METRICS, "ei"]
+    found = listing(tmp_path, {"contrast.py": code}).stdout.split("variants")[0].split("\n")
+    assert [line.split()[0] for line in found[1:-1]] == [*METRICS, "contrast"]
     images = np.random.default_rng(0).integers(0, 256, (3, 60, 60), dtype=np.uint8)
     for role, image in zip(("ir", "vis", "mine"), images, strict=True):
         (tmp_path / role).mkdir()
@@ -144,10 +144,8 @@ def test_metric_of_the_page_is_measured(tmp_path):
         words = [sys.executable, *shlex.split(line)[1:]]
         subprocess.run(words, cwd=tmp_path, env=environment, check=True, capture_output=True)
     header, row = (tmp_path / "scores.csv").read_text().splitlines()
-    assert header == "method,image,ei"
-    edges = [ndimage.sobel(images[2].astype(float), axis, mode="reflect") for axis in (0, 1)]
-    inner = np.hypot(*edges)[1:-1, 1:-1]
-    assert float(row.split(",")[-1]) == pytest.approx(inner.mean())
+    assert header == "method,image,contrast"
+    assert float(row.split(",")[-1]) == pytest.approx(variation(images[2].astype(float), axis=None))
 
 
 def test_dialects_use_known_names():

@@ -192,6 +192,7 @@ def test_pairs_without_training_tiles_still_end_with_a_report(tmp_path):
     (folder / "mine.yaml").write_text(
         "title: x\nmethods: [average, segfanet, umfusion]\n"
         "datasets: {mine: {adapter: tiles, options: {root: pairs, title: Mine}}}\n"
+        "overrides: {umfusion: {weights: train}}\n"
     )
     run = snakemake(folder, configfile="mine.yaml")
     assert (

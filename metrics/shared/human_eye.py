@@ -1,0 +1,29 @@
+"""What the two perceptual indices share: the stretch, and filters of the spectrum."""
+
+import numpy as np
+
+from .arrays import Image, Values
+
+
+def stretch(image: Image) -> Image:
+    """Stretch an image (H, W) that is not flat to whole levels from 0 to 255, halves rounded up."""
+    low, high = image.min(), image.max()
+    return np.asarray(np.floor((image - low) / (high - low) * 255 + 0.5))
+
+
+def frequencies(height: int, width: int, degrees: float) -> Values:
+    """Return the radial frequencies of a spectrum (H, W), in cycles per degree.
+
+    The image is seen under an angle that makes `degrees` pixels per side one unit.
+    """
+    across, down = (_axis(side) * (side / degrees) for side in (width, height))
+    return np.hypot(across, down[:, None])
+
+
+def _axis(side: int) -> Values:
+    return np.fft.ifftshift(2 * (np.arange(side) - side // 2) / side)
+
+
+def filter_spectrum(image: Image, response: Values) -> Image:
+    """Multiply the spectrum of an image (H, W) by a real response (H, W)."""
+    return np.asarray(np.fft.ifft2(np.fft.fft2(image) * response).real)
