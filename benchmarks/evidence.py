@@ -34,6 +34,8 @@ ROWS = {
     "LiMFusion": ("limfusion", {}),
     "TarDAL, image's statistics": ("tardal", {"statistics": "batch"}),
     "TarDAL, running statistics": ("tardal", {"statistics": "running"}),
+    "TarDAL TT, running": ("tardal", {"weights": "tt", "statistics": "running"}),
+    "TarDAL CT, running": ("tardal", {"weights": "ct", "statistics": "running"}),
 }
 CPU = torch.device("cpu")
 
@@ -45,16 +47,17 @@ def main():
     parser.add_argument("--weights", type=Path, help="folder with the authors' weight files")
     parser.add_argument("--groups", type=int, nargs="+", default=[2, 4, len(TILES)])
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     for name, number in TABLES.items():
         rgb, infrared = _read(arguments.tiles / name)
         visible, printed = luma(rgb), printed_table(number)
         print(f"\n{name}, {len(rgb)} tiles: ours (from the printed value)")
-        means = {
-            title: _means(_fused(*row, infrared, visible, arguments.weights), infrared, visible)
-            for title, row in ROWS.items()
-        }
-        for title, (method, _) in ROWS.items():
-            paper = np.array([float(printed[method, metric]) for metric in METRICS])
+        means = {}
+        for title, row in ROWS.items():
+            means[title] = _means(
+                _fused(*row, infrared, visible, arguments.weights), infrared, visible
+            )
+            paper = np.array([float(printed[row[0], metric]) for metric in METRICS])
             _line(title, means[title], means[title] / paper - 1)
         print(f"{name}: relative to YDTR")
         average = (infrared / np.float32(255) + visible / np.float32(255)) / 2

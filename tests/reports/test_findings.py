@@ -121,7 +121,7 @@ def test_figures_have_claims_with_a_verdict_each(run, tmp_path):
         gradient = np.stack([before, before + 1 + noise], axis=2)
         decoded = np.stack([before + 1, before + noise], axis=2)
         area = np.full((3, 2), 0.5)
-        attention = np.stack([before + [0.8, 0.2], area], axis=2)
+        attention = np.stack([np.add(before, (0.8, 0.2)), area], axis=2)
         path = tmp_path / "d" / "segfanet" / f"seed{seed}" / "features.npz"
         np.savez(
             path,
