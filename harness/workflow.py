@@ -9,18 +9,19 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.benchmark import Benchmark, Row
+from harness.benchmark import Benchmark
 from harness.disk.identity import Request, content_of, differences, identifier
 from harness.disk.inventory import Inventory
 from harness.disk.records import SOURCES, read_record
 from harness.disk.schema import ROOT
 from harness.errors import HarnessError
 from harness.machine.isolation import USERS_PYTHONPATH
+from harness.methods.rows import Row
 from harness.methods.spec import MethodSpec, weights_content
 from harness.scenes.adapters import adapter_files, adapter_folder, source_places
 from harness.stages import identity
@@ -71,6 +72,12 @@ class Job:
             return RESULTS / RECORDS[self.stage]
         return RESULTS / self.dataset / self.row / f"seed{self.seed}" / RECORDS[self.stage]
 
+    @property
+    def target(self) -> Path:
+        """Path of the record that the rule declares: one job makes all stretches of a run."""
+        row = Row.parse(self.row).run.name if self.row else ""
+        return replace(self, row=row).record
+
 
 class Results:
     """All results of a benchmark: what each of them has to be, and what lies on disk.
@@ -88,9 +95,8 @@ class Results:
         forced: Callable[[Job], bool] = lambda job: False,
     ) -> None:
         self.benchmark, self.plan, self.forced = benchmark, plan or {}, forced
-        self._requests: dict[Job, Request] = {}
+        self._requests: dict[tuple[str, str], Request] = {}
         self._reasons: dict[Job, str] = {}
-        self._parts: dict[str, Request] = {}
 
     @cached_property
     def runs(self) -> list[Job]:
@@ -126,8 +132,6 @@ class Results:
         """Return the jobs whose results a job reads."""
         if job.stage == "prepare":
             return []
-        if job.stage == "complete":
-            return [*self.runs, Job("report")]
         if job.stage == "report":
             audits = [Job("audit", dataset) for dataset in self.benchmark.datasets]
             return [*self.runs, *audits, *self.features]
@@ -137,24 +141,38 @@ class Results:
         if job.stage == "train":
             return [tiles]
         if job.stage == "measure":
-            return [tiles, Job("fuse", job.dataset, job.row, job.seed)]
+            return [tiles, *self.stretches(replace(job, stage="fuse"))]
         examples = [Job("examples")] if job.stage == "features" else []
-        method = Row.parse(job.row).method
-        trained = self.benchmark.is_trained(method)
-        training = [Job("train", job.dataset, method, job.seed)] if trained else []
+        row = Row.parse(job.row).run.name
+        trained = self.benchmark.is_trained(row)
+        training = [Job("train", job.dataset, row, job.seed)] if trained else []
         return [tiles, *examples, *training]
+
+    def stretches(self, job: Job) -> list[Job]:
+        """Return all results that the job which fuses or measures one of them makes."""
+        row = Row.parse(job.row)
+        names = [row.stretched(s).name for s in self.benchmark.stretches(row.method)]
+        return [replace(job, row=name) for name in names]
 
     def request(self, job: Job) -> Request:
         """Return what the identity of a result has to be, but its inputs."""
-        if job not in self._requests:
+        # Data sets and seeds share what takes long to state: code and weights.
+        shared = job.stage, job.dataset if job.stage == "prepare" else job.row
+        if job.stage == "measure":
+            shared = job.stage, ""
+        if shared not in self._requests:
             # As it is read from a record: lists for tuples.
-            self._requests[job] = json.loads(json.dumps(self._request(job)))
-        return self._requests[job]
+            self._requests[shared] = json.loads(json.dumps(self._request(job)))
+        request = self._requests[shared]
+        own: dict[str, Any] = {
+            key: getattr(job, key) for key in ("dataset", "row", "seed") if key in request
+        }
+        return {**request, **own}
 
     def _request(self, job: Job) -> Request:
         bench = self.benchmark
         if job.stage in REPORTING:
-            return self._parts.setdefault(job.stage, identity.report(job.stage, self.plan))
+            return identity.report(job.stage, self.plan)
         if job.stage == "prepare":
             name = bench.adapter_name(job.dataset)
             files = adapter_files(name, bench.include), adapter_folder(name, bench.include)
@@ -167,8 +185,8 @@ class Results:
             return identity.train(spec, spec.train or {}, job.seed, device)
         if job.stage == "features":
             return identity.features(spec, job.seed, device)
-        trained = bench.is_trained(spec.name)
-        weights = weights_content(spec, bench.weights_file(spec.name), trained=trained)
+        file, trained = bench.weights_file(job.row), bench.is_trained(job.row)
+        weights = weights_content(spec, file, trained=trained)
         return identity.fuse(spec, Row.parse(job.row).stretch, weights, job.seed, device)
 
     def spec(self, job: Job) -> MethodSpec:
@@ -199,8 +217,9 @@ class Results:
 
     def _reason(self, job: Job) -> str:
         for source in self.inputs(job):
-            # A file that was deleted is made again with the same content.
-            if self.reason(source) and not self.reason(source).endswith(GONE):
+            reason = self.reason(source)
+            # Tiles that were deleted are made again with the same content.
+            if reason and not (source.stage == "prepare" and reason.endswith(GONE)):
                 return f"{source.record}{AGAIN}"
         if self.forced(job):
             return "you ask for it"
@@ -212,9 +231,9 @@ class Results:
         found = record.get("identity")
         if not found:
             return self._without_identity(job)
-        changed = differences(found["request"], self.request(job))
-        if changed:
-            return changed
+        wanted = self.request(job)
+        if identifier(found["request"]) != identifier(wanted):
+            return differences(found["request"], wanted) or "its request is written otherwise"
         return self._other_inputs(job, found["inputs"]) or _gone(job, record)
 
     def _other_inputs(self, job: Job, found: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from harness.benchmark import Row
+from harness.methods.rows import Row
 from metrics.registry import METRICS
 from reports.analysis import mean_ranks
 from reports.audit import change, change_text, describe_audit, read_audit
@@ -15,6 +15,7 @@ from reports.claims import NOT_RUN
 from reports.costs import costs
 from reports.deviations import deviations, weights_used
 from reports.diagrams import rank_diagram
+from reports.evidence import figure_claims
 from reports.examples import RULE
 from reports.explorer import explorer_data
 from reports.figures import draw, drawings, page_url, write_files
@@ -89,7 +90,7 @@ def _environment() -> Environment:
 
 def _results(report: Report) -> dict[str, Any]:
     plan, tables = report.plan, report.tables
-    claims = report.claims()
+    claims = [*report.claims(), *figure_claims(report)]
     cells = [cell for table in tables for row in table.rows for cell in row.cells]
     values = Counter(cell.judgement.verdict for cell in cells)
     judged = Counter(claim.judgement.verdict for claim in claims)
@@ -107,7 +108,7 @@ def _results(report: Report) -> dict[str, Any]:
         "orders": [(table, order) for table in tables for order in table.orders],
         "claims": claims,
         "claim_counts": {v: judged[v] for v in (*CLAIMS, NOT_RUN) if judged[v]},
-        "deciders": _deciders([*(c.judgement for c in cells), *(c.judgement for c in claims)]),
+        "deciders": _deciders([c.judgement for c in cells], [c.judgement for c in claims]),
         "deviations": deviations(report),
         "weights_used": weights_used(report),
         "ranking": ranking,
@@ -119,19 +120,23 @@ def _results(report: Report) -> dict[str, Any]:
     }
 
 
-def _deciders(judgements: list[Judgement]) -> dict[str, int]:
+DECIDERS = {
+    "Nothing on our side, because the print rests on one training or other scenes": "no number",
+    "More seeds": "seeds",
+    "More scenes or tiles": "",
+}
+"""What would decide a case, and the part of `Judgement.decide` that says so."""
+
+
+def _deciders(comparisons: list[Judgement], claims: list[Judgement]) -> dict[str, list[int]]:
     """Count undecided comparisons and claims by what would decide them."""
-    kinds = {
-        "Nothing on our side, because the print rests on one training or other scenes": "no number",
-        "More seeds": "seeds",
-        "More scenes or tiles": "",
-    }
-    found = Counter(
-        next(words for words, part in kinds.items() if part in judgement.decide)
-        for judgement in judgements
-        if judgement.verdict == "undecided"
-    )
-    return {words: found[words] for words in kinds if found[words]}
+
+    def count(judgements: list[Judgement]) -> Counter[str]:
+        undecided = [judged.decide for judged in judgements if judged.verdict == "undecided"]
+        return Counter(next(w for w, part in DECIDERS.items() if part in d) for d in undecided)
+
+    found = [count(comparisons), count(claims)]
+    return {words: [c[words] for c in found] for words in DECIDERS if any(c[words] for c in found)}
 
 
 def _background(report: Report) -> dict[str, Any]:
@@ -149,7 +154,8 @@ def _background(report: Report) -> dict[str, Any]:
 
 def _counts(report: Report) -> dict[str, int]:
     methods = report.plan.methods.values()
-    kinds = Counter(method.kind for method in methods)
+    # Several rows of one method differ in their weights.
+    kinds = Counter({Row.parse(m.name).method: m.kind for m in methods}.values())
     return {
         "methods": kinds["baseline"] + kinds["proposed"],
         "controls": kinds["control"],
@@ -181,12 +187,12 @@ def stretch_rewards(report: Report) -> list[dict[str, Any]]:
             "title": report.plan.method(name).title,
             "stretch": row.stretch,
             "changes": [
-                change_text(change(analysis.mean(row.method, m), analysis.mean(name, m), m), m)
+                change_text(change(analysis.mean(row.run.name, m), analysis.mean(name, m), m), m)
                 for m in analysis.metrics
             ],
         }
         for dataset, analysis, row, name in rows
-        if not row.raw and row.method in analysis.values
+        if not row.raw and row.run.name in analysis.values
     ]
 
 

@@ -41,13 +41,15 @@ ROOMS_OF_REPORTS = {
     "cli",
     "configuration",
     "disk",
+    "methods",
     "errors",
     "pixels",
     "scenes",
+    "stages",
     "tiles",
 }
 """Rooms of the harness that `reports` may import."""
-ROOMS_WITH_METRICS = {"benchmark", "commands", "configuration", "planner", "stages", "workflow"}
+ROOMS_WITH_METRICS = {"benchmark", "commands", "configuration", "planner", "stages"}
 """Rooms of the harness that may import metrics."""
 READER = ("metrics.images", "metrics.errors")
 """The reader of image files and its error, which every room may import."""

@@ -6,6 +6,7 @@ docstrings, so that comments and formatting never make a result out of date.
 
 import ast
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
@@ -48,15 +49,23 @@ def files_of_folder(folder: Path, *, without: tuple[str, ...] = ()) -> list[Path
     These are all files but texts (`*.md`), hidden ones, compiled Python, and the subfolders that
     `without` names.
     """
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and path.suffix not in (".md", ".pyc")
-        and not any(
-            part.startswith(".") or part in without for part in path.relative_to(folder).parts
-        )
-    )
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        # A link to a folder above would lead in circles.
+        above = {Path(place).resolve(), *Path(place).resolve().parents}
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".")
+            and name not in without
+            and (not Path(place, name).is_symlink() or Path(place, name).resolve() not in above)
+        ]
+        found += [
+            Path(place, name)
+            for name in names
+            if not name.startswith(".") and not name.endswith((".md", ".pyc"))
+        ]
+    return sorted(found)
 
 
 def digests(files: Iterable[Path], outside: Path | None = None) -> dict[str, str]:
@@ -75,10 +84,17 @@ def digests(files: Iterable[Path], outside: Path | None = None) -> dict[str, str
 def file_digest(path: Path) -> str:
     """Return the hash of a file: of its syntax tree if it is Python, else of its bytes."""
     try:
-        content = path.read_bytes()
-        return _python(content)[1] if path.suffix == ".py" else _hash(content)
+        status = path.stat()
+        return _digest(path, status.st_ino, status.st_size, status.st_ctime_ns)
     except (OSError, SyntaxError, ValueError) as error:
         raise HarnessError(f"{path}: cannot be read as code: {error}") from error
+
+
+@cache
+def _digest(path: Path, inode: int, size: int, changed: int) -> str:
+    """Read a file once per process, unless it changes; no program can set the time `changed`."""
+    content = path.read_bytes()
+    return _python(content)[1] if path.suffix == ".py" else _hash(content)
 
 
 def _hash(content: bytes) -> str:

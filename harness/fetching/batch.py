@@ -9,10 +9,10 @@ from typing import Any
 
 from harness.disk.files import check_space, sha256_json, size_text
 from harness.errors import HarnessError, StorageError
+from harness.fetching.places import Places
 from harness.fetching.source import (
     ExternalFile,
     Inspection,
-    Places,
     fetch,
     locate,
     make_cache,
@@ -29,10 +29,15 @@ def outermost(source: ExternalFile) -> ExternalFile:
     return source if source.inside is None else outermost(source.inside)
 
 
+def bytes_of(sources: Iterable[ExternalFile]) -> int:
+    """Return the stated bytes of the downloads for files, exact or approximate."""
+    return sum(item.bytes or item.about for item in {outermost(source) for source in sources})
+
+
 def size_of(sources: Iterable[ExternalFile]) -> str:
     """Return the size of the downloads for files as text, as far as it is known."""
     downloads = {outermost(source) for source in sources}
-    total = sum(item.bytes or item.about for item in downloads)
+    total = bytes_of(downloads)
     exact = "" if all(item.bytes for item in downloads) else "about "
     unknown = sum(not (item.bytes or item.about) for item in downloads)
     parts = [f"{exact}{size_text(total)}"] if total else []
@@ -110,6 +115,7 @@ def fetch_all(
         names = listed(sorted(problems))
         lines = [f"{title}: {counts}, {len(problems)} missing: {names}"]
         lines += dict.fromkeys(list(problems.values())[:SHOWN])
+        lines += [places.advice] if places.advice else []
         lines.append("run the same command again: what is here is not fetched again")
         raise HarnessError("\n  ".join(lines))
     return found

@@ -32,6 +32,7 @@ from harness.disk.schema import (
     read_yaml,
 )
 from harness.errors import HarnessError, as_method_failure, suggest
+from harness.fetching.checksums import contradiction
 from harness.fetching.source import ExternalFile
 from harness.methods.recipe import MethodRecipe
 
@@ -63,6 +64,7 @@ class WeightFile(Model):
 
     file: FileName = Field(description="file name that the authors gave it")
     url: str | None = Field(None, description="address, pinned to a commit where possible")
+    urls: Items[str] = Field((), description="further addresses of the same file, tried in turn")
     page: str | None = Field(None, description="where a person finds the file")
     sha256: Sha256 | None = Field(None, description="hash; a file with another one is refused")
     git_blob: GitBlob | None = Field(
@@ -114,6 +116,9 @@ class Variant(Model):
 
     title: Text = Field(description="the name as tables print it")
     options: dict[str, Any] = Field(description="options that differ from the method's")
+    asked_by: Literal["ablations", "literal"] = Field(
+        "ablations", description="key of the data sets on which the variant runs"
+    )
 
 
 VariantsFile = dict[Name, Variant]
@@ -191,9 +196,14 @@ class MethodFile:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class MethodSpec(MethodFile):
-    """A method as its folder declares it, or a variant of it (`kind` is `ablation`)."""
+    """A method as its folder declares it, or a variant of it (`kind` is `ablation`).
+
+    asked_by: the key of the data sets on which a variant runs; empty for a method, which always
+    runs.
+    """
 
     folder: Path
+    asked_by: str = ""
 
     @property
     def package(self) -> str:
@@ -279,16 +289,32 @@ def weights_content(spec: MethodSpec, chosen: str, *, trained: bool) -> str:
     return entry.get("sha256") or entry.get("git_blob") or ""
 
 
+def published_rule(spec: MethodSpec) -> Published:
+    """Return how the authors of a method save their images.
+
+    Raises:
+        HarnessError: if its method.yaml does not say it.
+    """
+    if spec.published is None or spec.command:
+        raise HarnessError(
+            f"{spec.name}: its method.yaml does not say how the authors save their images; add the "
+            "key `published` for a class, or do not ask for published images"
+        )
+    return spec.published
+
+
 def weight_source(item: Mapping[str, Any], citation: str = "") -> ExternalFile:
     """Return the source that an entry `weights` of a method.yaml describes."""
+    url = item.get("url")
     return ExternalFile(
         name=item["file"],
-        urls=(item["url"],) if item.get("url") else (),
+        urls=(*([url] if url else []), *item.get("urls", ())),
         sha256=item.get("sha256") or "",
+        git_blob=item.get("git_blob") or "",
         bytes=item.get("bytes", 0),
         licence=item["licence"],
         citation=citation,
-        page=item.get("page") or item.get("url") or "",
+        page=item.get("page") or url or "",
     )
 
 
@@ -306,8 +332,9 @@ def discover(include: Sequence[Path] = ()) -> dict[str, MethodSpec]:
         include: folders outside the checkout whose children may be methods.
 
     Raises:
-        HarnessError: for a `method.yaml` with a wrong key or value, a name used twice, or an
-            outside folder that does not exist or holds nothing.
+        HarnessError: for a `method.yaml` with a wrong key or value, a name used twice, weight
+            files whose stated hashes contradict each other, or an outside folder that does not
+            exist or holds nothing.
     """
     found: dict[str, MethodSpec] = {}
     for folder in [*method_folders(), *children(include, "method.yaml")]:
@@ -316,6 +343,13 @@ def discover(include: Sequence[Path] = ()) -> dict[str, MethodSpec]:
                 other = found[spec.name].folder
                 raise HarnessError(f"{folder}: the name {spec.name!r} is taken by {other}; rename")
             found[spec.name] = spec
+    problem = contradiction(
+        (f"{spec.folder}/method.yaml: weights: {name}", entry)
+        for spec in found.values()
+        for name, entry in spec.weight_files.items()
+    )
+    if problem:
+        raise HarnessError(problem)
     return found
 
 
@@ -351,7 +385,8 @@ def read_method(folder: Path) -> Iterator[MethodSpec]:
     own = variants.pop(spec.name, None)
     yield _with_options(spec, own) if own else spec
     for name, variant in variants.items():
-        yield replace(_with_options(spec, variant), name=name, kind="ablation")
+        settings = _with_options(spec, variant)
+        yield replace(settings, name=name, kind="ablation", asked_by=variant.asked_by)
 
 
 def read_variants(path: Path) -> dict[str, Variant]:

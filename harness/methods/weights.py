@@ -13,7 +13,10 @@ from harness.blocks.renaming import unwrapped
 from harness.disk.files import sha256
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError, MethodFailure, as_method_failure
-from harness.fetching.source import CACHE, fetch
+from harness.fetching.batch import announce
+from harness.fetching.checksums import file_hashes
+from harness.fetching.places import Places
+from harness.fetching.source import CACHE, fetch, locate
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.raw_arrays import read_arrays
 from harness.methods.spec import MethodSpec, weight_entry, weight_source
@@ -88,19 +91,20 @@ def _trained(checkpoint: Path) -> Weights:
 def _given(spec: MethodSpec, file: Path) -> Weights:
     if not file.is_file():
         raise HarnessError(f"{file}: no such weight file; check the path")
-    digest = sha256(file)
-    known = {entry.get("sha256"): entry for entry in spec.weight_files.values()}
-    if digest in known:
-        return Weights("official", file, digest, known[digest]["licence"])
-    sizes = {entry.get("bytes"): entry["file"] for entry in known.values()}
+    found = file_hashes(file, ("sha256", "git_blob"))
     size = file.stat().st_size
+    for entry in spec.weight_files.values():
+        stated = weight_source(entry).hashes
+        if stated and all(found.get(kind) == value for kind, value in stated.items()):
+            return Weights("official", file, found["sha256"], entry["licence"])
+    sizes = {entry.get("bytes"): entry["file"] for entry in spec.weight_files.values()}
     if size in sizes and not zipfile.is_zipfile(file):
         # Bare arrays and files from before torch 1.6 load with wrong bytes in them.
         raise HarnessError(
             f"{file}: has the size of the authors' {sizes[size]} but another hash, and no "
             "checksums of its own; fetch it again, or save your own weights anew with torch"
         )
-    return Weights("user", file, digest)
+    return Weights("user", file, found["sha256"])
 
 
 def official_file(
@@ -113,7 +117,18 @@ def official_file(
             available or its content does not match the stated hash.
     """
     source = weight_source(entry, spec.bibtex)
-    return fetch(source, cache=cache / spec.weight_folder(entry), mirrors=mirrors)
+    places = Places(cache / spec.weight_folder(entry), mirrors)
+    try:
+        found = locate(source, places=places)
+        if found is None:
+            announce(f"weights of {spec.name}", 0, [source], places.cache)
+            found = fetch(source, places=places)
+        return found
+    except HarnessError as error:
+        if spec.train is None:
+            raise
+        hint = f"or train it here: `overrides: {{{spec.name}: {{weights: train}}}}`"
+        raise HarnessError(f"{error}\n  {hint}") from error
 
 
 def _arrays(path: Path) -> dict[str, Any]:

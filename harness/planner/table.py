@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from harness.disk.records import machine
+from harness.fetching.batch import outermost, size_of
 from harness.planner.forecast import Forecast, Plan
 from harness.terminal import aligned
 
@@ -19,6 +20,7 @@ def render(plan: Plan) -> str:
     parts: tuple[Iterable[str], ...] = (
         (plan.title, _measured_on(plan)),
         _datasets(plan),
+        _downloads(plan),
         _jobs(plan.forecasts),
         _totals(plan.forecasts),
         _schedule(plan),
@@ -50,8 +52,18 @@ def _datasets(plan: Plan) -> list[str]:
     rows = [("data set", "tiles to train", "to test", "size", "classes")]
     for name, tiles in plan.tiles.items():
         size = "×".join(map(str, tiles.shape))
+        if tiles.largest != tiles.shape:
+            size += f", test up to {'×'.join(map(str, tiles.largest))}"
         rows.append((name, f"{tiles.train:,}", f"{tiles.test:,}", size, str(tiles.classes)))
     return aligned(rows, numeric=(1, 2, 4))
+
+
+def _downloads(plan: Plan) -> list[str]:
+    rows = [("to download for", "files", "size", "licence")]
+    for name, files in plan.downloads.items():
+        count = len({outermost(file) for file in files})
+        rows.append((name, f"{count:,}", size_of(files), files[0].licence))
+    return aligned(rows, numeric=(1,)) if len(rows) > 1 else ["nothing to download"]
 
 
 def _jobs(forecasts: Sequence[Forecast]) -> list[str]:
@@ -118,7 +130,8 @@ def _schedule(plan: Plan) -> list[str]:
 def _notes(plan: Plan) -> Iterable[str]:
     yield "Hours hold for the measured machine. `s each` and `GFLOP each` are per training step,"
     yield "fused pair or tile; operations are those of convolutions and matrix products."
-    yield "prepare: only cutting and writing; downloading and decoding archives take extra time."
+    yield "prepare: only cutting and writing. Files at hand are not downloaded again; archives"
+    yield "inside an archive are copied out of it once, which takes its room again and minutes."
     yield "disk: what remains; a running training needs a second checkpoint. Not counted:"
     yield "downloads, the report, validation during training, the start of each job (seconds)."
     if plan.setting.device.type != "cuda":

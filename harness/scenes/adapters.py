@@ -3,7 +3,8 @@
 An adapter module has `check_options(options)`, which is quick and opens no image, and
 `open_dataset(options) -> Dataset`. One whose data have to be fetched also has
 `layout(options) -> SceneSizes`, for plans made before that, and `SOURCES`, its entry in the
-registry of external files. `DATA_FILES` lists files beside the code that decide on the tiles.
+registry of external files. `DATA_FILES` lists files beside the code that decide on the tiles. With
+`WHOLE`, test images are measured whole unless the configuration gives `tiling`.
 A folder of ours with `set.yaml` and without code is a set for `harness.datasets.published`.
 """
 
@@ -16,6 +17,8 @@ from typing import Any, Protocol, cast
 from harness.disk.code import files_of_folder
 from harness.disk.plugins import children, load_package
 from harness.errors import HarnessError, suggest
+from harness.fetching.registry import dataset_sources
+from harness.fetching.source import ExternalFile
 from harness.scenes.scene import Dataset, SceneSizes
 
 ROOT_OPTION = "root"
@@ -104,3 +107,10 @@ def layout_of(adapter: Adapter, options: Mapping[str, Any]) -> SceneSizes:
         return cast(SceneSizes, adapter.layout(options))
     dataset = adapter.open_dataset(options)
     return SceneSizes(dataset.scenes, dataset.classes)
+
+
+def files_to_fetch(adapter: Adapter) -> list[ExternalFile]:
+    """Return the external files of a data set, without those that are fetched on demand only."""
+    name = getattr(adapter, "SOURCES", None)
+    every = dataset_sources(name).values() if name else ()
+    return [source for source in every if not source.optional]

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.disk.files import write_text
-from harness.disk.records import read_record
 from harness.errors import HarnessError
 from reports.stages.common import Written, run_stage
 
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
 def check_complete(report: "Report", output: Path) -> Written:
     """Write the number of runs if all runs have values; fail if one has none."""
     failures = report.failures()
-    for run in failures:
-        _forget(run.folder)
     if failures:
         lines = [f"  {run.dataset}: {run.row} (seed {run.seed}): {run.failure}" for run in failures]
         raise HarnessError(
@@ -27,18 +24,6 @@ def check_complete(report: "Report", output: Path) -> Written:
     count = sum(len(runs) for runs in report.runs.values())
     write_text(output, f"{count} runs, all with values\n")
     return {output.with_suffix(".json"): [output]}
-
-
-def _forget(folder: Path) -> None:
-    """Delete the outputs of a failed run, so that the next run makes them again.
-
-    Records are kept, because they contain the reasons.
-    """
-    (folder / "scores.csv").unlink()
-    (folder / "fused.npy").unlink()
-    training = folder / "training.json"
-    if training.is_file() and read_record(training)["status"] == "failed":
-        (folder / "checkpoint.pt").unlink()
 
 
 if __name__ == "__main__":

@@ -151,8 +151,8 @@ def test_a_users_weights_and_options(scene, capsys):
         "umfusion", scene / "ir.npy", scene / "gray.npy", scene / "o.npy", weights=scene / "own.npz"
     )
     assert np.array_equal(np.load(scene / "o.npy"), expected)
-    with pytest.raises(HarnessError, match="umfusion: has no published weights"):
-        run("umfusion", scene / "ir.npy", scene / "gray.npy", scene / "o.npy")
+    with pytest.raises(HarnessError, match="segfanet: has no published weights"):
+        run("segfanet", scene / "ir.npy", scene / "gray.npy", scene / "o.npy")
     with pytest.raises(HarnessError, match="no weights 'zz'"):
         run(
             "tardal",

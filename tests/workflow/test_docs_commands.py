@@ -14,7 +14,6 @@ from snakemake.cli import get_argument_parser
 from harness.disk.schema import ROOT
 from tests.helpers.pages import PAGES, blocks, command_lines, programs, shell_lines
 from tests.helpers.project import add_method_files, copy_project, tiny_config
-from tests.helpers.town import small_town
 
 FILE_TOOLS = {"cat", "for", "ln", "ls", "mkdir", "source"}
 """Commands of the system, which run for real in a temporary folder."""
@@ -56,8 +55,8 @@ def checkout(tmp_path_factory):
     (code,) = re.findall(r"```python\n(\"\"\"Gradient.*?)```", texts, re.DOTALL)
     (described,) = re.findall(r"```yaml\n(name: gradient.*?)```", texts, re.DOTALL)
     add_method_files(folder, "gradient_transfer", described, {"model.py": code})
-    (metric,) = re.findall(r"```python\n(\"\"\"EI, .*?)```", texts, re.DOTALL)
-    (folder / "metrics" / "ei.py").write_text(metric)
+    (metric,) = re.findall(r"```python\n(\"\"\"Contrast .*?)```", texts, re.DOTALL)
+    (folder / "metrics" / "contrast.py").write_text(metric)
     rng = np.random.default_rng(0)
     for place in ("ir", "vis", "rgb", "mine", "fused"):
         (folder / place).mkdir()
@@ -189,12 +188,9 @@ def test_snakemake_lines_plan_their_jobs(line, tmp_path):
     words = line.words[1:]
     if not NOT_PLANNED.isdisjoint(words):
         return
-    own, scenes = tmp_path / "own.yaml", tmp_path / "scenes"
+    own = tmp_path / "own.yaml"
     own.write_text(tiny_config())
-    scenes.mkdir()
-    for name in ("whu", "potsdam"):  # The data sets of config/tiles.yaml.
-        (scenes / name).symlink_to(small_town(96)["root"])
-    ours = {**dict.fromkeys(OF_THE_READER, own), "FOLDER": scenes, "gradient_transfer": "ydtr"}
+    ours = {**dict.fromkeys(OF_THE_READER, own), "gradient_transfer": "ydtr"}
     for theirs, replacement in ours.items():
         words = [word.replace(theirs, str(replacement)) for word in words]
     planned = run(
