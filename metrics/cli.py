@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from .colour import RULES, Colour, colour_rule, in_colour, score_channels
 from .dialects import DIALECTS, lookup
 from .errors import MetricError
-from .images import pair_files, read_aligned
+from .images import Bytes, pair_files, read_aligned, read_grey, read_image
 from .registry import METRICS, PAPER, VARIANTS, find
 from .scoring import Table, score_methods
 from .shared.arrays import Values
@@ -98,6 +99,11 @@ def _add_score_options(parser: argparse.ArgumentParser) -> None:
         help=f"names as `list` prints them; default {' '.join(PAPER)}",
     )
     add("--dialect", choices=sorted(DIALECTS), help="public evaluator to reproduce instead")
+    add(
+        "--colour",
+        choices=RULES,
+        help="luma of colour images, or the mean over their channels; default that of the dialect",
+    )
     add("--resize", type=int, metavar="PX", help="side of images after a bilinear resize")
     add(
         "--threads",
@@ -115,6 +121,9 @@ def _score(options: argparse.Namespace) -> None:
     methods = _methods(options.fused)
     names = pair_files({"infrared": options.infrared, "visible": options.visible, **methods})
     _check_no_input(options.output, names)
+    colour = options.colour or colour_rule(options.dialect)
+    if colour == "per_channel" and options.resize:
+        raise MetricError("--resize measures the luma; add --colour luma, or leave --resize out")
     table = score_files(
         names,
         list(methods),
@@ -122,11 +131,13 @@ def _score(options: argparse.Namespace) -> None:
         threads=options.threads,
         dialect=options.dialect,
         resize=options.resize,
+        colour=colour,
     )
     write_csv(options.output, list(names), table)
     definition = f"dialect {options.dialect}" if options.dialect else "default definitions"
     size = f"resized to {options.resize}×{options.resize} px" if options.resize else "native size"
-    print(f"{definition}, {size}; mean ± half the 95 % interval; written to {options.output}")
+    print(f"{definition}, {size}, colour: {colour}; mean ± half the 95 % interval")
+    print(f"written to {options.output}")
     for method, columns in table.items():
         print(f"\n{method} ({len(names)} images)")
         for name, values in columns.items():
@@ -151,6 +162,7 @@ def score_files(
     threads: int = 1,
     dialect: str | None = None,
     resize: int | None = None,
+    colour: Colour = "luma",
 ) -> dict[str, dict[str, Values]]:
     """Measure image files, each read once, with a progress bar on a terminal.
 
@@ -161,6 +173,8 @@ def score_files(
         threads: how many threads read and measure images.
         dialect: as in `metrics.score`.
         resize: as in `metrics.score`.
+        colour: whether colour images are measured by their luma, or channel by channel; if all
+            images of a name are grey, this makes no difference.
 
     Returns:
         Per method one array per metric, with one value per name.
@@ -174,8 +188,11 @@ def score_files(
         raise MetricError(f"threads must be 1 or more, got {threads}")
 
     def measure(files: Mapping[str, Path]) -> Table:
-        images = {role: image[None] for role, image in read_aligned(files).items()}
+        read = read_image if colour == "per_channel" else read_grey
+        images = {role: image[None] for role, image in read_aligned(files, read).items()}
         try:
+            if colour == "per_channel":
+                return _measure_bands(images, methods, metrics, dialect)
             return score_methods(
                 {method: images[method] for method in methods},
                 images["infrared"],
@@ -196,6 +213,19 @@ def score_files(
         }
         for method, columns in tables[0].items()
     }
+
+
+def _measure_bands(
+    bands: Mapping[str, Bytes], methods: Sequence[str], metrics: Sequence[str], dialect: str | None
+) -> Table:
+    """Measure (1, bands, H, W) images of one name by channels, or as grey if all of them are."""
+    if all(image.shape[1] == 1 for image in bands.values()):
+        grey = {role: image[:, 0] for role, image in bands.items()}
+        fused = {method: grey[method] for method in methods}
+        return score_methods(fused, grey["infrared"], grey["visible"], metrics, dialect=dialect)
+    images = {role: in_colour(image[0])[None] for role, image in bands.items()}
+    fused = {method: images[method] for method in methods}
+    return score_channels(fused, images["infrared"], images["visible"], metrics, dialect=dialect)
 
 
 def write_csv(path: Path, names: Sequence[str], table: Mapping[str, Mapping[str, Values]]) -> None:

@@ -18,7 +18,7 @@ PAPER = ("sf", "ag", "scd", "vif")
 
 # Modules of this folder that are not metrics.
 TOOLS = {
-    *("__init__", "__main__", "cli", "errors", "images", "metric"),
+    *("__init__", "__main__", "cli", "colour", "errors", "images", "metric"),
     *("registry", "resize", "scoring", "torch_backend"),
 }
 

@@ -89,6 +89,19 @@ def _title(spec: MethodSpec, row: Row) -> str:
     return f"{spec.title}, {WEIGHTS[row.weights]}" if row.weights else spec.title
 
 
+def _given_rows(benchmark: Benchmark) -> list[Row]:
+    rows = [row for name in benchmark.datasets for row in benchmark.rows(name) if row.given]
+    return list(dict.fromkeys(rows))
+
+
+def _given(row: Row, benchmark: Benchmark) -> PlannedMethod:
+    """Describe a row of images from a folder: by its name, or the title of a known method."""
+    known = benchmark.found.get(row.method)
+    title = f"{known.title if known else row.method}, given images"
+    notes = "The fused images come from a folder; they were not fused here."
+    return PlannedMethod(row.name, title, "baseline", benchmark.seeds(row.name), notes)
+
+
 def plan_of(benchmark: Benchmark) -> dict[str, Any]:
     """Describe a benchmark as a JSON object that `read_plan` understands."""
     config = benchmark.config
@@ -97,6 +110,7 @@ def plan_of(benchmark: Benchmark) -> dict[str, Any]:
         for name, spec in benchmark.methods.items()
         for row in benchmark.method_rows(name)
     ]
+    methods += [_given(row, benchmark) for row in _given_rows(benchmark)]
     datasets = [
         PlannedDataset(
             name,

@@ -27,6 +27,8 @@ class Dialect:
     title: str
     metrics: Mapping[str, Metric]
     notes: str
+    per_channel: bool = False
+    """Whether it measures the channels of colour images one by one (`metrics.colour`)."""
 
 
 def lookup(names: Sequence[str], dialect: str | None = None) -> list[Metric]:
@@ -44,12 +46,18 @@ def lookup(names: Sequence[str], dialect: str | None = None) -> list[Metric]:
 
 
 def _evaluator(
-    name: str, title: str, measures: str, own: Mapping[str, Metric], notes: str
+    name: str,
+    title: str,
+    measures: str,
+    own: Mapping[str, Metric],
+    notes: str,
+    *,
+    per_channel: bool = False,
 ) -> Dialect:
     """Describe a dialect by the metrics that it shares with us and those it defines itself."""
     names = measures.split()
     metrics = {metric: own.get(metric) or replace(METRICS[metric], fast=None) for metric in names}
-    return Dialect(name, title, metrics, notes)
+    return Dialect(name, title, metrics, notes, per_channel)
 
 
 def _own(name: str, define: ImageMetric, **changes: Any) -> Metric:
@@ -130,7 +138,7 @@ _EVALUATORS = (
     ),
     _evaluator(
         "vifb",
-        "VIFB (MATLAB), fed grey images",
+        "VIFB (MATLAB)",
         "sf ag en sd mi psnr ssim",
         {
             "sf": _own("sf", _vifb_sf, minimum=1),
@@ -139,7 +147,9 @@ _EVALUATORS = (
             "psnr": _own("psnr", _vifb_psnr),
         },
         "SF divides both sums by H·W, AG by (H−1)(W−1); MI in nats; PSNR takes the "
-        "norm of the difference over H·W for its mean square.",
+        "norm of the difference over H·W for its mean square. Colour images are measured channel "
+        "by channel, SF on the three channels side by side.",
+        per_channel=True,
     ),
     _evaluator(
         "ivif_zoo",
