@@ -15,7 +15,7 @@ import numpy as np
 from .colour import RULES, Colour, colour_rule, in_colour, score_channels
 from .dialects import DIALECTS, lookup
 from .errors import MetricError
-from .images import Bytes, pair_files, read_aligned, read_grey, read_image
+from .images import Bytes, grey_of, pair_files, read_aligned, read_grey, read_image
 from .registry import METRICS, PAPER, VARIANTS, find
 from .scoring import Table, score_methods
 from .shared.arrays import Values
@@ -188,19 +188,13 @@ def score_files(
         raise MetricError(f"threads must be 1 or more, got {threads}")
 
     def measure(files: Mapping[str, Path]) -> Table:
-        read = read_image if colour == "per_channel" else read_grey
-        images = {role: image[None] for role, image in read_aligned(files, read).items()}
+        images = read_aligned(files, read_image if colour == "per_channel" else read_grey)
         try:
-            if colour == "per_channel":
-                return _measure_bands(images, methods, metrics, dialect)
-            return score_methods(
-                {method: images[method] for method in methods},
-                images["infrared"],
-                images["visible"],
-                metrics,
-                dialect=dialect,
-                resize=resize,
-            )
+            if any(image.ndim == 3 and len(image) == 3 for image in images.values()):
+                bands = {role: in_colour(image)[None] for role, image in images.items()}
+                return score_channels(*_roles(bands, methods), metrics, dialect=dialect)
+            grey = {role: grey_of(image)[None] for role, image in images.items()}
+            return score_methods(*_roles(grey, methods), metrics, dialect=dialect, resize=resize)
         except MetricError as error:
             raise MetricError(f"{files[methods[0]]}: {error}") from error
 
@@ -215,17 +209,10 @@ def score_files(
     }
 
 
-def _measure_bands(
-    bands: Mapping[str, Bytes], methods: Sequence[str], metrics: Sequence[str], dialect: str | None
-) -> Table:
-    """Measure (1, bands, H, W) images of one name by channels, or as grey if all of them are."""
-    if all(image.shape[1] == 1 for image in bands.values()):
-        grey = {role: image[:, 0] for role, image in bands.items()}
-        fused = {method: grey[method] for method in methods}
-        return score_methods(fused, grey["infrared"], grey["visible"], metrics, dialect=dialect)
-    images = {role: in_colour(image[0])[None] for role, image in bands.items()}
-    fused = {method: images[method] for method in methods}
-    return score_channels(fused, images["infrared"], images["visible"], metrics, dialect=dialect)
+def _roles(
+    images: Mapping[str, Bytes], methods: Sequence[str]
+) -> tuple[dict[str, Bytes], Bytes, Bytes]:
+    return {name: images[name] for name in methods}, images["infrared"], images["visible"]
 
 
 def write_csv(path: Path, names: Sequence[str], table: Mapping[str, Mapping[str, Values]]) -> None:

@@ -15,6 +15,7 @@ from harness.methods.rows import Row
 from harness.pixels import STRETCHES
 from harness.tiles.array_file import Bytes, Images
 from harness.tiles.store import Pairs
+from metrics.images import grey_of
 from metrics.registry import METRICS
 from metrics.scoring import Table, score_methods
 from reports.analysis import Analysis
@@ -87,10 +88,11 @@ def measure_choices(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysi
 
 
 def _measured(pairs: Pairs, tile: int, stacks: dict[str, Images], choice: Choice) -> Table:
-    """Measure one tile of every row under one choice."""
+    """Measure the luma of one tile of every row under one choice."""
     part = slice(tile, tile + 1)
     rgb, infrared, visible = pairs.rgb(part), pairs.infrared(part), pairs.visible(part)
-    fused = {row: _stretched(stack.part(part), rgb, choice) for row, stack in stacks.items()}
+    lumas = {row: grey_of(stack[tile])[None] for row, stack in stacks.items()}
+    fused = {row: _stretched(image, rgb, choice) for row, image in lumas.items()}
     names = list(dict.fromkeys(choice.measures.values()))
     return score_methods(fused, infrared, visible, names, resize=choice.resize)
 

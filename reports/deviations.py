@@ -57,8 +57,9 @@ def _data(report: Report, dataset: PlannedDataset) -> Iterator[tuple[str, str, s
         if (count := meta["tiles"].get(split)) is not None and count != stated[split]:
             yield words, f"{count:,}", f"{stated[split]:,}"
     tiling, side = meta.get("tiling", {}), paper()["tile"]
-    if tiling and {tiling["height"], tiling["width"]} != {side}:
-        yield "tile size", f"{tiling['height']}×{tiling['width']}", f"{side}×{side}"
+    sizes = [size for size in dict.fromkeys(tiling.get("sizes", {}).values()) if size]
+    if sizes and sizes != [f"{side}×{side}"]:
+        yield "tile size", "; ".join(sizes), f"{side}×{side}"
     if not is_printed_sample(dataset.stands_for, report.analyses[dataset.name].scenes):
         printed = "the data set's own list" if "split" in stated else "its list is not printed"
         yield "test scenes", "ours", printed

@@ -14,6 +14,11 @@ from harness.methods.spec import MethodSpec
 from harness.tiles.store import TileStore
 
 TILES = ReportSection().tiles
+COLOURS = {
+    "luma": "luma of colours",
+    "per_channel": "colours channel by channel, SF on the channels side by side",
+}
+"""The colour rules in words, for the tables."""
 WEIGHTS = {"train": "trained here", "official": "authors' weights"}
 """What the titles of rows with marked weights add to that of their method."""
 
@@ -48,12 +53,14 @@ class PlannedDataset:
 
     stands_for: the data set of the paper whose printed values stand beside ours, "" for none.
     examples: names of the tiles in the figures; if empty, `reports.examples.RULE` chooses them.
+    measured: the dialect and the colour rule of the metrics, in words.
     """
 
     name: str
     rows: Sequence[str]
     stands_for: str = ""
     examples: Sequence[str] = ()
+    measured: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,11 @@ def _title(spec: MethodSpec, row: Row) -> str:
     return f"{spec.title}, {WEIGHTS[row.weights]}" if row.weights else spec.title
 
 
+def _measured(dialect: str | None, colour: str) -> str:
+    definitions = f"dialect {dialect}" if dialect else "default definitions"
+    return f"{definitions}, {COLOURS[colour]}"
+
+
 def _given_rows(benchmark: Benchmark) -> list[Row]:
     rows = [row for name in benchmark.datasets for row in benchmark.rows(name) if row.given]
     return list(dict.fromkeys(rows))
@@ -117,6 +129,7 @@ def plan_of(benchmark: Benchmark) -> dict[str, Any]:
             [row.name for row in benchmark.rows(name)],
             section.stands_for or "",
             list(section.examples or ()),
+            _measured(**benchmark.measuring(name)),
         )
         for name, section in benchmark.datasets.items()
     ]

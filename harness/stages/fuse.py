@@ -76,7 +76,7 @@ def _record(arguments: argparse.Namespace, spec: MethodSpec, stretch: str) -> Re
         ),
     )
     run = {"method": spec.name, "options": dict(spec.options)}
-    config = {**run, "stretch": stretch, "seed": seed, "device": device}
+    config = {**run, "stretch": stretch, "colour": arguments.colour, "seed": seed, "device": device}
     return Record("fuse", config, claim=claim)
 
 
