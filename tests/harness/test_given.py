@@ -148,11 +148,11 @@ def test_dialects_imply_the_rule_of_their_evaluator(tmp_path, colours, capsys):
 @pytest.fixture
 def pairs(tmp_path):
     rng = np.random.default_rng(3)
-    for folder in ("rgb", "ir", "mine"):
-        (tmp_path / "set" / folder).mkdir(parents=True)
+    for folder in ("set/rgb", "set/ir", "mine"):
+        (tmp_path / folder).mkdir(parents=True)
         for name, size in (("a", (50, 60)), ("b", (64, 48))):
             pixels = rng.integers(0, 256, size, np.uint8)
-            Image.fromarray(pixels).save(tmp_path / "set" / folder / f"{name}.png")
+            Image.fromarray(pixels).save(tmp_path / folder / f"{name}.png")
     return tmp_path / "set"
 
 
@@ -180,9 +180,9 @@ def test_an_image_that_cannot_be_used_is_a_failed_cell(pairs, monkeypatch, damag
     tiles = pairs.parent / "store"
     options = json.dumps({"root": str(pairs)})
     run(monkeypatch, prepare, "--adapter", "tiles", "--options", options, "--output", tiles)
-    damage(pairs / "mine" / "b.png")
+    damage(pairs.parent / "mine" / "b.png")
     output = pairs.parent / "ours@given" / "seed0" / "fused.npy"
-    run(monkeypatch, take, "--tiles", tiles, "--folder", pairs / "mine", "--output", output)
+    run(monkeypatch, take, "--tiles", tiles, "--folder", pairs.parent / "mine", "--output", output)
     record = read_record(output.with_name("fused.json"))
     assert record["status"] == "failed"
     assert reason in record["reason"]
@@ -195,7 +195,7 @@ def configuration(pairs, **changes):
 
 
 def test_rows_from_folders_are_rows_of_the_data_set(pairs):
-    config = configuration(pairs, fused={"ours": str(pairs / "mine")}, dialect="vifb")
+    config = configuration(pairs, fused={"ours": str(pairs.parent / "mine")}, dialect="vifb")
     benchmark = Benchmark({**config, "metrics": ["sf", "ag"]})
     assert [row.name for row in benchmark.rows("mine")] == ["average", "ours@given"]
     assert benchmark.rows("mine")[1] == Row("ours", "given")
@@ -223,7 +223,7 @@ def test_what_cannot_work_is_refused_before_any_work(pairs, changes, message):
 def test_given_images_are_a_row_of_the_report(pairs, tmp_path):
     """Beside a method, through the workflow: tables, page, and a rerun after an edit."""
     project = copy_project(tmp_path / "project")
-    fused = {"ours": {"folder": str(pairs / "mine"), "name": "{name}"}}
+    fused = {"ours": {"folder": str(pairs.parent / "mine"), "name": "{name}"}}
     config = {**configuration(pairs, fused=fused, colour="per_channel"), "metrics": ["sf", "vif"]}
     (project / "tiny.yaml").write_text(yaml.safe_dump(config))
     done = snakemake(project)
@@ -232,7 +232,7 @@ def test_given_images_are_a_row_of_the_report(pairs, tmp_path):
     assert "ours@given" in table and "ours, given images" in table
     assert "channel" in (project / "results/report/index.html").read_text()
     assert planned(project) == {}
-    crop(pairs / "mine" / "a.png")
-    Image.fromarray(np.eye(50, 60, dtype=np.uint8)).save(pairs / "mine" / "a.png")
+    crop(pairs.parent / "mine" / "a.png")
+    Image.fromarray(np.eye(50, 60, dtype=np.uint8)).save(pairs.parent / "mine" / "a.png")
     again = planned(project)
     assert again["take"] == again["measure"] == 1 and "fuse" not in again
