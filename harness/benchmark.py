@@ -14,8 +14,8 @@ from harness.disk.schema import check
 from harness.errors import HarnessError, suggest
 from harness.methods.recipe import Recipe
 from harness.methods.rows import Row
-from harness.methods.spec import MethodSpec, discover
-from harness.pixels import STRETCHES
+from harness.methods.spec import MethodSpec, discover, published_rule
+from harness.pixels import PUBLISHED, STRETCHES
 from harness.scenes.adapters import Adapter, find_adapter
 from harness.tiles.cutting import Tiling, check_examples
 from metrics.registry import METRICS
@@ -77,9 +77,11 @@ class Benchmark:
         _check_known("stretched", "method", config.stretched, self.found)
         _check_known("overrides", "method", config.overrides, self.found)
         _check_known("metrics", "metric", config.metrics, METRICS)
-        stretches = [name for name in STRETCHES if name != "none"]
+        stretches = [PUBLISHED, *(name for name in STRETCHES if name != "none")]
         for method, chosen in config.stretched.items():
             _check_known(f"stretched: {method}", "stretch", chosen, stretches)
+            if PUBLISHED in chosen:
+                published_rule(self.found[method])
 
         for folder in config.mirror:
             if not Path(folder).is_dir():
@@ -147,9 +149,12 @@ class Benchmark:
         return options
 
     def tiling(self, name: str) -> dict[str, Any]:
-        """Return tile side and stride of a data set, pixels."""
-        tiling = self.datasets[name].tiling
-        return asdict(Tiling(whole=True) if tiling is None else Tiling(**tiling.model_dump()))
+        """Return tile side and stride of a data set, pixels, and whether test images are whole."""
+        section = self.datasets[name]
+        by_default = "tiling" not in section.model_fields_set
+        if section.tiling is None or (by_default and getattr(self.adapter(name), "WHOLE", False)):
+            return asdict(Tiling(whole=True))
+        return asdict(Tiling(**section.tiling.model_dump()))
 
     def rows(self, dataset: str) -> list[Row]:
         """Return the rows of a data set: of each method its runs, each with its stretches."""

@@ -83,7 +83,8 @@ class DatasetSection(Model):
         BeforeValidator(_tiling, json_schema_input_type=Literal["none"] | TilingSection),
     ] = Field(
         TilingSection(),
-        description="`size` and `stride` of the tiles; `none` measures every test image whole",
+        description="`size` and `stride` of the tiles; `none`, the default of published sets of "
+        "whole images, measures every test image whole",
     )
     examples: Annotated[Items[str], Different] | None = Field(
         None,

@@ -75,6 +75,8 @@ def _minmax_rgb_batch2(fused: Float, rgb: Bytes) -> Bytes:
     return luma(quantise(np.concatenate(pairs)))
 
 
+PUBLISHED = "published"
+"""Name of the output that is made as the authors publish it, by `harness.fusing.publishing`."""
 STRETCHES: dict[str, Callable[[Float, Bytes], Bytes]] = {
     "none": _none,
     "minmax": _minmax,
