@@ -33,11 +33,13 @@ CONFIG = {
     "device": "cpu",
     "threads": 1,
     "weights": "train",
-    "methods": ["segfanet", "umfusion", "average"],
+    "methods": ["segfanet", "segfanet_1sinet", "average"],
     "stretched": {"average": ["minmax"]},
     "train": {"steps": 60, "checkpoint_seconds": 1},
     "overrides": {"segfanet": {"options": {"width": 4, "pool": [4, 4, 4]}}},
-    "datasets": {"synthetic_urban": {"tiling": {"size": 96, "stride": 192}}},
+    "datasets": {
+        "synthetic_urban": {"ablations": True, "tiling": {"size": 96, "stride": 192}},
+    },
 }
 TIMED = ("training_log.csv", "index.html")
 TIMED_FOLDERS = ("figures", "tensorboard")

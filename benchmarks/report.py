@@ -42,13 +42,20 @@ def make_store(folder, tiles):
     )
     write_manifest(
         folder / "manifest.csv",
-        [TileRow("test", i, f"t{i}", f"s{i % SCENES}", 0, i, 0, 0) for i in range(tiles)],
+        [
+            TileRow("test", i, f"t{i}", f"s{i % SCENES}", 0, i, 0, 0, SIDE, SIDE, 5 * i * SIDE**2)
+            for i in range(tiles)
+        ],
     )
     meta = {
         "title": "made up",
         "classes": [],
         "tiles": {"train": 0, "test": tiles},
-        "tiling": {"height": SIDE, "width": SIDE, "stride": SIDE},
+        "tiling": {
+            "stride": SIDE,
+            "sizes": {"test": f"{SIDE}×{SIDE}"},
+            "coverage": {"test": {"covered": 1.0, "more_than_once": 0.0}},
+        },
     }
     write_json(folder / "dataset.json", meta)
 

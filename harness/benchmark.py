@@ -4,7 +4,7 @@ Reads YAML only (no torch), because the workflow builds it at every parse.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,38 +13,14 @@ from harness.configuration import Configuration, DatasetSection, OverrideSection
 from harness.disk.schema import check
 from harness.errors import HarnessError, suggest
 from harness.methods.recipe import Recipe
+from harness.methods.rows import Row
 from harness.methods.spec import MethodSpec, discover
 from harness.pixels import STRETCHES
 from harness.scenes.adapters import Adapter, find_adapter
 from harness.tiles.cutting import Tiling, check_examples
 from metrics.registry import METRICS
 
-STRETCH_MARK = "+"
-"""Joins a method and an output stretch into the name of a row, as in `average+minmax`."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One row of a data set's tables: a method, with the stretch of its output."""
-
-    method: str
-    stretch: str = "none"
-
-    @property
-    def raw(self) -> bool:
-        """Whether the method's output is measured as it is."""
-        return self.stretch == "none"
-
-    @property
-    def name(self) -> str:
-        """Name in paths and tables' data."""
-        return self.method if self.raw else f"{self.method}{STRETCH_MARK}{self.stretch}"
-
-    @staticmethod
-    def parse(name: str) -> "Row":
-        """Inverse of `name`."""
-        method, _, stretch = name.partition(STRETCH_MARK)
-        return Row(method, stretch or "none")
+MODES = ("official", "train")
 
 
 class Benchmark:
@@ -118,12 +94,17 @@ class Benchmark:
             picked = section.options.get("weights")
             if picked is not None and spec.weights:
                 _check_known(f"{place}: options: weights", "weights", [picked], spec.weights)
-            weights = section.weights
-            modes = ("official", "train")
-            if weights and weights not in modes and not Path(weights).is_file():
+            for position, weights in enumerate(section.weights):
+                if weights in MODES or (position == 0 and Path(weights).is_file()):
+                    continue
+                if position and Path(weights).is_file():
+                    raise HarnessError(
+                        f"config: {place}: weights: the file {weights!r} cannot follow another "
+                        "item, as rows are named by the words official and train; put it first"
+                    )
                 raise HarnessError(
                     f"config: {place}: weights: found {weights!r}, expected official, train or "
-                    f"an existing file; {suggest(weights, modes)}"
+                    f"an existing file; {suggest(weights, MODES)}"
                 )
 
     def _check_method(self, name: str) -> None:
@@ -165,45 +146,62 @@ class Benchmark:
             options["root"] = options["root"].replace("{tiles_root}", self.config.tiles_root)
         return options
 
-    def tiling(self, name: str) -> dict[str, int]:
+    def tiling(self, name: str) -> dict[str, Any]:
         """Return tile side and stride of a data set, pixels."""
-        return self.datasets[name].tiling.model_dump()
+        tiling = self.datasets[name].tiling
+        return asdict(Tiling(whole=True) if tiling is None else Tiling(**tiling.model_dump()))
 
     def rows(self, dataset: str) -> list[Row]:
-        """Return the rows of a data set: every method, its stretches, ablations where asked."""
-        ablations = self.datasets[dataset].ablations
+        """Return the rows of a data set: of each method its runs, each with its stretches."""
         return [
-            Row(name, stretch)
+            row.stretched(stretch)
             for name, spec in self.methods.items()
-            if ablations or spec.kind != "ablation"
-            for stretch in ("none", *self.config.stretched.get(name, ()))
+            if self.datasets[dataset].ablations or spec.kind != "ablation"
+            for row in self.method_rows(name)
+            for stretch in self.stretches(name)
         ]
 
-    def is_trained(self, method: str) -> bool:
-        """Return whether the method is trained here (else it has weights or needs none)."""
-        spec, mode = self.methods[method], self.weights_mode(method)
-        wanted = mode == "train" or (mode == "official" and spec.weights is None)
-        return spec.train is not None and wanted
+    def method_rows(self, method: str) -> list[Row]:
+        """Return one row per mode of a method's weights; the first one is unmarked."""
+        return [Row(method), *(Row(method, mode) for mode in self._modes(method)[1:])]
 
-    def weights_mode(self, method: str) -> str:
-        """Return `official`, `train` or the path of a user's weight file."""
-        overrides = self._overrides(self.methods[method])
-        modes = [section.weights for section in overrides if section.weights]
-        return modes[-1] if modes else self.config.weights
+    def stretches(self, method: str) -> list[str]:
+        """Return the stretches of a method's outputs, all made by one job; `none` is the first."""
+        return ["none", *self.config.stretched.get(method, ())]
 
-    def weights_file(self, method: str) -> str:
+    def _modes(self, method: str) -> list[str]:
+        """Return the modes of a method's weights that it has; `official` if it needs none."""
+        spec = self.methods[method]
+        wanted = [section.weights for section in self._overrides(spec) if section.weights]
+        instead = {}
+        if spec.train is None:
+            instead["train"] = "official"
+        elif spec.weights is None:
+            instead["official"] = "train"
+        modes = wanted[-1] if wanted else self.config.weights
+        return list(dict.fromkeys(instead.get(mode, mode) for mode in modes))
+
+    def weights(self, row: str) -> str:
+        """Return where a row's weights come from: `official`, `train` or a user's file."""
+        parsed = Row.parse(row)
+        return parsed.weights or self._modes(parsed.method)[0]
+
+    def is_trained(self, row: str) -> bool:
+        """Return whether the row's method is trained here (else it has weights or needs none)."""
+        return self.weights(row) == "train"
+
+    def weights_file(self, row: str) -> str:
         """Return what the fuse stage loads where there is no checkpoint."""
-        mode = self.weights_mode(method)
-        return "official" if mode == "train" else mode
+        return "official" if self.is_trained(row) else self.weights(row)
 
-    def seeds(self, method: str) -> list[int]:
-        """Return the seeds of a method; one that is not trained runs once."""
+    def seeds(self, row: str) -> list[int]:
+        """Return the seeds of a row; one that is not trained runs once."""
         seeds = list(self.config.seeds)
-        return seeds if self.is_trained(method) else seeds[:1]
+        return seeds if self.is_trained(row) else seeds[:1]
 
     def runs(self, dataset: str) -> list[tuple[str, int]]:
-        """Return all (row name, seed) of a data set: the unit of work."""
-        return [(row.name, seed) for row in self.rows(dataset) for seed in self.seeds(row.method)]
+        """Return all (row name, seed) of a data set."""
+        return [(row.name, seed) for row in self.rows(dataset) for seed in self.seeds(row.name)]
 
 
 def _merged(*sections: Mapping[str, Any]) -> dict[str, Any]:

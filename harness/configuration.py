@@ -1,8 +1,8 @@
 """The keys of a configuration file: their types, defaults and descriptions."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from harness.disk.schema import Items, Matching, Model, Name, Section, Text, expected
 from harness.machine.isolation import SILENCE_SECONDS
@@ -30,7 +30,15 @@ def _section(value: Any) -> Any:
 
 Different = BeforeValidator(_different)
 """Annotation of a list in which nothing stands twice."""
-Folders = Annotated[Items[Text], BeforeValidator(_listed, json_schema_input_type=Text | list[Text])]
+
+
+def one_or_more(kind: Any) -> BeforeValidator:
+    """Annotation of a list of `kind`, of which a single item may stand alone."""
+    return BeforeValidator(_listed, json_schema_input_type=kind | list[kind])
+
+
+Folders = Annotated[Items[Text], one_or_more(Text)]
+Mode = Literal["official", "train"]
 
 
 class TilingSection(Model):
@@ -38,6 +46,21 @@ class TilingSection(Model):
 
     size: int = Field(default=Tiling.size, ge=MIN_SIDE, description="largest tile side, pixels")
     stride: int = Field(default=Tiling.stride, ge=1, description="pixels from one tile to the next")
+
+    @model_validator(mode="after")
+    def _leaves_out_no_pixel(self) -> Self:
+        if self.stride > self.size:
+            raise expected(
+                f"a stride of at most {self.size}, the size; the pixels between two tiles would be "
+                "left out"
+            )
+        return self
+
+
+def _tiling(value: Any) -> Any:
+    if value is None:
+        raise expected("`none`, or `size` and `stride`")
+    return None if value == "none" else value
 
 
 class DatasetSection(Model):
@@ -52,7 +75,13 @@ class DatasetSection(Model):
         "get a table without them",
     )
     ablations: bool = Field(False, description="also run the settings of Tables 3-5")
-    tiling: TilingSection = Field(TilingSection(), description="`size` and `stride` of the tiles")
+    tiling: Annotated[
+        TilingSection | None,
+        BeforeValidator(_tiling, json_schema_input_type=Literal["none"] | TilingSection),
+    ] = Field(
+        TilingSection(),
+        description="`size` and `stride` of the tiles; `none` measures every test image whole",
+    )
     examples: Annotated[Items[str], Different] | None = Field(
         None,
         min_length=1,
@@ -85,8 +114,10 @@ class OverrideSection(Model):
     train: Annotated[dict[str, Any], Section(RecipeKeys)] = Field(
         {}, description="keys of the recipe"
     )
-    weights: Text | None = Field(
-        None, description="`official`, `train`, or the path of a weight file of your own"
+    weights: Annotated[Items[Text], Different, one_or_more(Text)] = Field(
+        (),
+        description="`official`, `train`, or the path of a weight file of your own; a list gives "
+        "one row each, and a file can only be its first item",
     )
 
 
@@ -125,8 +156,11 @@ class Configuration(Model):
         min_length=1,
         description="seeds: each trained method is trained once per seed, others run once",
     )
-    weights: Literal["official", "train"] = Field(
-        "official", description="`official` or `train`, for methods that have both"
+    weights: Annotated[Items[Mode], Different, one_or_more(Mode)] = Field(
+        ("official",),
+        min_length=1,
+        description="`official` or `train`, for methods that have both; a list gives one row each, "
+        "the first under the method's name, further ones as `ydtr@train`",
     )
     metrics: Annotated[Items[str], Different] = Field(
         tuple(PAPER),

@@ -9,18 +9,19 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from harness.benchmark import Benchmark, Row
+from harness.benchmark import Benchmark
 from harness.disk.identity import Request, content_of, differences, identifier
 from harness.disk.inventory import Inventory
 from harness.disk.records import SOURCES, read_record
 from harness.disk.schema import ROOT
 from harness.errors import HarnessError
 from harness.machine.isolation import USERS_PYTHONPATH
+from harness.methods.rows import Row
 from harness.methods.spec import MethodSpec, weights_content
 from harness.scenes.adapters import adapter_files, adapter_folder, source_places
 from harness.stages import identity
@@ -70,6 +71,12 @@ class Job:
         if self.stage in REPORTING:
             return RESULTS / RECORDS[self.stage]
         return RESULTS / self.dataset / self.row / f"seed{self.seed}" / RECORDS[self.stage]
+
+    @property
+    def target(self) -> Path:
+        """Path of the record that the rule declares: one job makes all stretches of a run."""
+        row = Row.parse(self.row).run.name if self.row else ""
+        return replace(self, row=row).record
 
 
 class Results:
@@ -136,12 +143,18 @@ class Results:
         if job.stage == "train":
             return [tiles]
         if job.stage == "measure":
-            return [tiles, Job("fuse", job.dataset, job.row, job.seed)]
+            return [tiles, *self.stretches(replace(job, stage="fuse"))]
         examples = [Job("examples")] if job.stage == "features" else []
-        method = Row.parse(job.row).method
-        trained = self.benchmark.is_trained(method)
-        training = [Job("train", job.dataset, method, job.seed)] if trained else []
+        row = Row.parse(job.row).run.name
+        trained = self.benchmark.is_trained(row)
+        training = [Job("train", job.dataset, row, job.seed)] if trained else []
         return [tiles, *examples, *training]
+
+    def stretches(self, job: Job) -> list[Job]:
+        """Return all results that the job which fuses or measures one of them makes."""
+        row = Row.parse(job.row)
+        names = [row.stretched(s).name for s in self.benchmark.stretches(row.method)]
+        return [replace(job, row=name) for name in names]
 
     def request(self, job: Job) -> Request:
         """Return what the identity of a result has to be, but its inputs."""
@@ -174,8 +187,8 @@ class Results:
             return identity.train(spec, spec.train or {}, job.seed, device)
         if job.stage == "features":
             return identity.features(spec, job.seed, device)
-        trained = bench.is_trained(spec.name)
-        weights = weights_content(spec, bench.weights_file(spec.name), trained=trained)
+        file, trained = bench.weights_file(job.row), bench.is_trained(job.row)
+        weights = weights_content(spec, file, trained=trained)
         return identity.fuse(spec, Row.parse(job.row).stretch, weights, job.seed, device)
 
     def spec(self, job: Job) -> MethodSpec:
@@ -206,8 +219,9 @@ class Results:
 
     def _reason(self, job: Job) -> str:
         for source in self.inputs(job):
-            # A file that was deleted is made again with the same content.
-            if self.reason(source) and not self.reason(source).endswith(GONE):
+            reason = self.reason(source)
+            # Tiles that were deleted are made again with the same content.
+            if reason and not (source.stage == "prepare" and reason.endswith(GONE)):
                 return f"{source.record}{AGAIN}"
         if self.forced(job):
             return "you ask for it"
@@ -219,9 +233,9 @@ class Results:
         found = record.get("identity")
         if not found:
             return self._without_identity(job)
-        changed = differences(found["request"], self.request(job))
-        if changed:
-            return changed
+        wanted = self.request(job)
+        if identifier(found["request"]) != identifier(wanted):
+            return differences(found["request"], wanted) or "its request is written otherwise"
         return self._other_inputs(job, found["inputs"]) or _gone(job, record)
 
     def _other_inputs(self, job: Job, found: Mapping[str, str]) -> str:

@@ -13,7 +13,7 @@ The luma of a colour is that of BT.601, rounded. It is exact: Pillow's mode `L` 
 9,112 of the 16.8 million colours.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -227,16 +227,18 @@ def _more(rest: Sequence[str], one: str, many: str) -> str:
     return f"; {len(rest)} {one if len(rest) == 1 else many} one too" if rest else ""
 
 
-def read_aligned(files: Mapping[str, Path]) -> dict[str, NDArray[np.uint8]]:
+def read_aligned(
+    files: Mapping[str, Path], read: Callable[[Path], Bytes] = read_grey
+) -> dict[str, Bytes]:
     """Read the images of one name and check that they have one size.
 
     Raises:
-        MetricError: as `read_grey`, or the sizes differ.
+        MetricError: as `read`, or the sizes differ.
     """
-    images = {role: read_grey(path) for role, path in files.items()}
+    images = {role: read(path) for role, path in files.items()}
     first = next(iter(images))
     for role, image in images.items():
-        if image.shape != images[first].shape:
+        if image.shape[-2:] != images[first].shape[-2:]:
             raise MetricError(
                 f"{files[role]}: {_size(image)}, but {files[first]} has {_size(images[first])}; "
                 "all images of one name must have one size"
@@ -244,5 +246,5 @@ def read_aligned(files: Mapping[str, Path]) -> dict[str, NDArray[np.uint8]]:
     return images
 
 
-def _size(image: NDArray[np.uint8]) -> str:
-    return f"{image.shape[1]}×{image.shape[0]} px"
+def _size(image: Bytes) -> str:
+    return f"{image.shape[-1]}×{image.shape[-2]} px"

@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from harness.benchmark import Row
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
-from harness.pixels import STRETCHES, Bytes, quantise, recompose
-from harness.scenes.scene import INFRARED
+from harness.methods.rows import Row
+from harness.pixels import STRETCHES, quantise, recompose
+from harness.tiles.array_file import Bytes, Images
+from harness.tiles.store import Pairs
 from metrics.images import luma
-from metrics.registry import METRICS, VARIANTS
-from metrics.scoring import score_methods
+from metrics.registry import METRICS
+from metrics.scoring import Table, score_methods
 from reports.analysis import Analysis
 from reports.diagrams import slope_diagram
 from reports.examples import evenly
@@ -98,9 +99,7 @@ def choices(names: tuple[str, ...]) -> list[Choice]:
         Choice("saved_colour", "Luma of the saved 8-bit colour image", same, views=_saved_colour),
         Choice("truncated", "Luma of the source truncated", same, views=_truncated_luma),
     ]
-    known = {*METRICS, *VARIANTS}
-    asked = [choice for choice in every if set(choice.measures) & set(names)]
-    return [choice for choice in asked if known.issuperset(choice.measures.values())]
+    return [choice for choice in every if set(choice.measures) & set(names)]
 
 
 def measure_choices(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> pd.DataFrame:
@@ -115,25 +114,26 @@ def measure_choices(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysi
     rows = [
         row for row in analysis.values if Row.parse(row).raw and plan.method(row).kind != "ablation"
     ]
-    pixels = np.asarray(store.test.tiles[index])
-    rgb, infrared = pixels[:, :3], pixels[:, INFRARED]
-    fused = {row: stack[index] for row, stack in fused_stacks(plan, dataset, rows).items()}
+    stacks = fused_stacks(plan, dataset, rows)
     lines = []
     for choice in choices(plan.metrics):
-        for row, values in _measured(choice, fused, infrared, rgb).items():
+        # One tile after the other, because their sizes may differ.
+        found = [_measured(store.test, tile, stacks, choice) for tile in index]
+        for row in stacks:
             for metric, measured in choice.measures.items():
-                defined = values[measured][np.isfinite(values[measured])]
+                values = np.array([tile[row][measured][0] for tile in found])
+                defined = values[np.isfinite(values)]
                 mean = float(defined.mean()) if len(defined) else math.nan
                 lines.append((row, choice.name, metric, mean, len(defined)))
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def _measured(
-    choice: Choice, fused: dict[str, Bytes], infrared: Bytes, rgb: Bytes
-) -> dict[str, dict[str, Values]]:
-    """Return row → metric → (N,) values under one choice."""
-    stretched = {row: _stretched(images, rgb, choice) for row, images in fused.items()}
-    views = {row: choice.views(images, rgb) for row, images in stretched.items()}
+def _measured(pairs: Pairs, tile: int, stacks: dict[str, Images], choice: Choice) -> Table:
+    """Measure one tile of every row under one choice."""
+    part = slice(tile, tile + 1)
+    rgb, infrared = pairs.rgb(part), pairs.infrared(part)
+    fused = {row: _stretched(stack.part(part), rgb, choice) for row, stack in stacks.items()}
+    views = {row: choice.views(images, rgb) for row, images in fused.items()}
     names = list(dict.fromkeys(choice.measures.values()))
     # The visible image of a view is the same for all rows.
     parts = [

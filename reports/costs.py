@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from harness.benchmark import Row
 from harness.disk.records import read_record
+from harness.methods.rows import Row
 from reports.plan import ReportPlan
 from reports.scores import Run
 

@@ -5,12 +5,12 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from harness.benchmark import Row
 from harness.disk.records import check_artefact, read_record
-from harness.scenes.scene import INFRARED
-from harness.tiles.store import read_fused
+from harness.methods.rows import Row
+from harness.tiles.array_file import Bytes
+from harness.tiles.store import Pairs, read_fused
 from metrics.images import luma
-from metrics.scoring import score_methods
+from metrics.scoring import score
 from reports.analysis import Analysis
 from reports.claims import NOT_RUN, Claim, judge_rank
 from reports.examples import evenly
@@ -70,20 +70,25 @@ def _contrast(report: Report, dataset: PlannedDataset) -> Iterator[Claim]:
 def _measured(report: Report, dataset: PlannedDataset, analysis: Analysis) -> Analysis:
     """Measure the fused images of methods on a few tiles, with every seed."""
     index = evenly(len(analysis.tiles), TILES)
-    pixels = np.asarray(report.plan.store(dataset).test.tiles[index])
+    pairs = report.plan.store(dataset).test
     stacks: dict[str, list[Values]] = {}
     for run in report.runs[dataset.name]:
-        compared = report.plan.method(run.row).compared or Row.parse(run.row).method == LITERAL
-        if run.row not in analysis.values or not Row.parse(run.row).raw or not compared:
-            continue
-        fused = np.asarray(read_fused(run.folder / "fused.npy", run.fusing)[index])
-        names = list(CONTRAST)
-        found = score_methods({run.row: fused}, pixels[:, INFRARED], luma(pixels[:, :3]), names)
-        stacks.setdefault(run.row, []).append(
-            np.stack([found[run.row][name] for name in names], axis=1)
-        )
+        row = Row.parse(run.row)
+        compared = report.plan.method(run.row).compared or row.method == LITERAL
+        if run.row in analysis.values and row.raw and compared:
+            fused = read_fused(run.folder / "fused.npy", run.fusing, pairs.sizes)
+            stacks.setdefault(run.row, []).append(
+                np.array([_contrast_of(fused[tile], pairs, tile) for tile in index])
+            )
     values = {row: np.stack(seeds) for row, seeds in stacks.items()}
     return _sample(analysis, index, tuple(CONTRAST), values, analysis.trained)
+
+
+def _contrast_of(fused: Bytes, pairs: Pairs, tile: int) -> list[float]:
+    part = slice(tile, tile + 1)
+    grey = luma(fused) if fused.ndim == 3 else fused
+    values = score(grey[None], pairs.infrared(part), pairs.visible(part), list(CONTRAST))
+    return [float(values[name][0]) for name in CONTRAST]
 
 
 def _sample(

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from harness.benchmark import Row
+from harness.methods.rows import Row
 from metrics.registry import METRICS
 from reports.analysis import Analysis
 from reports.examples import choose_examples, evenly

@@ -113,7 +113,11 @@ def read_features(plan: ReportPlan, dataset: PlannedDataset) -> dict[int, dict[s
             arrays = {k: v for k, v in stored.items() if not k.startswith(PREFIX)}
         tiles = arrays.pop("tiles")
         return {
-            int(tile): {name: array[place] for name, array in arrays.items()}
+            int(tile): {
+                name.partition(".")[0]: array
+                for name, array in arrays.items()
+                if name.partition(".")[2] == str(place)
+            }
             for place, tile in enumerate(tiles)
         }
     return {}
@@ -126,7 +130,7 @@ def _comparison(plan: ReportPlan, number: str, examples: list[Example], where: s
         names = [name for name in ORDER if name in compared or name not in plan.methods]
         names += [name for name in compared if name not in ORDER and name in example.dataset.rows]
         luma = [example.fused[name] for name in names if name in example.fused]
-        window = choose_window(luma or [example.store.test.infrared(slice(0, 1))[0]])
+        window = choose_window(luma or [panels.infrared(example.store, example.index)[:, :, 0]])
         row = [*example.sources, *((_title(plan, name), _fused(example, name)) for name in names)]
         rows.append([(title, p if p is None else panels.marked(p, window)) for title, p in row])
     return Drawing(
@@ -167,7 +171,7 @@ def _features(number: str, titles: tuple[str, ...], examples: list[Example]) -> 
     limits = panels.common_range([e.maps[name] for e in examples for _, name in shown])
 
     def panel(example: Example, name: str) -> Bytes:
-        size = example.store.test.tiles.shape[2:]
+        size = example.store.test.sizes[example.index]
         return panels.feature_map(example.maps[name], limits, size)
 
     return Drawing(

@@ -12,6 +12,7 @@ from PIL import Image
 from harness.disk.files import atomic_path
 from harness.disk.records import read_record
 from harness.pixels import Bytes
+from harness.tiles.array_file import Images
 from harness.tiles.store import TileStore, read_fused
 from reports.plan import PlannedDataset, ReportPlan
 
@@ -19,20 +20,21 @@ EMBEDDED_BYTES = 3_000_000
 """Bytes of all images inside the page; images that do not fit become files."""
 
 
-def fused_stacks(plan: ReportPlan, dataset: PlannedDataset, rows: list[str]) -> dict[str, Bytes]:
-    """Memory-map the fused stack (N, H, W) of every row's first seed.
+def fused_stacks(plan: ReportPlan, dataset: PlannedDataset, rows: list[str]) -> dict[str, Images]:
+    """Memory-map the fused stack of every row's first seed.
 
     Raises:
         HarnessError: naming the file, if its bytes are not those that its record lists.
     """
     stacks = {}
+    sizes = plan.store(dataset).test.sizes
     for row in rows:
         folder = plan.folder(dataset, row, plan.method(row).seeds[0])
-        stacks[row] = read_fused(folder / "fused.npy", read_record(folder / "fused.json"))
+        stacks[row] = read_fused(folder / "fused.npy", read_record(folder / "fused.json"), sizes)
     return stacks
 
 
-def tile_images(store: TileStore, stacks: Mapping[str, Bytes], index: int) -> dict[str, bytes]:
+def tile_images(store: TileStore, stacks: Mapping[str, Images], index: int) -> dict[str, bytes]:
     """Return the PNG files of one tile: both sources and the luma of every row.
 
     The keys `.visible` and `.infrared` start with a dot, as no row's name does.

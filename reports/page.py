@@ -7,7 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from harness.benchmark import Row
+from harness.methods.rows import Row
 from metrics.registry import METRICS
 from reports.analysis import mean_ranks
 from reports.audit import change, change_text, describe_audit, read_audit
@@ -23,6 +23,7 @@ from reports.formats import status_mark
 from reports.plan import ReportPlan
 from reports.printed import distinct_comparisons, paper_title
 from reports.quality import CONTROLS, quality_checks
+from reports.rows import why_unranked
 from reports.run import Report
 from reports.statistics import Comparison, Interval
 from reports.tables import heading
@@ -154,7 +155,8 @@ def _background(report: Report) -> dict[str, Any]:
 
 def _counts(report: Report) -> dict[str, int]:
     methods = report.plan.methods.values()
-    kinds = Counter(method.kind for method in methods)
+    # Several rows of one method differ in their weights.
+    kinds = Counter({Row.parse(m.name).method: m.kind for m in methods}.values())
     return {
         "methods": kinds["baseline"] + kinds["proposed"],
         "controls": kinds["control"],
@@ -169,7 +171,9 @@ def _ranked_rows(plan: ReportPlan) -> list[str]:
     return [
         name
         for name, method in plan.methods.items()
-        if method.compared and all(name in dataset.rows for dataset in plan.datasets)
+        if method.compared
+        and not why_unranked(name, method.kind)
+        and all(name in dataset.rows for dataset in plan.datasets)
     ]
 
 
@@ -186,12 +190,12 @@ def stretch_rewards(report: Report) -> list[dict[str, Any]]:
             "title": report.plan.method(name).title,
             "stretch": row.stretch,
             "changes": [
-                change_text(change(analysis.mean(row.method, m), analysis.mean(name, m), m), m)
+                change_text(change(analysis.mean(row.run.name, m), analysis.mean(name, m), m), m)
                 for m in analysis.metrics
             ],
         }
         for dataset, analysis, row, name in rows
-        if not row.raw and row.method in analysis.values
+        if not row.raw and row.run.name in analysis.values
     ]
 
 

@@ -6,17 +6,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.benchmark import Benchmark, Row
+from harness.benchmark import Benchmark
 from harness.configuration import ReportSection
 from harness.errors import HarnessError
+from harness.methods.rows import Row
+from harness.methods.spec import MethodSpec
 from harness.tiles.store import TileStore
 
 TILES = ReportSection().tiles
+WEIGHTS = {"train": "trained here", "official": "authors' weights"}
+"""What the titles of rows with marked weights add to that of their method."""
 
 
 @dataclass(frozen=True)
 class PlannedMethod:
-    """What the tables say about a method, and the seeds that it ran with."""
+    """What the tables say about a method with its weights, and the seeds that it ran with.
+
+    name: the name of its row without a stretch.
+    """
 
     name: str
     title: str
@@ -67,7 +74,7 @@ class ReportPlan:
 
     def method(self, row: str) -> PlannedMethod:
         """Return the method behind a row."""
-        return self.methods[Row.parse(row).method]
+        return self.methods[Row.parse(row).run.name]
 
     def store(self, dataset: PlannedDataset) -> TileStore:
         """Open the tile store of a data set."""
@@ -78,12 +85,17 @@ class ReportPlan:
         return self.results / dataset.name / row / f"seed{seed}"
 
 
+def _title(spec: MethodSpec, row: Row) -> str:
+    return f"{spec.title}, {WEIGHTS[row.weights]}" if row.weights else spec.title
+
+
 def plan_of(benchmark: Benchmark) -> dict[str, Any]:
     """Describe a benchmark as a JSON object that `read_plan` understands."""
     config = benchmark.config
     methods = [
-        PlannedMethod(name, spec.title, spec.kind, benchmark.seeds(name), spec.notes)
+        PlannedMethod(row.name, _title(spec, row), spec.kind, benchmark.seeds(row.name), spec.notes)
         for name, spec in benchmark.methods.items()
+        for row in benchmark.method_rows(name)
     ]
     datasets = [
         PlannedDataset(

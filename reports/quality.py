@@ -6,7 +6,7 @@ from itertools import chain
 
 import numpy as np
 
-from harness.benchmark import Row
+from harness.methods.rows import Row
 from metrics.registry import METRICS
 from reports.analysis import Analysis
 from reports.run import Report
@@ -94,7 +94,7 @@ def _duplicates(runs: list[Run]) -> Iterator[str]:
             groups.setdefault(run.fusing["artefacts"]["fused.npy"], []).append(run)
     for group in groups.values():
         # Stretched rows of one method may equal its raw row: there was nothing to stretch.
-        if len({(Row.parse(run.row).method, run.seed) for run in group}) > 1:
+        if len({(Row.parse(run.row).run, run.seed) for run in group}) > 1:
             names = ", ".join(f"{run.row} (seed {run.seed})" for run in group)
             yield f"{group[0].dataset}: {names} are the same pixels"
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from harness.benchmark import Row
+from harness.methods.rows import Row
 from metrics.registry import METRICS
 from reports.analysis import REFERENCE, Analysis
 from reports.plan import PlannedDataset, ReportPlan

@@ -41,6 +41,7 @@ ROOMS_OF_REPORTS = {
     "cli",
     "configuration",
     "disk",
+    "methods",
     "errors",
     "pixels",
     "scenes",

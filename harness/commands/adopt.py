@@ -3,6 +3,7 @@
 import argparse
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ def _adopt(results: Results, job: Job, record: dict[str, Any], *, trust_code: bo
     for name in record["artefacts"]:
         check_artefact(record, job.record.parent / name)
     config = _comparable(record["config"])
-    changed = differences(config, {key: request[key] for key in config.keys() & request.keys()})
+    both = config.keys() & request.keys()
+    changed = differences({k: config[k] for k in both}, {k: request[k] for k in both})
     if changed:
         raise HarnessError(f"it was made with another configuration: {changed}")
     inputs = {}
@@ -124,7 +126,7 @@ def _images(results: Results, job: Job, record: Mapping[str, Any]) -> str:
 def _check_fused(job: Job, record: Mapping[str, Any], weights: str) -> None:
     found = (record["details"].get("weights") or {}).get("sha256", "")
     if weights == "train":
-        training = read_record(job.record.with_name("training.json"))
+        training = read_record(replace(job, stage="train").target)
         weights = training["artefacts"]["checkpoint.pt"]
     if found != weights:
         raise HarnessError(f"it was fused with the weights {found[:12]}, not {weights[:12]}")

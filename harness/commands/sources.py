@@ -89,11 +89,12 @@ def show(arguments: argparse.Namespace) -> None:
 
 def where(arguments: argparse.Namespace) -> None:
     """Print the path of each file, or the path where it is expected; contents are not read."""
+    run = Places(arguments.cache, arguments.mirror)
     for item in _chosen(arguments.names):
         source, cache = item.source, arguments.cache / item.folder
-        places = [source.place(cache), *(f / source.name for f in (cache, *arguments.mirror))]
-        found = next((path for path in places if path.is_file()), None)
-        print(f"{item.owner}: {found or f'missing: {places[1]}'}")
+        here = [path for path in (source.place(cache), cache / source.name) if path.is_file()]
+        here += [path for folder in run.mirrors for path in run.named(source, folder)]
+        print(f"{item.owner}: {here[0] if here else f'missing: {cache / source.name}'}")
 
 
 def get(arguments: argparse.Namespace) -> None:

@@ -125,26 +125,30 @@ class Places:
             self._trees[folder] = sorted(found, key=lambda item: (len(item[0].parts), item[0]))
         return self._trees[folder]
 
+    def named(self, source: ExternalFile, folder: Path) -> list[Path]:
+        """List the files below a folder whose paths end with the source's name."""
+        wanted = PurePosixPath(source.name).parts
+        found = [path for path, _ in self.tree(folder) if path.parts[-len(wanted) :] == wanted]
+        return [folder / path for path in found]
+
     def candidates(self, source: ExternalFile, folder: Path) -> list[Path]:
         """List files below a folder that may be the source: by name first, then by size.
 
         Raises:
             HarnessError: if no hash decides between two files of the name.
         """
-        wanted = PurePosixPath(source.name)
-        tree = self.tree(folder)
-        named = [path for path, _ in tree if path.parts[-len(wanted.parts) :] == wanted.parts]
+        named = self.named(source, folder)
         if not source.hashes:
             if len(named) > 1 and len(named[0].parts) == len(named[1].parts):
-                raise HarnessError(f"{folder}: holds {named[0]} and {named[1]}; keep one of them")
-            return [folder / path for path in named[:1]]
+                raise HarnessError(f"{named[0]} and {named[1]} have one name; keep one of them")
+            return named[:1]
+        suffix = PurePosixPath(source.name).suffix
         others = [
-            path
-            for path, size in tree
-            if path not in named
-            and (size == source.bytes if source.bytes else path.suffix == wanted.suffix)
+            folder / path
+            for path, size in self.tree(folder)
+            if (size == source.bytes if source.bytes else path.suffix == suffix)
         ]
-        return [folder / path for path in [*named, *others]]
+        return list(dict.fromkeys([*named, *others]))
 
 
 def locate(

@@ -44,7 +44,7 @@ def write_command_stack(job: FusingJob, device: torch.device, heartbeat: Heartbe
     pairs = ((job.pairs.infrared(tile)[0], job.pairs.visible(tile)[0]) for tile in tiles)
     with (
         _outputs(job.spec, pairs, device, job.threads, heartbeat) as files,
-        job.open_stack() as write,
+        job.open_stacks() as write,
     ):
         for part in job.parts():
             write(part, _read_part(job, part, files[part]))
@@ -52,7 +52,7 @@ def write_command_stack(job: FusingJob, device: torch.device, heartbeat: Heartbe
 
 def _read_part(job: FusingJob, part: slice, files: list[Path]) -> Float:
     """Read and check the command's output for one part of the tiles: (n, H, W) in [0, 1]."""
-    names, shape = job.names[part], job.pairs.tiles.shape[2:]
+    names, shape = job.names[part], job.pairs.sizes[part.start]
     outputs = [_read(file, name, shape) for file, name in zip(files, names, strict=True)]
     fused, infrared, visible = (
         to_tensor(images, torch.device("cpu"))

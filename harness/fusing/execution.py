@@ -15,7 +15,7 @@ from harness.methods.weights import choose_weights
 
 
 def fuse(job: FusingJob, heartbeat: Heartbeat) -> dict[str, Any]:
-    """Fuse all test tiles into `job.output` and return the details of the record.
+    """Fuse all test tiles into `job.outputs` and return the details of the record.
 
     Raises:
         MethodFailure: if the method fails, or its weights are not available or do not fit.
@@ -41,9 +41,8 @@ def _fuse(job: FusingJob, device: torch.device, heartbeat: Heartbeat) -> dict[st
     )
     method = load_method(job.spec, device, weights.path if weights else None, job.classes)
     timer = write_fused_stack(job, method, device, heartbeat)
-    height, width = job.pairs.tiles.shape[2:]
     return {
         "milliseconds_per_image": timer.milliseconds_per_image(),
         "weights": weights.record() if weights else None,
-        **inference_cost(method, (height, width), device),
+        **inference_cost(method, job.pairs.largest, device),
     }

@@ -17,12 +17,14 @@ from harness.tiles.store import Pairs
 MAPS = ("segmentation", "aligned", "fusion")
 
 
-def features(method: Any, pairs: Pairs, tiles: list[int], device: torch.device) -> dict[str, Float]:
-    """Return the maps of the first stage for the T test tiles with the indices `tiles`.
+def features(
+    method: Any, pairs: Pairs, tiles: list[int], device: torch.device
+) -> dict[str, list[Float]]:
+    """Return the maps of the first stage for the test tiles with the indices `tiles`.
 
     Returns:
-        `segmentation`, `aligned`, `fusion`: (T, h, w) mean absolute activation over channels.
-        `attention`: (T, p, p) mean weight that a position receives from all queries; the key
+        One map per tile: `segmentation`, `aligned`, `fusion`: (h, w) mean absolute activation over
+        channels. `attention`: (p, p) mean weight that a position receives from all queries; the key
         is missing where the method has no attention.
 
     Raises:
@@ -38,7 +40,7 @@ def features(method: Any, pairs: Pairs, tiles: list[int], device: torch.device) 
                 found.setdefault(name, []).append(getattr(output, name)[0].abs().mean(1)[0])
             for weights in output.attention[:1]:
                 found.setdefault("attention", []).append(_received(weights[0]))
-    return {name: torch.stack(maps).float().cpu().numpy() for name, maps in found.items()}
+    return {name: [map_.float().cpu().numpy() for map_ in maps] for name, maps in found.items()}
 
 
 def _received(weights: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ def write_fused_stack(
         StorageError: if the disk is full or is not writable.
     """
     timer = Timer()
-    with job.open_stack() as write:
+    with job.open_stacks() as write:
         for part in progress(job.parts(), f"fusing with {job.spec.name}"):
             write(part, _fuse_part(job, method, part, device, timer))
             release_pages(job.pairs.tiles)

@@ -1,7 +1,7 @@
 """One fusing job: everything that its parts need, and the stack that it writes. No torch."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,20 +22,19 @@ pairs of tiles."""
 
 @dataclass(frozen=True)
 class FusingJob:
-    """Everything that decides the fused stack of one method on one data set, and its place.
+    """Everything that decides the fused stacks of one method on one data set, and their places.
 
-    pairs: the N test tiles. names: of the tiles, for messages. output: the path of the (N, H, W)
-    uint8 stack. classes: the number of classes, 0 without labels. stretch: a key of `STRETCHES`.
-    checkpoint: the result of a training here. weights: a file that replaces the authors', which
-    `mirrors` may hold.
+    pairs: the N test tiles. names: of the tiles, for messages. outputs: key of `STRETCHES` → the
+    path of the uint8 stack: (N, H, W), or one image after the other if their sizes differ. classes:
+    the number of classes, 0 without labels. checkpoint: the result of a training here. weights: a
+    file that replaces the authors', which `mirrors` may hold.
     """
 
     spec: MethodSpec
     pairs: Pairs
     names: list[str]
-    output: Path
+    outputs: Mapping[str, Path]
     classes: int = 0
-    stretch: str = "none"
     seed: int = 0
     device: str = "cpu"
     threads: int = 1
@@ -44,28 +43,32 @@ class FusingJob:
     mirrors: Sequence[Path] = ()
 
     def parts(self) -> list[slice]:
-        """Return slices that together cover all tiles, `TILES_PER_PART` in each."""
-        count = len(self.names)
-        starts = range(0, count, TILES_PER_PART)
-        return [slice(start, min(start + TILES_PER_PART, count)) for start in starts]
+        """Return slices that together cover all tiles, up to `TILES_PER_PART` of one size each."""
+        return self.pairs.parts(TILES_PER_PART)
 
     @contextmanager
-    def open_stack(self) -> Iterator[Callable[[slice, Float], None]]:
-        """Open the stack; it gets its name only when it is complete.
+    def open_stacks(self) -> Iterator[Callable[[slice, Float], None]]:
+        """Open the stacks; they get their names only when they are complete.
 
         Yields:
-            A function that stretches the fused tiles (n, H, W) of one of the `parts` and writes
-            them.
+            A function that writes the fused tiles (n, H, W) of one of the `parts` with every
+            stretch.
 
         Raises:
             StorageError: if the disk is full or is not writable.
         """
-        shape = (len(self.pairs), *self.pairs.tiles.shape[2:])
-        with atomic_path(self.output) as temporary, TileFile(temporary, shape) as stack:
+        with ExitStack() as opened:
+            stacks = {
+                stretch: opened.enter_context(
+                    TileFile(opened.enter_context(atomic_path(path)), self.pairs.sizes)
+                )
+                for stretch, path in self.outputs.items()
+            }
 
             def write(part: slice, fused: Float) -> None:
-                images = STRETCHES[self.stretch](fused, self.pairs.rgb(part))
-                for index, image in enumerate(images, part.start):
-                    stack.write(index, image)
+                for stretch, stack in stacks.items():
+                    images = STRETCHES[stretch](fused, self.pairs.rgb(part))
+                    for index, image in enumerate(images, part.start):
+                        stack.write(index, image)
 
             yield write

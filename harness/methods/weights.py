@@ -89,13 +89,12 @@ def _trained(checkpoint: Path) -> Weights:
 def _given(spec: MethodSpec, file: Path) -> Weights:
     if not file.is_file():
         raise HarnessError(f"{file}: no such weight file; check the path")
-    digest = sha256(file)
-    found = {"sha256": digest, **file_hashes(file, ["git_blob"])}
+    found = file_hashes(file, ("sha256", "git_blob"))
     size = file.stat().st_size
     for entry in spec.weight_files.values():
         stated = weight_source(entry).hashes
         if stated and all(found.get(kind) == value for kind, value in stated.items()):
-            return Weights("official", file, digest, entry["licence"])
+            return Weights("official", file, found["sha256"], entry["licence"])
     sizes = {entry.get("bytes"): entry["file"] for entry in spec.weight_files.values()}
     if size in sizes and not zipfile.is_zipfile(file):
         # Bare arrays and files from before torch 1.6 load with wrong bytes in them.

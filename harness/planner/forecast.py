@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from harness.benchmark import Benchmark
@@ -105,7 +105,10 @@ def forecast(benchmark: Benchmark, setting: Setting) -> Plan:
         kind: _measure(job, tiles[job.dataset], benchmark, setting)
         for kind, job in progress(list(reversed(kinds.items())), "measuring", unit="kind")
     }
-    costed = [(job, costs[_kind(job, tiles[job.dataset])]) for job in jobs]
+    costed = [
+        (job, _per_tile(job, tiles[job.dataset], costs[_kind(job, tiles[job.dataset])]))
+        for job in jobs
+    ]
     numbers = len(benchmark.metrics)
     forecasts = [
         Forecast(job, cost, _disk(job, tiles[job.dataset], cost, numbers)) for job, cost in costed
@@ -117,30 +120,38 @@ def forecast(benchmark: Benchmark, setting: Setting) -> Plan:
 def _kind(job: Job, tiles: Tiles) -> str:
     """Return the kind of a job; jobs of one kind have equal costs per step or tile."""
     spec = job.spec
-    method: list[Any] = []
+    method: list[Any] = [job.stacks] if job.stage == "measure" else []
     if spec is not None and job.stage in ("train", "fuse"):
         labels = tiles.classes if spec.needs_labels else 0
-        method = [spec.name, dict(spec.options), labels]
+        method += [spec.name, dict(spec.options), labels]
         if job.stage == "train":
             method += [dict(spec.train or {}), tiles.train > 0]
-    return json.dumps([job.stage, tiles.shape, *method], sort_keys=True)
+    return json.dumps([job.stage, tiles.seen_by(job.stage).shape, *method], sort_keys=True)
+
+
+def _per_tile(job: Job, tiles: Tiles, cost: UnitCost) -> UnitCost:
+    """Scale the seconds for the shape that was measured to the mean size of the job's tiles."""
+    measured_pixels = job.amount * math.prod(tiles.seen_by(job.stage).shape)
+    if job.stage == "train" or cost.seconds is None or not measured_pixels:
+        return cost
+    return replace(cost, seconds=cost.seconds * tiles.pixels(job.stage) / measured_pixels)
 
 
 def _measure(job: Job, tiles: Tiles, benchmark: Benchmark, setting: Setting) -> UnitCost:
+    tiles = tiles.seen_by(job.stage)
     if job.stage == "prepare":
         return measured(tiling_cost, tiles, setting)
     if job.stage == "measure":
-        return measured(scoring_cost, tuple(benchmark.metrics), tiles, setting)
+        return measured(scoring_cost, tuple(benchmark.metrics), job.stacks, tiles, setting)
     measure = training_cost if job.stage == "train" else fusing_cost
     return measured(measure, job.spec, tiles, setting)
 
 
 def _disk(job: Job, tiles: Tiles, cost: UnitCost, numbers: int) -> int:
     """Return the bytes that remain on the disk after the job."""
-    height, width = tiles.shape
     return {
-        "prepare": job.amount * len(BANDS) * height * width,
+        "prepare": len(BANDS) * tiles.pixels("prepare"),
         "train": cost.checkpoint,
-        "fuse": job.amount * height * width,
-        "measure": job.amount * (NAME_BYTES + NUMBER_BYTES * numbers),
+        "fuse": job.stacks * tiles.pixels("fuse"),
+        "measure": job.stacks * job.amount * (NAME_BYTES + NUMBER_BYTES * numbers),
     }[job.stage]

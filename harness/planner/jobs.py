@@ -1,33 +1,50 @@
 """The jobs of a configuration, with the number of tiles or steps of each job."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 
-from harness.benchmark import Benchmark, Row
+from harness.benchmark import Benchmark
 from harness.fetching.source import ExternalFile
 from harness.methods.recipe import Recipe
 from harness.methods.spec import MethodSpec, weight_entry, weight_source
 from harness.scenes.adapters import files_to_fetch, layout_of
 from harness.scenes.scene import SPLITS
-from harness.tiles.cutting import Tiling, plan, tile_shape
+from harness.tiles.cutting import Tiling, plan, train_shape
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """Numbers of tiles of one data set, their (height, width) in pixels, number of classes."""
+    """Numbers of tiles of one data set, their sizes, number of classes.
+
+    shape: (height, width) of a training tile, or of what a stage is measured with, pixels.
+    largest: of the test tiles. test_pixels: of all test tiles together.
+    """
 
     train: int
     test: int
     shape: tuple[int, int]
     classes: int
+    largest: tuple[int, int]
+    test_pixels: int
+
+    def seen_by(self, stage: str) -> "Tiles":
+        """Return the tiles with the shape that a stage is measured with: the largest it meets."""
+        return replace(self, shape=self.largest) if stage in ("fuse", "measure") else self
+
+    def pixels(self, stage: str) -> int:
+        """Return the number of pixels that a stage works on; of a training, those of one epoch."""
+        train = self.train * prod(self.shape)
+        return {"prepare": train + self.test_pixels, "train": train}.get(stage, self.test_pixels)
 
 
 @dataclass(frozen=True)
 class Job:
     """One job of the workflow.
 
-    stage: `prepare`, `train`, `fuse` or `measure`. row: the row in the tables of the data set,
-    empty for `prepare`. amount: the number of steps of a training, otherwise of tiles. after:
-    the names of the jobs that must end first.
+    stage: `prepare`, `train`, `fuse` or `measure`. row: the row in the tables of the data set
+    whose stretches the job makes as well, empty for `prepare`. amount: the number of steps of a
+    training, otherwise of tiles. stacks: the number of stretches. after: the names of the jobs
+    that must end first.
     """
 
     stage: str
@@ -37,6 +54,7 @@ class Job:
     amount: int
     after: tuple[str, ...]
     spec: MethodSpec | None = None
+    stacks: int = 1
 
     @property
     def name(self) -> str:
@@ -64,7 +82,10 @@ def tiles_of(benchmark: Benchmark, dataset: str) -> Tiles:
     tiling = Tiling(**benchmark.tiling(dataset))
     rows = plan(layout, tiling)
     train, test = (len(rows[split]) for split in SPLITS)
-    return Tiles(train, test, tile_shape(layout.scenes, tiling), len(layout.classes))
+    shape = train_shape(layout.scenes, tiling)
+    sizes = [row.size for row in rows["test"]]
+    largest = max(sizes, key=prod, default=shape)
+    return Tiles(train, test, shape, len(layout.classes), largest, sum(map(prod, sizes)))
 
 
 def downloads_of(benchmark: Benchmark) -> dict[str, list[ExternalFile]]:
@@ -82,24 +103,20 @@ def jobs_of(benchmark: Benchmark, tiles: dict[str, Tiles]) -> list[Job]:
     jobs: list[Job] = []
     for dataset, counts in tiles.items():
         prepare = Job("prepare", dataset, "", None, counts.train + counts.test, ())
-        jobs.append(prepare)
-        jobs += _trainings(benchmark, dataset, counts, prepare)
-        for name, seed in benchmark.runs(dataset):
-            spec = benchmark.methods[Row.parse(name).method]
-            before = [prepare.name]
-            if benchmark.is_trained(spec.name):
-                before.append(f"train:{dataset}:{spec.name}:{seed}")
-            fuse = Job("fuse", dataset, name, seed, counts.test, tuple(before), spec)
-            jobs += [fuse, Job("measure", dataset, name, seed, counts.test, (fuse.name,), spec)]
+        rows = [row for row in benchmark.rows(dataset) if row.raw]
+        runs = [(row, seed) for row in rows for seed in benchmark.seeds(row.name)]
+        trainings = {
+            (row, seed): Job("train", dataset, row.name, seed, steps, (prepare.name,), spec)
+            for row, seed in runs
+            if benchmark.is_trained(row.name)
+            for spec in [benchmark.methods[row.method]]
+            for steps in [Recipe.of(spec.train).total_steps(counts.train)]
+        }
+        jobs += [prepare, *trainings.values()]
+        for row, seed in runs:
+            spec, stacks = benchmark.methods[row.method], len(benchmark.stretches(row.method))
+            training = [trainings[row, seed].name] if (row, seed) in trainings else []
+            after = (prepare.name, *training)
+            fuse = Job("fuse", dataset, row.name, seed, counts.test, after, spec, stacks)
+            jobs += [fuse, replace(fuse, stage="measure", after=(fuse.name,))]
     return jobs
-
-
-def _trainings(benchmark: Benchmark, dataset: str, counts: Tiles, prepare: Job) -> list[Job]:
-    trained = {row.method for row in benchmark.rows(dataset) if benchmark.is_trained(row.method)}
-    return [
-        Job("train", dataset, name, seed, steps, (prepare.name,), spec)
-        for name, spec in benchmark.methods.items()
-        if name in trained
-        for steps in [Recipe.of(spec.train).total_steps(counts.train)]
-        for seed in benchmark.seeds(name)
-    ]

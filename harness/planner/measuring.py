@@ -28,7 +28,7 @@ from harness.tiles.store import Pairs
 from harness.training.batches import to_batch
 from harness.training.engine import Task, Training
 from harness.training.precision import Precision
-from metrics.scoring import score
+from metrics.scoring import score_methods
 
 STATES = 4
 """Number of copies of the parameters in training: values, gradients, Adam's two moments."""
@@ -175,13 +175,14 @@ def fusing_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> UnitCost:
     return UnitCost(seconds / len(pixels), peak, parameters(method), operations)
 
 
-def scoring_cost(names: tuple[str, ...], tiles: Tiles, setting: Setting) -> UnitCost:
-    """Measure the computation of the metrics on a few tiles of noise."""
+def scoring_cost(names: tuple[str, ...], stacks: int, tiles: Tiles, setting: Setting) -> UnitCost:
+    """Measure the computation of the metrics of several stacks on a few tiles of noise."""
     pixels = noise(8, tiles)
-    images = pixels[:, 0], pixels[:, 1], pixels[:, 2]
+    fused = {f"{i}": pixels[:, 0] for i in range(stacks)}
 
     def measure() -> None:
-        score(*images, names=list(names), threads=setting.threads)
+        sources = pixels[:, 1], pixels[:, 2]
+        score_methods(fused, *sources, names=list(names), threads=setting.threads)
 
     measure()
     return UnitCost(_settled(measure, torch.device("cpu")) / len(pixels))

@@ -20,6 +20,7 @@ def render(plan: Plan) -> str:
     parts: tuple[Iterable[str], ...] = (
         (plan.title, _measured_on(plan)),
         _datasets(plan),
+        _downloads(plan),
         _jobs(plan.forecasts),
         _totals(plan.forecasts),
         _schedule(plan),
@@ -51,6 +52,8 @@ def _datasets(plan: Plan) -> list[str]:
     rows = [("data set", "tiles to train", "to test", "size", "classes")]
     for name, tiles in plan.tiles.items():
         size = "×".join(map(str, tiles.shape))
+        if tiles.largest != tiles.shape:
+            size += f", test up to {'×'.join(map(str, tiles.largest))}"
         rows.append((name, f"{tiles.train:,}", f"{tiles.test:,}", size, str(tiles.classes)))
     return aligned(rows, numeric=(1, 2, 4))
 

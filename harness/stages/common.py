@@ -5,6 +5,8 @@ from pathlib import Path
 
 from harness.cli import add_asked, add_device, add_include, json_object
 from harness.machine.isolation import SILENCE_SECONDS
+from harness.methods.rows import beside
+from harness.pixels import STRETCHES
 
 
 def method_parser(description: str) -> argparse.ArgumentParser:
@@ -20,6 +22,31 @@ def method_parser(description: str) -> argparse.ArgumentParser:
     add_include(parser)
     add_asked(parser)
     return parser
+
+
+def add_stretches(parser: argparse.ArgumentParser, file: str) -> None:
+    """Add `--stretch` and `--output`, for a stage that makes one `file` per stretch."""
+    parser.add_argument(
+        "--stretch",
+        nargs="+",
+        choices=list(STRETCHES),
+        default=["none"],
+        help="stretches of the fused images; default none",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        help=f"path of {file} for the first stretch; the others lie in the folders of their rows",
+    )
+
+
+def stacks_of(arguments: argparse.Namespace, of: str = "output") -> dict[str, Path]:
+    """Return stretch → path: of the first the argument `of`, of others that in their row."""
+    path: Path = getattr(arguments, of)
+    first, *others = arguments.stretch
+    beside_it = {stretch: beside(path.parent, stretch) / path.name for stretch in others}
+    return {first: path, **beside_it}
 
 
 def add_timeout(parser: argparse.ArgumentParser) -> None:

@@ -40,7 +40,7 @@ def main() -> None:
             spec,
             store.test,
             store.names("test"),
-            arguments.output,
+            {},
             classes=len(store.classes),
             seed=arguments.seed,
             device=arguments.device,
@@ -88,8 +88,13 @@ def _features(job: FusingJob, tiles: list[int]) -> dict[str, Any]:
     device = choose_device(job.spec.device_for(job.device))
     weights = choose_weights(job.spec, checkpoint=job.checkpoint)
     method = load_method(job.spec, device, weights.path if weights else None, job.classes)
-    measures = measure_features(method, job.pairs, job.classes, device)
-    return {**features(method, job.pairs, tiles, device), **measures}
+    # Maps of several sizes do not fit into one array.
+    maps = {
+        f"{name}.{place}": map_
+        for name, several in features(method, job.pairs, tiles, device).items()
+        for place, map_ in enumerate(several)
+    }
+    return {**maps, **measure_features(method, job.pairs, job.classes, device)}
 
 
 if __name__ == "__main__":

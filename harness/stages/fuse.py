@@ -17,79 +17,73 @@ from harness.disk.records import Claim, Record
 from harness.errors import MethodFailure
 from harness.fusing.job import FusingJob
 from harness.machine.isolation import Heartbeat, supervise
-from harness.methods.spec import OFFICIAL, find_method, weights_content
-from harness.pixels import STRETCHES
+from harness.methods.spec import OFFICIAL, MethodSpec, find_method, weights_content
 from harness.stages import identity
-from harness.stages.common import add_timeout, method_parser
+from harness.stages.common import add_stretches, add_timeout, method_parser, stacks_of
 from harness.tiles.store import TileStore
 
 
 def main() -> None:
-    """Fuse the test tiles of one data set with one method; write the stack and its record."""
+    """Fuse the test tiles of one data set with one method; write each stack and its record."""
     arguments = _parser().parse_args()
     spec = find_method(arguments.method, arguments.options, arguments.include)
-    config = {
-        "method": spec.name,
-        "options": dict(spec.options),
-        "stretch": arguments.stretch,
-        "seed": arguments.seed,
-        "device": arguments.device,
-    }
-    path = arguments.output.with_name("fused.json")
-    weights, trained = arguments.weights, arguments.checkpoint is not None
-    claim = Claim(
-        path,
-        arguments.asked,
-        lambda: identity.fuse(
-            spec,
-            arguments.stretch,
-            weights_content(spec, weights, trained=trained),
-            arguments.seed,
-            arguments.device,
-        ),
-    )
-    record = Record("fuse", config, claim=claim)
+    # Absolute paths, because a method may change the current folder.
+    outputs = {stretch: path.resolve() for stretch, path in stacks_of(arguments).items()}
+    records = {stretch: _record(arguments, spec, stretch) for stretch in outputs}
     store = TileStore(arguments.tiles)
     job = FusingJob(
         spec,
         store.test,
         store.names("test"),
-        # An absolute path, because a method may change the current folder.
-        arguments.output.resolve(),
+        outputs,
         classes=len(store.classes),
-        stretch=arguments.stretch,
         seed=arguments.seed,
         device=arguments.device,
         threads=arguments.threads,
         checkpoint=arguments.checkpoint,
-        weights=None if weights == OFFICIAL else Path(weights),
+        weights=None if arguments.weights == OFFICIAL else Path(arguments.weights),
         mirrors=arguments.mirror,
     )
+    details, failure = {}, ""
     try:
-        record.details = _fuse(job, store, arguments.timeout)
-    except MethodFailure as failure:
-        record.fail(str(failure))
+        details = _fuse(job, store, arguments.timeout)
+    except MethodFailure as error:
+        failure = str(error)
         print(f"failed: {failure}")
-        with atomic_path(job.output) as temporary, temporary.open("wb") as stream:
-            np.save(stream, np.empty((0, *job.pairs.tiles.shape[2:]), np.uint8))
-    record.write(path, [job.output])
+    for stretch, record in records.items():
+        record.details = details
+        if failure:
+            record.fail(failure)
+            with atomic_path(outputs[stretch]) as temporary, temporary.open("wb") as stream:
+                np.save(stream, np.empty((0, *job.pairs.largest), np.uint8))
+        record.write(outputs[stretch].with_name("fused.json"), [outputs[stretch]])
+
+
+def _record(arguments: argparse.Namespace, spec: MethodSpec, stretch: str) -> Record:
+    """Begin the record of one stack."""
+    weights, trained = arguments.weights, arguments.checkpoint is not None
+    seed, device = arguments.seed, arguments.device
+    claim = Claim(
+        stacks_of(arguments)[stretch].with_name("fused.json"),
+        arguments.asked,
+        lambda: identity.fuse(
+            spec, stretch, weights_content(spec, weights, trained=trained), seed, device
+        ),
+    )
+    run = {"method": spec.name, "options": dict(spec.options)}
+    config = {**run, "stretch": stretch, "seed": seed, "device": device}
+    return Record("fuse", config, claim=claim)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = method_parser(main.__doc__ or "")
-    parser.add_argument(
-        "--stretch",
-        choices=list(STRETCHES),
-        default="none",
-        help="stretch of the fused images; default none",
-    )
+    add_stretches(parser, "fused.npy to write")
     parser.add_argument("--checkpoint", type=Path, help="path of a trained method's checkpoint.pt")
     parser.add_argument(
         "--weights", default=OFFICIAL, help="official (default) or the path of a weight file"
     )
     add_mirrors(parser, "the authors' weights under any name")
     add_timeout(parser)
-    parser.add_argument("--output", type=Path, required=True, help="path of fused.npy to write")
     return parser
 
 
@@ -107,7 +101,8 @@ def _fuse(job: FusingJob, store: TileStore, timeout: float) -> dict[str, Any]:
             return supervise(work, timeout)
     finally:
         # A process that was killed while it wrote leaves a temporary file.
-        remove_stale(job.output)
+        for path in job.outputs.values():
+            remove_stale(path)
         changed = store.changed_since(before)
         if changed:
             raise MethodFailure(

@@ -1,24 +1,25 @@
-"""Measure one fused stack tile by tile: `python -m harness.stages.measure --help`."""
+"""Measure the fused stacks of one run tile by tile: `python -m harness.stages.measure --help`."""
 
 import argparse
 import csv
 import math
+from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from harness import cli
 from harness.cli import add_asked, add_threads
 from harness.disk.files import release_pages, write_text
 from harness.disk.records import Claim, Record, read_record
 from harness.errors import HarnessError
+from harness.methods.rows import Row
 from harness.stages import identity
+from harness.stages.common import add_stretches, stacks_of
 from harness.terminal import progress
+from harness.tiles.array_file import Images
 from harness.tiles.store import TileStore, read_fused
 from metrics.errors import MetricError
-from metrics.scoring import score
+from metrics.scoring import score_methods
 
 TILES_PER_CALL = 32
 """Number of tiles that are measured in one call, which bounds the memory."""
@@ -28,60 +29,78 @@ Scores = dict[str, list[float]]
 
 
 def main() -> None:
-    """Measure one fused stack; write the table, one row per tile, and its record."""
+    """Measure the fused stacks of one run; write a table per stack, a row per tile, and records."""
     arguments = _parser().parse_args()
-    run = arguments.dataset, arguments.method, arguments.seed
-    path = arguments.output.with_name("scores.json")
-    claim = Claim(path, arguments.asked, lambda: identity.measure(*run, arguments.metrics))
-    record = Record("measure", {"metrics": arguments.metrics}, claim=claim)
-    fused_record = read_record(arguments.fused.with_name("fused.json"))
-    fused = read_fused(arguments.fused, fused_record)
-    if fused_record["status"] == "failed":
-        record.fail(fused_record["reason"])
-    store = TileStore(arguments.tiles)
-    tiles = [] if record.status == "failed" else store.names("test")
-    expected = (len(tiles), *store.test.tiles.shape[2:])
-    if fused.shape != expected:
-        raise HarnessError(
-            f"{arguments.fused}: shape {fused.shape}, expected {expected}; delete it and rerun"
-        )
+    store, names = TileStore(arguments.tiles), arguments.metrics
+    fused, tables = stacks_of(arguments, "fused"), stacks_of(arguments)
+    claimed = {stretch: _record(arguments, stretch, tables[stretch]) for stretch in tables}
+    stacks = {
+        stretch: _stack(store, fused[stretch], record) for stretch, (_, record) in claimed.items()
+    }
     try:
-        scores = _measure(store, fused, arguments.metrics, arguments.threads)
+        scores = _measure(store, stacks, names, arguments.threads)
     except MetricError as error:
         raise HarnessError(
             f"{arguments.fused}: {error}; leave the metric out or change the tiling"
         ) from error
-    write_text(arguments.output, _table(run, tiles, scores))
-    undefined = {name: sum(map(math.isnan, values)) for name, values in scores.items()}
-    record.details = {"undefined": undefined}
-    record.write(path, [arguments.output])
+    for stretch, (row, record) in claimed.items():
+        run = arguments.dataset, row, arguments.seed
+        tiles = store.names("test")[: len(stacks[stretch])]
+        write_text(tables[stretch], _table(run, tiles, scores[stretch]))
+        undefined = {k: sum(map(math.isnan, values)) for k, values in scores[stretch].items()}
+        record.details = {"undefined": undefined}
+        record.write(tables[stretch].with_name("scores.json"), [tables[stretch]])
+
+
+def _record(arguments: argparse.Namespace, stretch: str, table: Path) -> tuple[str, Record]:
+    """Return the name of the row with a stretch, and begin the record of its table."""
+    row = Row.parse(arguments.method).stretched(stretch).name
+    request = arguments.dataset, row, arguments.seed, arguments.metrics
+    claim = Claim(
+        table.with_name("scores.json"), arguments.asked, lambda: identity.measure(*request)
+    )
+    return row, Record("measure", {"metrics": arguments.metrics}, claim=claim)
+
+
+def _stack(store: TileStore, path: Path, record: Record) -> Images:
+    """Map a fused stack; that of a failed run is empty, and fails the record as well."""
+    fused_record = read_record(path.with_name("fused.json"))
+    if fused_record["status"] == "failed":
+        record.fail(fused_record["reason"])
+    return read_fused(path, fused_record, [] if record.status == "failed" else store.test.sizes)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--tiles", type=Path, required=True, help="folder of the tile store")
-    parser.add_argument("--fused", type=Path, required=True, help="path of fused.npy")
+    parser.add_argument(
+        "--fused", type=Path, required=True, help="path of fused.npy for the first stretch"
+    )
     parser.add_argument("--dataset", required=True, help="data set, for the table")
-    parser.add_argument("--method", required=True, help="row, for the table")
+    parser.add_argument("--method", required=True, help="row without a stretch, for the table")
     parser.add_argument("--seed", type=int, required=True, help="seed, for the table")
     parser.add_argument("--metrics", nargs="+", required=True, help="names of the metrics")
     add_threads(parser)
     add_asked(parser)
-    parser.add_argument("--output", type=Path, required=True, help="path of scores.csv to write")
+    add_stretches(parser, "scores.csv to write")
     return parser
 
 
-def _measure(store: TileStore, fused: NDArray[np.uint8], names: list[str], threads: int) -> Scores:
-    """Return the metrics `names` of every fused tile (N, H, W)."""
+def _measure(
+    store: TileStore, stacks: Mapping[str, Images], names: list[str], threads: int
+) -> dict[str, Scores]:
+    """Return the metrics `names` of every fused tile of each stack, which may be empty."""
     pairs = store.test
-    scores: Scores = {name: [] for name in names}
-    for start in progress(range(0, len(fused), TILES_PER_CALL), "measuring"):
-        part = slice(start, start + TILES_PER_CALL)
-        images = (np.asarray(fused[part]), pairs.infrared(part), pairs.visible(part))
-        measured = score(*images, names=names, threads=threads)
-        for name in names:
-            scores[name] += measured[name].tolist()
-        release_pages(pairs.tiles, fused)
+    scores: dict[str, Scores] = {stretch: {name: [] for name in names} for stretch in stacks}
+    whole = {stretch: stack for stretch, stack in stacks.items() if len(stack)}
+    for part in progress(pairs.parts(TILES_PER_CALL) if whole else [], "measuring"):
+        fused = {stretch: stack.part(part) for stretch, stack in whole.items()}
+        sources = pairs.infrared(part), pairs.visible(part)
+        measured = score_methods(fused, *sources, names=names, threads=threads)
+        for stretch, columns in measured.items():
+            for name in names:
+                scores[stretch][name] += columns[name].tolist()
+        release_pages(pairs.tiles, *(stack.array for stack in whole.values()))
     return scores
 
 

@@ -1,6 +1,7 @@
 """Cut a data set into the tile store: `python -m harness.stages.prepare --help`."""
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ from harness.scenes.adapters import adapter_files, adapter_folder, find_adapter,
 from harness.stages import identity
 from harness.tiles.contact_sheet import write_contact_sheet
 from harness.tiles.cutting import Tiling, check_examples, write_store
-from harness.tiles.store import INVENTORY, RECORD
+from harness.tiles.store import INVENTORY, RECORD, TileStore
 
 
 def main() -> None:
     """Cut a data set into tiles; write the tile store, a contact sheet and the record."""
     arguments = _parser().parse_args()
-    tiling = {"size": arguments.size, "stride": arguments.stride}
+    tiling = asdict(Tiling(arguments.size, arguments.stride, arguments.whole))
     config = {"adapter": arguments.adapter, "options": arguments.options, "tiling": tiling}
     path = arguments.output / RECORD
     inventory = Inventory(source_places(arguments.options), arguments.output / INVENTORY)
@@ -43,6 +44,12 @@ def main() -> None:
     check_examples(dataset, Tiling(**tiling), arguments.examples)
     artefacts = write_store(dataset, Tiling(**tiling), arguments.output, jobs=arguments.jobs)
     sheet = write_contact_sheet(arguments.output)
+    record.details = {"coverage": TileStore(arguments.output).meta["tiling"]["coverage"]}
+    for split, shares in record.details["coverage"].items():
+        print(
+            f"{split}: tiles cover {shares['covered']:.2%} of the pixels, "
+            f"{shares['more_than_once']:.2%} more than once"
+        )
     record.write(path, [*artefacts, sheet])
 
 
@@ -52,8 +59,19 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--options", type=json_object, default={}, help="JSON object of options for the adapter"
     )
-    parser.add_argument("--size", type=int, required=True, help="largest side of a tile, in pixels")
-    parser.add_argument("--stride", type=int, required=True, help="step between tiles, in pixels")
+    parser.add_argument(
+        "--size",
+        type=int,
+        default=Tiling.size,
+        help=f"largest side of a tile, in pixels; default {Tiling.size}",
+    )
+    parser.add_argument(
+        "--stride",
+        type=int,
+        default=Tiling.stride,
+        help=f"step between tiles, in pixels; default {Tiling.stride}",
+    )
+    parser.add_argument("--whole", action="store_true", help="test images whole instead of tiles")
     parser.add_argument("--output", type=Path, required=True, help="folder of the tile store")
     add_cache(parser, CACHE)
     add_mirrors(parser, "archives")

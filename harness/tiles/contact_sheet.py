@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from harness.disk.files import atomic_path
 from harness.scenes.scene import INFRARED, LABEL, SPLITS
+from harness.tiles.array_file import Bytes
 from harness.tiles.store import TileStore
 
 COLUMNS = 8
@@ -18,7 +18,7 @@ GAP = 4
 WHITE = 255
 
 
-def contact_sheet(store: TileStore) -> NDArray[np.uint8]:
+def contact_sheet(store: TileStore) -> Bytes:
     """Draw tiles of both splits: (height, width, 3) uint8.
 
     Each split has one row of visible images, one of infrared images, and one of labels in the
@@ -33,26 +33,37 @@ def contact_sheet(store: TileStore) -> NDArray[np.uint8]:
     return np.concatenate(padded)[:-GAP]
 
 
-def _split_rows(store: TileStore, split: str) -> list[NDArray[np.uint8]]:
-    tiles = store.tiles(split)
-    count = min(COLUMNS, len(tiles))
-    if not count:
+def _split_rows(store: TileStore, split: str) -> list[Bytes]:
+    pairs = store.pairs(split)
+    count = min(COLUMNS, len(pairs))
+    chosen = [int(index) for index in np.linspace(0, len(pairs) - 1, count).round()]
+    tiles = [_small(pairs.pixels(slice(index, index + 1))[0]) for index in chosen]
+    if not tiles:
         return []
-    chosen = tiles[np.linspace(0, len(tiles) - 1, count).round().astype(int)]
-    step = max(1, -(-max(chosen.shape[2:]) // SIDE))
-    chosen = chosen[:, :, ::step, ::step]
-    gray = np.repeat(chosen[:, INFRARED, None], 3, axis=1)
-    rows = [_row(np.moveaxis(bands, 1, 3)) for bands in (chosen[:, :3], gray)]
+    rows = [
+        _row([np.moveaxis(tile[:3], 0, 2) for tile in tiles]),
+        _row([np.repeat(tile[INFRARED, :, :, None], 3, axis=2) for tile in tiles]),
+    ]
     if store.classes:
         palette = np.zeros((256, 3), np.uint8)
         palette[: len(store.classes)] = store.meta["palette"]
-        rows.append(_row(palette[chosen[:, LABEL]]))
+        rows.append(_row([palette[tile[LABEL]] for tile in tiles]))
     return rows
 
 
-def _row(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    spaced = np.pad(images, ((0, 0), (0, 0), (0, GAP), (0, 0)), constant_values=WHITE)
-    return np.concatenate(list(spaced), axis=1)[:, :-GAP]
+def _small(tile: Bytes) -> Bytes:
+    step = max(1, -(-max(tile.shape[1:]) // SIDE))
+    return tile[:, ::step, ::step]
+
+
+def _row(images: list[Bytes]) -> Bytes:
+    """Join (h, w, 3) images side by side, the upper edges at one height."""
+    height = max(len(image) for image in images)
+    padded = [
+        np.pad(image, ((0, height - len(image)), (0, GAP), (0, 0)), constant_values=WHITE)
+        for image in images
+    ]
+    return np.concatenate(padded, axis=1)[:, :-GAP]
 
 
 def write_contact_sheet(folder: Path) -> Path:

@@ -2,10 +2,11 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -19,28 +20,29 @@ from harness.tiles.array_file import TileFile
 from harness.tiles.statistics import TileStatistics
 from harness.tiles.store import TileRow, write_manifest
 
+RULE = "row-major; the last row and column end on the border"
+RULE_WHOLE = f"test images whole; training tiles {RULE}"
 MIN_SIDE = 41
 """Smallest tile side in pixels: the fourth scale of VIF needs it."""
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """Tile side and stride in pixels. A tile is never larger than the smallest scene."""
+    """Tile side and stride in pixels; with `whole`, test images are measured whole."""
 
     size: int = 320
     stride: int = 320
+    whole: bool = False
 
     def __post_init__(self) -> None:
-        """Raise HarnessError for a side below 41 or a stride below 1."""
+        """Raise HarnessError for a side below 41 or a stride that would leave out pixels."""
         if self.size < MIN_SIDE:
             raise HarnessError(f"tiling: size is {self.size}, expected at least {MIN_SIDE}")
-        if self.stride < 1:
-            raise HarnessError(f"tiling: stride is {self.stride}, expected at least 1")
-
-    def rule(self, shape: tuple[int, int]) -> str:
-        """Describe how tiles of `shape` are laid out."""
-        gaps = "; pixels between tiles are left out" if self.stride > min(shape) else ""
-        return f"row-major; the last row and column end on the border{gaps}"
+        if not 1 <= self.stride <= self.size:
+            raise HarnessError(
+                f"tiling: stride is {self.stride}, expected 1 to {self.size}, the size: a larger "
+                "one would leave out the pixels between two tiles"
+            )
 
 
 def offsets(length: int, size: int, stride: int) -> list[int]:
@@ -55,8 +57,8 @@ def offsets(length: int, size: int, stride: int) -> list[int]:
     return regular if regular[-1] == last else [*regular, last]
 
 
-def tile_shape(scenes: tuple[Extent, ...], tiling: Tiling) -> tuple[int, int]:
-    """Return the common (height, width) of all tiles.
+def check_scenes(scenes: tuple[Extent, ...]) -> None:
+    """Refuse scenes that cannot be cut.
 
     Raises:
         HarnessError: if there is no scene, two have one name, or one has a side below 41 pixels.
@@ -70,22 +72,69 @@ def tile_shape(scenes: tuple[Extent, ...], tiling: Tiling) -> tuple[int, int]:
             raise HarnessError(f"{place}: {names[scene.name]} scenes have this name; rename")
         if min(scene.height, scene.width) < MIN_SIDE:
             raise HarnessError(f"{place}: {size} pixels; both sides must be ≥ {MIN_SIDE}")
-    height = min(tiling.size, *(scene.height for scene in scenes))
-    width = min(tiling.size, *(scene.width for scene in scenes))
-    return height, width
+
+
+def train_shape(scenes: tuple[Extent, ...], tiling: Tiling) -> tuple[int, int]:
+    """Return the common (height, width) of all training tiles, as no scene is smaller.
+
+    Without training scenes, it is what the test scenes would give.
+    """
+    cut = [scene for scene in scenes if scene.split == "train"] or scenes
+    height = min(tiling.size, *(scene.height for scene in cut))
+    return height, min(tiling.size, *(scene.width for scene in cut))
 
 
 def plan(dataset: Dataset | SceneSizes, tiling: Tiling) -> dict[str, list[TileRow]]:
-    """List the tiles of each split without reading a pixel."""
-    height, width = tile_shape(dataset.scenes, tiling)
+    """List the tiles of each split without reading a pixel.
+
+    Training tiles have one size. Test tiles have the size of the tiling, or that of their scene
+    where this is smaller.
+
+    Raises:
+        HarnessError: as `check_scenes`.
+    """
+    check_scenes(dataset.scenes)
+    common = train_shape(dataset.scenes, tiling)
     rows: dict[str, list[TileRow]] = {split: [] for split in SPLITS}
+    ends = dict.fromkeys(SPLITS, 0)
     for scene in dataset.scenes:
-        split = rows[scene.split]
-        for row, y in enumerate(offsets(scene.height, height, tiling.stride)):
-            for col, x in enumerate(offsets(scene.width, width, tiling.stride)):
-                name = f"{scene.name}_r{row:02d}c{col:02d}"
-                split.append(TileRow(scene.split, len(split), name, scene.name, row, col, y, x))
+        split, known = scene.split, rows[scene.split]
+        for name, row, col, y, x, *size in _cuts(scene, tiling, common):
+            place = (row, col, y, x, size[0], size[1], ends[split])
+            known.append(TileRow(split, len(known), name, scene.name, *place))
+            ends[split] += len(BANDS) * prod(size)
     return rows
+
+
+def _cuts(
+    scene: Extent, tiling: Tiling, common: tuple[int, int]
+) -> Iterator[tuple[str, int, int, int, int, int, int]]:
+    """Yield name, row, column, y, x, height and width of the tiles of one scene."""
+    if tiling.whole and scene.split == "test":
+        yield scene.name, 0, 0, 0, 0, scene.height, scene.width
+        return
+    own = min(tiling.size, scene.height), min(tiling.size, scene.width)
+    height, width = common if scene.split == "train" else own
+    for row, y in enumerate(offsets(scene.height, height, min(tiling.stride, height))):
+        for col, x in enumerate(offsets(scene.width, width, min(tiling.stride, width))):
+            yield f"{scene.name}_r{row:02d}c{col:02d}", row, col, y, x, height, width
+
+
+def coverage(scenes: Sequence[Extent], rows: Sequence[TileRow]) -> dict[str, float]:
+    """Return the share of all pixels of the scenes that tiles cover, and cover more than once."""
+    extents = {scene.name: scene for scene in scenes}
+    total = covered = once = 0
+    for name, group in groupby(rows, lambda row: row.scene):
+        tiles, extent = list(group), extents[name]
+        across, down = np.zeros(extent.width, np.int64), np.zeros(extent.height, np.int64)
+        for x in {tile.x for tile in tiles}:
+            across[x : x + tiles[0].width] += 1
+        for y in {tile.y for tile in tiles}:
+            down[y : y + tiles[0].height] += 1
+        total += extent.height * extent.width
+        covered += int((down > 0).sum() * (across > 0).sum())
+        once += int((down == 1).sum() * (across == 1).sum())
+    return {"covered": covered / max(total, 1), "more_than_once": (covered - once) / max(total, 1)}
 
 
 def check_examples(
@@ -102,7 +151,7 @@ def check_examples(
             near = difflib.get_close_matches(name, known, 1, 0) or known[:1]
             raise HarnessError(
                 f"examples: no test tile {name!r}; did you mean {', '.join(near)!r}? "
-                f"There are {len(known)}, named as SCENE_rROWcCOLUMN"
+                f"There are {len(known)}, such as {known[0]!r}"
             )
 
 
@@ -116,13 +165,13 @@ def write_store(dataset: Dataset, tiling: Tiling, folder: Path, *, jobs: int = 1
         HarnessError: naming the scene, if it is too small, has the wrong bands, or holds a label
             that is not a class; or if the disk has no room.
     """
-    shape = tile_shape(dataset.scenes, tiling)
     rows = plan(dataset, tiling)
+    empty = (len(BANDS), *train_shape(dataset.scenes, tiling))
     content = {}
     for split in SPLITS:
         with (
             atomic_path(folder / f"{split}.npy") as temporary,
-            TileFile(temporary, (len(rows[split]), len(BANDS), *shape)) as file,
+            TileFile(temporary, [(len(BANDS), *row.size) for row in rows[split]], empty) as file,
         ):
             content[split] = _write_split(file, dataset, rows[split], max(jobs, 1)).describe()
     write_manifest(folder / "manifest.csv", [row for split in SPLITS for row in rows[split]])
@@ -135,10 +184,13 @@ def write_store(dataset: Dataset, tiling: Tiling, folder: Path, *, jobs: int = 1
         "sources": dataset.sources,
         "notes": dataset.notes,
         "tiling": {
-            "height": shape[0],
-            "width": shape[1],
-            "stride": tiling.stride,
-            "rule": tiling.rule(shape),
+            **asdict(tiling),
+            "rule": RULE_WHOLE if tiling.whole else RULE,
+            "sizes": {split: _sizes(rows[split]) for split in SPLITS},
+            "coverage": {
+                split: coverage([s for s in dataset.scenes if s.split == split], rows[split])
+                for split in SPLITS
+            },
         },
         "scenes": {s: sum(scene.split == s for scene in dataset.scenes) for s in SPLITS},
         "tiles": {split: len(rows[split]) for split in SPLITS},
@@ -146,6 +198,13 @@ def write_store(dataset: Dataset, tiling: Tiling, folder: Path, *, jobs: int = 1
     }
     write_json(folder / "dataset.json", description)
     return [folder / name for name in ("train.npy", "test.npy", "manifest.csv", "dataset.json")]
+
+
+def _sizes(rows: list[TileRow]) -> str:
+    """Put the sizes of tiles into words, height × width, the smallest and the largest of many."""
+    sizes = sorted({row.size for row in rows}, key=lambda size: (prod(size), size))
+    words = ["×".join(map(str, size)) for size in sizes]
+    return f"{len(words)} sizes, {words[0]} to {words[-1]}" if len(words) > 1 else "".join(words)
 
 
 def _write_split(
@@ -168,10 +227,9 @@ def _write_split(
 
 def _write_scene(file: TileFile, scene: Scene, rows: list[TileRow], classes: int) -> TileStatistics:
     """Read a scene by whole rows of tiles, so that no strip of its file is decoded twice."""
-    _, _, height, width = file.shape
     statistics = []
     try:
-        for y, row in groupby(rows, lambda tile: tile.y):
+        for (y, height), row in groupby(rows, lambda tile: (tile.y, tile.height)):
             strip = scene.read(y, 0, height, scene.width)
             expected = (len(BANDS), height, scene.width)
             if strip.dtype != np.uint8 or strip.shape != expected:
@@ -180,7 +238,7 @@ def _write_scene(file: TileFile, scene: Scene, rows: list[TileRow], classes: int
                     f"expected uint8 {expected}"
                 )
             for tile in row:
-                pixels = np.ascontiguousarray(strip[:, :, tile.x : tile.x + width])
+                pixels = np.ascontiguousarray(strip[:, :, tile.x : tile.x + tile.width])
                 statistics.append(TileStatistics.of(pixels, classes, f"tile {tile.tile}"))
                 file.write(tile.index, pixels)
     finally:

@@ -1,10 +1,12 @@
 """The tile store: memory-mapped arrays that every later stage reads."""
 
 import csv
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from io import StringIO
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +19,11 @@ from harness.disk.identity import content_of
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
 from harness.scenes.scene import BANDS, INFRARED
+from harness.tiles.array_file import Bytes, Images, array_shape
 from metrics.images import luma
 
+USUAL_PIXELS = 320 * 320
+"""Pixels of a tile of the usual size; of larger ones, fewer are fused or measured at a time."""
 INVENTORY = "sources.json"
 """State and hash of each file of the user that a store was cut from."""
 RECORD = "prepare.json"
@@ -27,7 +32,10 @@ RECORD = "prepare.json"
 
 @dataclass(frozen=True)
 class TileRow:
-    """One line of `manifest.csv`: where a tile was cut (pixels from the upper left)."""
+    """One line of `manifest.csv`: where a tile was cut (pixels from the upper left).
+
+    height, width: of the tile, pixels. offset: of its first byte in the array of its split.
+    """
 
     split: str
     index: int
@@ -37,6 +45,14 @@ class TileRow:
     col: int
     y: int
     x: int
+    height: int
+    width: int
+    offset: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width, pixels."""
+        return self.height, self.width
 
 
 def write_manifest(path: Path, rows: Iterable[TileRow]) -> None:
@@ -109,22 +125,32 @@ class TileStore:
         """Tile names of one split, in array order."""
         return [row.tile for row in self.rows(split)]
 
+    def sizes(self, split: str) -> list[tuple[int, int]]:
+        """Height and width of every tile of one split, in array order."""
+        return [row.size for row in self.rows(split)]
+
     def tiles(self, split: str) -> NDArray[np.uint8]:
         """Memory-map one split: (N, 5, H, W) uint8; red, green, blue, infrared, label.
+
+        Tiles of several sizes lie one after the other: (M,), which `pairs` takes apart.
 
         Raises:
             HarnessError: naming the file, if it is damaged or differs from the manifest.
         """
         path = self._checked(f"{split}.npy")
         array = map_array(path)
-        expected = len(self.rows(split))
-        form = (expected, len(BANDS))
-        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[:2] != form:
+        sizes = self.sizes(split)
+        expected = array_shape([(len(BANDS), *size) for size in sizes], array.shape[1:])
+        if array.dtype != np.uint8 or array.shape != expected:
             raise HarnessError(
-                f"{path}: {array.dtype} {array.shape}, but the manifest lists {expected} tiles "
-                f"of {len(BANDS)} uint8 bands; delete the store and prepare again"
+                f"{path}: {array.dtype} {array.shape}, but the manifest lists {len(sizes)} tiles "
+                f"of {len(BANDS)} uint8 bands, {expected}; delete the store and prepare again"
             )
         return array
+
+    def pairs(self, split: str) -> "Pairs":
+        """Return the pairs of one split."""
+        return Pairs(self.tiles(split), self.sizes(split))
 
     def changed_since(self, before: dict[str, tuple[int, int]]) -> list[str]:
         """Return the names of files whose size or time differs from an earlier `state`."""
@@ -141,28 +167,58 @@ class TileStore:
     @cached_property
     def test(self) -> "Pairs":
         """The pairs that methods are measured on."""
-        return Pairs(self.tiles("test"))
+        return self.pairs("test")
 
 
 class Pairs:
-    """Gives the tiles of a split as the two inputs of fusion."""
+    """Gives the tiles of a split as the two inputs of fusion.
 
-    def __init__(self, tiles: NDArray[np.uint8]) -> None:
+    Args:
+        tiles: (N, 5, H, W) uint8, or (M,) if the sizes differ.
+        sizes: height and width of every tile; without it, those of the array.
+    """
+
+    def __init__(self, tiles: Bytes, sizes: Sequence[tuple[int, int]] | None = None) -> None:
+        height, width = tiles.shape[2:] if sizes is None else (0, 0)
         self.tiles = tiles
+        self.sizes = [(height, width)] * len(tiles) if sizes is None else list(sizes)
+        self._images = Images(tiles, [(len(BANDS), *size) for size in self.sizes])
 
     def __len__(self) -> int:
-        return len(self.tiles)
+        return len(self.sizes)
 
-    def rgb(self, part: slice) -> NDArray[np.uint8]:
-        """Return visible images (n, 3, H, W), uint8."""
-        return np.asarray(self.tiles[part, :3])
+    @property
+    def largest(self) -> tuple[int, int]:
+        """Height and width of the tile with the most pixels; (0, 0) without any."""
+        return max(self.sizes, key=math.prod, default=(0, 0))
 
-    def infrared(self, part: slice) -> NDArray[np.uint8]:
-        """Return infrared images (n, H, W), uint8."""
-        return np.asarray(self.tiles[part, INFRARED])
+    def parts(self, count: int) -> list[slice]:
+        """Return slices that together cover all tiles: neighbours of one size, up to `count`.
 
-    def visible(self, part: slice) -> NDArray[np.uint8]:
-        """Return the BT.601 luma of the visible images (n, H, W), uint8."""
+        Large tiles come in smaller parts, but at least in pairs, so that memory stays bounded.
+        """
+        parts = []
+        for size, run in groupby(range(len(self)), lambda index: self.sizes[index]):
+            indices = list(run)
+            step = min(count, max(count * USUAL_PIXELS // math.prod(size) // 2 * 2, 2))
+            starts = range(indices[0], indices[-1] + 1, step)
+            parts += [slice(start, min(start + step, indices[-1] + 1)) for start in starts]
+        return parts
+
+    def pixels(self, part: slice) -> Bytes:
+        """Return all bands of tiles of one size (n, 5, H, W), uint8."""
+        return self._images.part(part)
+
+    def rgb(self, part: slice) -> Bytes:
+        """Return visible images of one size (n, 3, H, W), uint8."""
+        return self.pixels(part)[:, :3]
+
+    def infrared(self, part: slice) -> Bytes:
+        """Return infrared images of one size (n, H, W), uint8."""
+        return self.pixels(part)[:, INFRARED]
+
+    def visible(self, part: slice) -> Bytes:
+        """Return the BT.601 luma of the visible images of one size (n, H, W), uint8."""
         return luma(self.rgb(part))
 
 
@@ -181,16 +237,28 @@ def map_array(path: Path) -> NDArray[Any]:
     return array
 
 
-def read_fused(path: Path, record: Mapping[str, Any]) -> NDArray[np.uint8]:
-    """Memory-map a fused stack (N, H, W) after checking it against its record.
+def read_fused(path: Path, record: Mapping[str, Any], sizes: Sequence[tuple[int, int]]) -> Images:
+    """Memory-map a fused stack after checking it against its record.
+
+    Args:
+        path: the stack.
+        record: the record of the stage that wrote it.
+        sizes: height and width of every image that it must hold.
+
+    Returns:
+        The fused images, (H, W) each, or (3, H, W) where colours are measured by channel.
 
     Raises:
         HarnessError: naming the file, if it is missing, damaged, or is not such a stack.
     """
     check_artefact(record, path)
     stack = map_array(path)
-    if stack.dtype != np.uint8 or stack.ndim != 3:
+    planes = 3 if stack.size == 3 * sum(map(math.prod, sizes)) and sizes else 1
+    shapes = [size if planes == 1 else (planes, *size) for size in sizes]
+    expected = array_shape(shapes, stack.shape[1:])
+    if stack.dtype != np.uint8 or stack.shape != expected:
         raise HarnessError(
-            f"{path}: {stack.dtype} {stack.shape}, expected uint8 (N, H, W); delete it and rerun"
+            f"{path}: {stack.dtype} {stack.shape}, expected uint8 {expected} for {len(sizes)} "
+            "tiles; delete it and rerun"
         )
-    return stack
+    return Images(stack, shapes)

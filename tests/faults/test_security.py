@@ -218,7 +218,7 @@ def test_pickles_in_files_are_never_executed(tmp_path, kind):
     ]
     if kind == "npy":
         record = {"artefacts": {file.name: sha256(file)}}
-        readers += [lambda path: read_fused(path, record), lambda path: read_pair(path, gray)]
+        readers += [lambda path: read_fused(path, record, []), lambda path: read_pair(path, gray)]
     for reader in readers:
         with pytest.raises(HarnessError, match=rf"evil\.{kind}"):
             reader(file)
@@ -275,7 +275,7 @@ def test_no_rule_puts_a_free_text_into_its_command():
         *("output.weights", "wildcards.dataset", "wildcards.row", "wildcards.seed"),
         # Checked against the schema, the methods, the metrics or the adapters.
         *("params.adapter", "params.method", "params.stretch", "params.metrics", "params.device"),
-        *("params.tiling[size]", "params.tiling[stride]", "params.trained", "threads"),
+        *("params.tiling", "params.trained", "threads"),
         # Quoted where they are made.
         *("resources.mirrors", "resources.timeout", "resources.include", "resources.examples"),
     }

@@ -88,6 +88,8 @@ def test_a_command_fuses_a_whole_split(tmp_path):
     pairs = Pairs(tiles)
     spec = shell_method("cp {infrared}/*.png {output}/")
     path = tmp_path / "fused.npy"
-    write_command_stack(FusingJob(spec, pairs, ["a", "b", "c"], path), torch.device("cpu"), list)
+    write_command_stack(
+        FusingJob(spec, pairs, ["a", "b", "c"], {"none": path}), torch.device("cpu"), list
+    )
     # The way through floats may truncate one level away.
     assert np.abs(np.load(path).astype(int) - tiles[:, 3]).max() <= 1

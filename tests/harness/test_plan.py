@@ -16,9 +16,10 @@ from harness.benchmark import Benchmark
 from harness.commands import plan
 from harness.disk.schema import ROOT, read_yaml
 from harness.errors import HarnessError
+from harness.fetching.batch import bytes_of
 from harness.methods.contract import Batch
 from harness.planner.forecast import forecast
-from harness.planner.jobs import jobs_of, tiles_of
+from harness.planner.jobs import downloads_of, jobs_of, tiles_of
 from harness.planner.measuring import Setting, step_footprint
 from harness.planner.schedule import Task, makespan
 from harness.planner.table import number
@@ -83,8 +84,9 @@ def test_the_paper_s_jobs():
     assert by_name["train:potsdam:segfanet:0"].amount == 270_750
     segfanet = [job for job in jobs if job.stage == "train" and "segfanet" in job.row]
     assert len(segfanet) == 3 * (7 + 1)
-    stretched = by_name["fuse:whu:segfanet+minmax_rgb:2"]
-    assert set(stretched.after) == {"prepare:whu", "train:whu:segfanet:2"}
+    fused = by_name["fuse:whu:segfanet:2"]
+    assert set(fused.after) == {"prepare:whu", "train:whu:segfanet:2"}
+    assert fused.stacks == 3, "one job makes the raw outputs and two stretches"
     assert by_name["fuse:whu:ydtr:0"].after == ("prepare:whu",)
     assert by_name["fuse:whu:ydtr:0"].gpus == 1
     assert by_name["fuse:whu:average:0"].gpus == 0, "it is of no use to a method on the processor"
@@ -93,7 +95,9 @@ def test_the_paper_s_jobs():
         assert done.issuperset(job.after), job.name
         done.add(job.name)
     fused = [job for job in jobs if job.stage == "fuse"]
-    assert len(fused) == sum(len(benchmark.runs(name)) for name in benchmark.datasets)
+    stacks = sum(len(benchmark.runs(name)) for name in benchmark.datasets)
+    assert sum(job.stacks for job in fused) == stacks > len(fused)
+    assert len(jobs) < 200
 
 
 def test_every_job_of_a_small_configuration_is_forecast(tiny):
@@ -120,7 +124,7 @@ def test_disk_is_that_of_the_real_files(tiny, tmp_path):
     sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
     header = 128
     assert jobs["prepare:town"].disk == sizes["train.npy"] + sizes["test.npy"] - 2 * header
-    assert jobs["fuse:town:average:0"].disk == 4 * 48 * 48
+    assert jobs["fuse:town:average:0"].disk == 2 * 4 * 48 * 48, "raw and stretched"
     training = jobs["train:town:segfanet:0"]
     states = 3 * 4 * training.cost.parameters
     assert states < training.disk < states + 200_000, "values and two moments, float32, and names"
@@ -186,6 +190,27 @@ def test_json_and_text_tell_the_same(tiny, capsys, tmp_path):
     rows = {(job["stage"], job["row"] or "1") for job in found["jobs"]}
     for stage, row in rows:
         assert any(line.split()[1:3] == [stage, row] for line in lines if len(line.split()) > 2)
+
+
+def test_downloads_are_counted(capsys, tmp_path):
+    """Potsdam comes in one archive of archives; a trained method needs no file."""
+    config = {
+        **TINY,
+        "methods": ["average", "ydtr", "segfanet"],
+        "weights": "official",
+        "datasets": {"potsdam": None, "mfnet_tiles": None},
+    }
+    found = downloads_of(Benchmark(config))
+    assert {name: bytes_of(files) for name, files in found.items()} == {
+        "potsdam": 13_300_000_000,
+        "mfnet_tiles": 2_027_930,
+        "ydtr": 893_678,
+    }
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({**config, "methods": ["average"]}))
+    run(path, config=[("datasets", {"mfnet_tiles": None})])
+    lines = capsys.readouterr().out.splitlines()
+    assert ["mfnet_tiles", "36", "2.03", "MB"] in [line.split()[:4] for line in lines]
 
 
 def test_a_missing_configuration_is_named():

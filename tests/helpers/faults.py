@@ -189,7 +189,7 @@ def whole_run(folder):
                 arguments = (
                     fuse_arguments("average", place, *more)
                     if name == "fuse"
-                    else measure_arguments(row, place)
+                    else [*measure_arguments(row, place), *more]
                 )
                 assert (ended := stage(name, folder, arguments)).status == 0, ended.output
 

@@ -265,6 +265,6 @@ def _binaries(folder):
 
     def fused(path):
         record = {"artefacts": {path.name: harness.disk.files.sha256(path)}}
-        np.asarray(read_fused(path, record)[:1]).sum()
+        read_fused(path, record, [(48, 48)] * 2)[0].sum()
 
     yield "fused.npy", Reader("fused.npy", arrays, fused)

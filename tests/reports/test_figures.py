@@ -12,6 +12,7 @@ from harness.disk.records import Record
 from harness.errors import MethodFailure
 from harness.fusing.features import features
 from harness.pixels import quantise, recompose
+from harness.tiles.array_file import Images
 from harness.tiles.store import TileStore
 from metrics import score
 from metrics.images import luma
@@ -35,13 +36,12 @@ def run(tmp_path):
     for row in names:
         make_run(folder, row, rng.uniform(1, 2, (TILES, 4)))
     maps = {name: rng.random((3, 24, 24), np.float32) for name in ("segmentation", "aligned")}
+    maps |= {"fusion": np.ones((3, 24, 24), np.float32), "attention": rng.random((3, 4, 4))}
     features = folder / "segfanet" / "seed0" / "features.npz"
     np.savez(
         features,
         tiles=np.arange(3),
-        fusion=np.ones((3, 24, 24), np.float32),
-        attention=rng.random((3, 4, 4), np.float32),
-        **maps,
+        **{f"{name}.{i}": one for name, several in maps.items() for i, one in enumerate(several)},
     )
     Record("features", {}).write(features.with_suffix(".json"), [features])
     kinds = {"segfanet": "proposed", "average": "control"}
@@ -115,7 +115,7 @@ def test_features_are_mean_activations_and_received_attention(tmp_path):
     expected = pairs.infrared(slice(2, 3))[0] / 255
     assert found["segmentation"][0] == pytest.approx(expected, abs=1e-6)
     assert found["aligned"][0] == pytest.approx(2 * expected, abs=1e-6)
-    assert found["attention"].tolist() == [[[0, 1], [0, 0]]] * 2
+    assert np.array(found["attention"]).tolist() == [[[0, 1], [0, 0]]] * 2
     with pytest.raises(MethodFailure, match="gives no features"):
         features(lambda *_: object(), pairs, [0], torch.device("cpu"))
 
@@ -159,9 +159,10 @@ def test_audit_counts_tiles_without_a_value(run, tmp_path, monkeypatch):
     infrared = run.store(run.datasets[0]).test.infrared(slice(0, 1))[0]
 
     def stacks(*arguments):
-        found = {row: np.array(stack) for row, stack in fused_stacks(*arguments).items()}
-        found["ydtr"][0] = infrared
-        return found
+        found = fused_stacks(*arguments)
+        changed = np.array(found["ydtr"].array)
+        changed[0] = infrared
+        return {**found, "ydtr": Images(changed, found["ydtr"].shapes)}
 
     monkeypatch.setattr("reports.audit.fused_stacks", stacks)
     report = read_report(run)

@@ -1,18 +1,21 @@
 """A configuration that cannot work is refused before any work, with one clear message."""
 
 import copy
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.benchmark import Benchmark, Row
+from harness.benchmark import Benchmark
 from harness.configuration import Configuration
 from harness.disk.schema import check, read_yaml
 from harness.errors import HarnessError
 from harness.fetching.registry import SourcesFile
+from harness.methods.rows import Row, beside
 from harness.pixels import STRETCHES
+from reports.plan import plan_of, read_plan
 from tests.helpers.town import small_town
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
@@ -134,7 +137,96 @@ def test_overrides_reach_options_and_recipe_of_every_variant():
     assert methods["ydtr"].train["steps"] == 9
 
 
-@given(st.from_regex(r"[a-z][a-z0-9_]*", fullmatch=True), st.sampled_from(sorted(STRETCHES)))
-def test_row_name_round_trips(method, stretch):
-    row = Row(method, stretch)
+WORDS = st.from_regex(r"[a-z][a-z0-9_]*", fullmatch=True)
+
+
+@given(
+    WORDS,
+    st.just("") | WORDS,
+    st.sampled_from(sorted(STRETCHES)) | WORDS.filter(lambda word: word != "none"),
+)
+def test_row_name_round_trips(method, weights, stretch):
+    row = Row(method, weights, stretch)
     assert Row.parse(row.name) == row
+    assert row.run.raw
+    assert row.run.stretched(stretch) == row
+    folder = Path("results/town") / row.run.name / "seed3"
+    assert beside(folder, stretch) == Path("results/town") / row.name / "seed3"
+
+
+def test_rows_have_the_names_that_paths_show():
+    assert Row("umfusion").name == "umfusion"
+    assert Row("umfusion", "train").name == "umfusion@train"
+    assert Row("umfusion", "train", "minmax_rgb").name == "umfusion@train+minmax_rgb"
+    assert Row("average", stretch="minmax").name == "average+minmax"
+
+
+@pytest.mark.parametrize("name", ["", "@train", "a@", "a+", "a+minmax@train", "a@b@c", "a/b", "A"])
+def test_a_name_that_is_no_row_is_refused(name):
+    with pytest.raises(HarnessError, match=r"found the row .* expected METHOD, METHOD@WEIGHTS"):
+        Row.parse(name)
+
+
+def rows_of(config, dataset="town"):
+    benchmark = Benchmark(config)
+    return [(name, seed) for name, seed in benchmark.runs(dataset)], benchmark
+
+
+def test_a_list_of_weights_gives_one_row_each():
+    config = {**changed(("weights",), ["official", "train"]), "seeds": [3, 4]}
+    config["stretched"] = {"ydtr": ["minmax"]}
+    rows, benchmark = rows_of(config)
+    ydtr = [(name, seed) for name, seed in rows if name.startswith("ydtr")]
+    # The authors' weights run once, and a training once per seed.
+    assert ydtr == [
+        *(("ydtr", 3), ("ydtr+minmax", 3)),
+        *(("ydtr@train", 3), ("ydtr@train", 4)),
+        *(("ydtr@train+minmax", 3), ("ydtr@train+minmax", 4)),
+    ]
+    assert not benchmark.is_trained("ydtr")
+    assert benchmark.is_trained("ydtr@train+minmax")
+    assert benchmark.weights_file("ydtr@train") == benchmark.weights_file("ydtr") == "official"
+    # A method with one kind of weights has one row, and so has one without any.
+    names = [name for name, seed in rows]
+    assert "umfusion" in names
+    assert benchmark.is_trained("umfusion"), "no official file can be fetched"
+    assert not {"umfusion@train", "segfanet@train", "average@train"} & set(names)
+    assert names.count("average") == 1
+
+
+def test_the_first_of_the_weights_is_the_unmarked_one():
+    rows, benchmark = rows_of(changed(("weights",), ["train", "official"]))
+    assert benchmark.is_trained("ydtr")
+    assert not benchmark.is_trained("ydtr@official")
+    assert {"ydtr", "ydtr@official"} <= {name for name, seed in rows}
+
+
+def test_an_override_of_the_weights_may_be_a_list(tmp_path):
+    mine = tmp_path / "mine.pth"
+    mine.touch()
+    weights = {"ydtr": {"weights": [str(mine), "train"]}, "itfuse": {"weights": ["train"]}}
+    rows, benchmark = rows_of({**changed(("overrides",), weights), "weights": "official"})
+    names = {name for name, seed in rows}
+    assert {"ydtr", "ydtr@train", "itfuse"} <= names
+    assert benchmark.weights_file("ydtr") == str(mine)
+    assert benchmark.is_trained("ydtr@train")
+    assert benchmark.is_trained("itfuse")
+    assert "itfuse@train" not in names
+    for wrong, message in (
+        (["train", str(mine)], "cannot follow another item"),
+        (["official", "offical"], "did you mean 'official'"),
+        (["train", "train"], "expected every item once"),
+    ):
+        with pytest.raises(HarnessError, match=message):
+            Benchmark(changed(("overrides",), {"ydtr": {"weights": wrong}}))
+    with pytest.raises(HarnessError, match="weights"):
+        Benchmark(changed(("weights",), []))
+
+
+def test_the_plan_of_a_report_names_every_row_and_its_seeds():
+    config = {**changed(("weights",), ["official", "train"]), "seeds": [3, 4]}
+    plan = read_plan(json.dumps(plan_of(Benchmark(config))), Path("results"))
+    assert plan.method("ydtr+minmax").seeds == [3]
+    assert plan.method("ydtr@train+minmax").seeds == [3, 4]
+    titles = [plan.method(name).title for name in ("ydtr", "ydtr@train")]
+    assert titles == ["YDTR", "YDTR, trained here"]

@@ -3,8 +3,8 @@ import shlex
 from snakemake.logging import logger
 from snakemake.settings.types import RerunTrigger
 
-from harness.benchmark import Row
 from harness.methods.recipe import Recipe
+from harness.methods.rows import RUN, Row
 from harness.workflow import DERIVED, Job, Results, as_json, export_environment, gpus
 from reports.plan import plan_of
 
@@ -25,7 +25,7 @@ DEVICE = CONFIGURATION.device
 
 wildcard_constraints:
     dataset="|".join(BENCHMARK.datasets),
-    row=r"[a-z0-9_]+(\+[a-z0-9_]+)?",
+    row=RUN,
     seed=r"\d+",
 
 
@@ -37,7 +37,7 @@ def spec_of(wildcards):
 def is_forced(job):
     """Whether the command line names a rule or a record, so that what follows runs as well."""
     rules = {rule.name for rule in workflow.dag.forcerules}
-    return job.stage in rules or str(job.record) in workflow.dag.forcefiles
+    return job.stage in rules or str(job.target) in workflow.dag.forcefiles
 
 
 RESULTS = Results(BENCHMARK, plan_of(BENCHMARK), is_forced)
@@ -48,7 +48,8 @@ def jobs_of(stage, wildcards):
     if stage == "audit":
         return [Job(stage, dataset) for dataset in BENCHMARK.datasets]
     known = {name: value for name, value in wildcards.items() if name != "seed"}
-    return [Job(stage, **known, seed=int(wildcards.get("seed", 0)))]
+    made = Job(stage, **known, seed=int(wildcards.get("seed", 0)))
+    return RESULTS.stretches(made) if stage in ("fuse", "measure") else [made]
 
 
 def read(stage, files=()):
@@ -63,28 +64,36 @@ def read(stage, files=()):
         workflow.dag_settings.rerun_triggers = frozenset({RerunTrigger.SOFTWARE_ENV})
         found = files(wildcards) if callable(files) else files
         found = found.format(**wildcards) if isinstance(found, str) else found
-        reasons = [note(job) for job in jobs_of(stage, wildcards)]
-        return found if any(reasons) else ancient(found)
+        return found if note(jobs_of(stage, wildcards)) else ancient(found)
 
     return inputs
 
 
-def note(job):
-    """Why a result has to be made; Snakemake is told when it is asked for the first time."""
+def note(jobs):
+    """Whether results of one job have to be made; Snakemake is told when it first asks."""
     try:
-        reason = RESULTS.reason(job)
+        reasons = {job: reason for job in jobs if (reason := RESULTS.reason(job))}
     except HarnessError as error:
         raise WorkflowError(str(error))
-    if reason and str(job.record) not in workflow.dag.forcefiles:
-        if not reason.endswith(DERIVED):
+    for job, reason in reasons.items():
+        if str(job.target) not in workflow.dag.forcefiles and not reason.endswith(
+            DERIVED
+        ):
             logger.info(f"{job.record}: {reason}")
-        workflow.dag.forcefiles.add(str(job.record))
-    return reason
+    workflow.dag.forcefiles |= {str(job.target) for job in reasons}
+    return bool(reasons)
 
 
 def asked(stage):
     """The identities that a job makes and reads, as an argument."""
     return lambda wildcards: RESULTS.asked(*jobs_of(stage, wildcards))
+
+
+def tiling_of(dataset):
+    """How a data set is cut, as arguments."""
+    tiling = BENCHMARK.tiling(dataset)
+    whole = " --whole" if tiling["whole"] else ""
+    return f"--size {tiling['size']} --stride {tiling['stride']}{whole}"
 
 
 def examples_of(dataset):
@@ -112,24 +121,32 @@ def gpus_of_training(wildcards):
 
 def group_of(wildcards):
     """Runs that wait for no training may share a cluster job (profiles/slurm)."""
-    return "trained" if BENCHMARK.is_trained(spec_of(wildcards).name) else "untrained"
+    return "trained" if BENCHMARK.is_trained(wildcards.row) else "untrained"
 
 
 def trained(wildcards, file):
     """A file of the training that a run needs: none unless its method is trained here."""
-    method = spec_of(wildcards).name
-    if not BENCHMARK.is_trained(method):
+    if not BENCHMARK.is_trained(wildcards.row):
         return []
-    return f"results/{wildcards.dataset}/{method}/seed{wildcards.seed}/{file}"
+    return f"results/{wildcards.dataset}/{wildcards.row}/seed{wildcards.seed}/{file}"
+
+
+def stretches_of(wildcards):
+    """Stretches of the outputs that one job fuses or measures, as an argument."""
+    return " ".join(BENCHMARK.stretches(spec_of(wildcards).name))
 
 
 def scores_of(*kinds):
-    """Per-image tables of all data sets, of the named kinds of method or of all."""
+    """Per-image tables of all data sets, of the named kinds of method or of all.
+
+    A job that measures a run leaves those of its stretches beside that of the run.
+    """
     return [
-        f"results/{dataset}/{row}/seed{seed}/scores.csv"
+        f"results/{dataset}/{row.name}/seed{seed}/scores.csv"
         for dataset in BENCHMARK.datasets
-        for row, seed in BENCHMARK.runs(dataset)
-        if not kinds or BENCHMARK.methods[Row.parse(row).method].kind in kinds
+        for row in BENCHMARK.rows(dataset)
+        if row.raw and (not kinds or BENCHMARK.methods[row.method].kind in kinds)
+        for seed in BENCHMARK.seeds(row.name)
     ]
 
 

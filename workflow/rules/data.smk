@@ -26,12 +26,12 @@ rule prepare:
         asked=asked("prepare"),
         adapter=lambda wildcards: BENCHMARK.adapter_name(wildcards.dataset),
         options=lambda wildcards: as_json(BENCHMARK.dataset_options(wildcards.dataset)),
-        tiling=lambda wildcards: BENCHMARK.tiling(wildcards.dataset),
+        tiling=lambda wildcards: tiling_of(wildcards.dataset),
         folder=subpath(output.record, parent=True),
     shell:
         "python -P -m harness.stages.prepare --adapter {params.adapter}"
         " --options {params.options:q}"
-        " --size {params.tiling[size]} --stride {params.tiling[stride]}"
+        " {params.tiling}"
         " {resources.mirrors} {resources.include} {resources.examples} --jobs {threads} --asked {params.asked:q} --output {params.folder} > {log} 2>&1"
 
 

@@ -28,16 +28,16 @@ rule fuse:
         asked=asked("fuse"),
         folder=subpath(input.tiles, parent=True),
         method=lambda wildcards: spec_of(wildcards).name,
-        stretch=lambda wildcards: Row.parse(wildcards.row).stretch,
+        stretches=stretches_of,
         options=lambda wildcards: as_json(spec_of(wildcards).options),
         trained=lambda wildcards, input: (
             f"--checkpoint {input.weights}" if input.weights else ""
         ),
-        weights=lambda wildcards: BENCHMARK.weights_file(spec_of(wildcards).name),
+        weights=lambda wildcards: BENCHMARK.weights_file(wildcards.row),
         device=DEVICE,
     shell:
         "python -P -m harness.stages.fuse --tiles {params.folder} --method {params.method}"
-        " --options {params.options:q} --stretch {params.stretch} {params.trained}"
+        " --options {params.options:q} --stretch {params.stretches} {params.trained}"
         " --weights {params.weights:q} {resources.mirrors} {resources.timeout} {resources.include}"
         " --seed {wildcards.seed} --device {params.device} --threads {threads}"
         " --asked {params.asked:q} --output {output.fused} > {log} 2>&1"

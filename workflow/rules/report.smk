@@ -74,10 +74,11 @@ rule features:
     params:
         asked=asked("features"),
         folder=subpath(input.tiles, parent=True),
+        method=lambda wildcards: spec_of(wildcards).name,
         options=lambda wildcards: as_json(spec_of(wildcards).options),
         device=DEVICE,
     shell:
-        "python -P -m harness.stages.features --tiles {params.folder} --method {wildcards.row}"
+        "python -P -m harness.stages.features --tiles {params.folder} --method {params.method}"
         " --options {params.options:q} {resources.include} --checkpoint {input.weights}"
         " --examples {input.examples} --seed {wildcards.seed} --device {params.device}"
         " --threads {threads} --asked {params.asked:q} --output {output.features} > {log} 2>&1"

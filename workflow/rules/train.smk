@@ -23,11 +23,12 @@ rule train:
     params:
         asked=asked("train"),
         folder=subpath(input.tiles, parent=True),
+        method=lambda wildcards: spec_of(wildcards).name,
         options=lambda wildcards: as_json(spec_of(wildcards).options),
         recipe=lambda wildcards: as_json(spec_of(wildcards).train),
         device=DEVICE,
     shell:
-        "python -P -m harness.stages.train --tiles {params.folder} --method {wildcards.row}"
+        "python -P -m harness.stages.train --tiles {params.folder} --method {params.method}"
         " --options {params.options:q} --recipe {params.recipe:q} --seed {wildcards.seed}"
         " --device {params.device} --threads {threads} {resources.timeout} {resources.include}"
         " --asked {params.asked:q} --output {output.weights} > {log} 2>&1"
