@@ -15,6 +15,7 @@ from reports.claims import NOT_RUN
 from reports.costs import costs
 from reports.deviations import deviations, weights_used
 from reports.diagrams import rank_diagram
+from reports.evidence import figure_claims
 from reports.examples import RULE
 from reports.explorer import explorer_data
 from reports.figures import draw, drawings, page_url, write_files
@@ -89,7 +90,7 @@ def _environment() -> Environment:
 
 def _results(report: Report) -> dict[str, Any]:
     plan, tables = report.plan, report.tables
-    claims = report.claims()
+    claims = [*report.claims(), *figure_claims(report)]
     cells = [cell for table in tables for row in table.rows for cell in row.cells]
     values = Counter(cell.judgement.verdict for cell in cells)
     judged = Counter(claim.judgement.verdict for claim in claims)
@@ -107,7 +108,7 @@ def _results(report: Report) -> dict[str, Any]:
         "orders": [(table, order) for table in tables for order in table.orders],
         "claims": claims,
         "claim_counts": {v: judged[v] for v in (*CLAIMS, NOT_RUN) if judged[v]},
-        "deciders": _deciders([*(c.judgement for c in cells), *(c.judgement for c in claims)]),
+        "deciders": _deciders([c.judgement for c in cells], [c.judgement for c in claims]),
         "deviations": deviations(report),
         "weights_used": weights_used(report),
         "ranking": ranking,
@@ -119,19 +120,23 @@ def _results(report: Report) -> dict[str, Any]:
     }
 
 
-def _deciders(judgements: list[Judgement]) -> dict[str, int]:
+DECIDERS = {
+    "Nothing on our side, because the print rests on one training or other scenes": "no number",
+    "More seeds": "seeds",
+    "More scenes or tiles": "",
+}
+"""What would decide a case, and the part of `Judgement.decide` that says so."""
+
+
+def _deciders(comparisons: list[Judgement], claims: list[Judgement]) -> dict[str, list[int]]:
     """Count undecided comparisons and claims by what would decide them."""
-    kinds = {
-        "Nothing on our side, because the print rests on one training or other scenes": "no number",
-        "More seeds": "seeds",
-        "More scenes or tiles": "",
-    }
-    found = Counter(
-        next(words for words, part in kinds.items() if part in judgement.decide)
-        for judgement in judgements
-        if judgement.verdict == "undecided"
-    )
-    return {words: found[words] for words in kinds if found[words]}
+
+    def count(judgements: list[Judgement]) -> Counter[str]:
+        undecided = [judged.decide for judged in judgements if judged.verdict == "undecided"]
+        return Counter(next(w for w, part in DECIDERS.items() if part in d) for d in undecided)
+
+    found = [count(comparisons), count(claims)]
+    return {words: [c[words] for c in found] for words in DECIDERS if any(c[words] for c in found)}
 
 
 def _background(report: Report) -> dict[str, Any]:
