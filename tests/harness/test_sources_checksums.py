@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.disk.schema import check
@@ -40,6 +40,7 @@ def test_a_git_blob_is_what_git_says(tmp_path, content):
     assert found["md5"] == hashlib.md5(content).hexdigest()
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(max_size=300), max_size=8), st.integers(0, 9))
 def test_hashes_of_arriving_bytes_are_those_of_the_file(tmp_path_factory, pieces, cut):
     """The connection is lost after `cut` pieces; what was written is read again or rewound."""
