@@ -14,8 +14,10 @@ from harness.disk.files import atomic_path
 from harness.disk.records import check_artefact, read_record
 from harness.pixels import Bytes, Float
 from harness.tiles.store import TileStore
+from metrics.images import grey_of
 from reports import panels
 from reports.analysis import Analysis
+from reports.evidence import PREFIX
 from reports.examples import choose_examples, choose_window
 from reports.gallery import data_url, fused_stacks
 from reports.plan import PlannedDataset, ReportPlan
@@ -28,8 +30,8 @@ NUMBERS = {"whu": "6", "potsdam": "7"}
 """Data set of the paper → number of the figure that compares all methods on it."""
 PAGE_DPI = 100
 FILE_DPI = 220
-CELL = 1.35
-"""Inches per panel."""
+WIDTH, CELL = 12.3, 2.4
+"""Inches of a figure, which is as wide as the page, and of the largest panel."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def read_features(plan: ReportPlan, dataset: PlannedDataset) -> dict[int, dict[s
     for path in sorted(folder.glob("seed*/features.npz")):
         check_artefact(read_record(path.with_suffix(".json")), path)
         with np.load(path, allow_pickle=False) as stored:
-            arrays = dict(stored)
+            arrays = {k: v for k, v in stored.items() if not k.startswith(PREFIX)}
         tiles = arrays.pop("tiles")
         return {
             int(tile): {
@@ -128,8 +130,11 @@ def _comparison(plan: ReportPlan, number: str, examples: list[Example], where: s
     for example in examples:
         names = [name for name in ORDER if name in compared or name not in plan.methods]
         names += [name for name in compared if name not in ORDER and name in example.dataset.rows]
-        luma = [example.fused[name] for name in names if name in example.fused]
-        window = choose_window(luma or [panels.infrared(example.store, example.index)[:, :, 0]])
+        luma = [grey_of(example.fused[name]) for name in names if name in example.fused]
+        window = choose_window(
+            [grey_of(image) for image in luma]
+            or [panels.infrared(example.store, example.index)[:, :, 0]]
+        )
         row = [*example.sources, *((_title(plan, name), _fused(example, name)) for name in names)]
         rows.append([(title, p if p is None else panels.marked(p, window)) for title, p in row])
     return Drawing(
@@ -202,7 +207,8 @@ def draw(drawing: Drawing) -> Figure:
     """Draw a figure as a grid, with column titles above and tile names at the left."""
     height, width = len(drawing.rows), max(len(row) for row in drawing.rows)
     layout = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
-    figure = Figure(figsize=(CELL * width + 0.25, (CELL + 0.2) * height), layout=layout)
+    cell = min(CELL, WIDTH / width)
+    figure = Figure(figsize=(cell * width + 0.25, (cell + 0.2) * height), layout=layout)
     axes = figure.subplots(height, width, squeeze=False)
     for axis in axes.ravel():
         axis.set_xticks([])

@@ -289,6 +289,20 @@ def weights_content(spec: MethodSpec, chosen: str, *, trained: bool) -> str:
     return entry.get("sha256") or entry.get("git_blob") or ""
 
 
+def published_rule(spec: MethodSpec) -> Published:
+    """Return how the authors of a method save their images.
+
+    Raises:
+        HarnessError: if its method.yaml does not say it.
+    """
+    if spec.published is None or spec.command:
+        raise HarnessError(
+            f"{spec.name}: its method.yaml does not say how the authors save their images; add the "
+            "key `published` for a class, or do not ask for published images"
+        )
+    return spec.published
+
+
 def weight_source(item: Mapping[str, Any], citation: str = "") -> ExternalFile:
     """Return the source that an entry `weights` of a method.yaml describes."""
     url = item.get("url")

@@ -81,7 +81,7 @@ def test_second_run_has_nothing_to_do(finished):
             "segfanet/model.py",
             {"train": 1, "fuse": 1, "measure": 1, **REPORTING},
         ),
-        ("reports/templates/page.css", {"report": 1, "complete": 1}),
+        ("reports/templates/page.css", {"report": 1}),
         ("baselines/visible/control.py", {}),
     ],
 )
