@@ -13,11 +13,14 @@ from harness.configuration import Configuration, DatasetSection, OverrideSection
 from harness.disk.schema import check
 from harness.errors import HarnessError, suggest
 from harness.methods.recipe import Recipe
-from harness.methods.rows import Row
+from harness.methods.rows import GIVEN, Row
 from harness.methods.spec import MethodSpec, discover, published_rule
 from harness.pixels import PUBLISHED, STRETCHES
 from harness.scenes.adapters import Adapter, find_adapter
 from harness.tiles.cutting import Tiling, check_examples
+from metrics.colour import colour_rule
+from metrics.dialects import lookup
+from metrics.errors import MetricError
 from metrics.registry import METRICS
 
 MODES = ("official", "train")
@@ -117,6 +120,7 @@ class Benchmark:
 
     def _check_dataset(self, name: str) -> None:
         try:
+            self._check_measuring(name)
             adapter, options = self.adapter(name), self.dataset_options(name)
             adapter.check_options(options)
             layout, examples = getattr(adapter, "layout", None), self.datasets[name].examples
@@ -124,6 +128,23 @@ class Benchmark:
                 check_examples(layout(options), Tiling(**self.tiling(name)), examples)
         except HarnessError as error:
             raise HarnessError(f"config: datasets: {name}: {error}") from error
+
+    def _check_measuring(self, name: str) -> None:
+        section = self.datasets[name]
+        try:
+            lookup(self.metrics, section.dialect)
+        except MetricError as error:
+            raise HarnessError(f"dialect: {error}") from error
+        for row, given in section.fused.items():
+            if not Path(given.folder).is_dir():
+                raise HarnessError(
+                    f"fused: {row}: the folder {given.folder} does not exist; correct it, or leave "
+                    "the row out"
+                )
+            if "{name}" not in given.name:
+                raise HarnessError(
+                    f"fused: {row}: name: found {given.name!r}, expected a text with {{name}}"
+                )
 
     @property
     def metrics(self) -> list[str]:
@@ -164,15 +185,24 @@ class Benchmark:
             if not spec.asked_by or getattr(self.datasets[dataset], spec.asked_by)
             for row in self.method_rows(name)
             for stretch in self.stretches(name)
-        ]
+        ] + [Row(name, GIVEN) for name in self.datasets[dataset].fused]
 
     def method_rows(self, method: str) -> list[Row]:
         """Return one row per mode of a method's weights; the first one is unmarked."""
         return [Row(method), *(Row(method, mode) for mode in self._modes(method)[1:])]
 
-    def stretches(self, method: str) -> list[str]:
-        """Return the stretches of a method's outputs, all made by one job; `none` is the first."""
-        return ["none", *self.config.stretched.get(method, ())]
+    def stretches(self, row: str) -> list[str]:
+        """Return the stretches of a row's outputs, all made by one job; `none` is the first."""
+        parsed = Row.parse(row)
+        return ["none", *(() if parsed.given else self.config.stretched.get(parsed.method, ()))]
+
+    def measuring(self, dataset: str) -> dict[str, Any]:
+        """Return how a data set is measured: its dialect, None for ours, and its colour rule."""
+        section = self.datasets[dataset]
+        return {
+            "dialect": section.dialect,
+            "colour": section.colour or colour_rule(section.dialect),
+        }
 
     def _modes(self, method: str) -> list[str]:
         """Return the modes of a method's weights that it has; `official` if it needs none."""

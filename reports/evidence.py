@@ -7,9 +7,10 @@ import numpy as np
 
 from harness.disk.records import check_artefact, read_record
 from harness.methods.rows import Row
-from harness.tiles.array_file import Images
+from harness.tiles.array_file import Bytes
 from harness.tiles.store import Pairs, read_fused
-from metrics.scoring import score_methods
+from metrics.images import luma
+from metrics.scoring import score
 from reports.analysis import Analysis
 from reports.claims import NOT_RUN, Claim, judge_rank
 from reports.examples import evenly
@@ -68,28 +69,26 @@ def _contrast(report: Report, dataset: PlannedDataset) -> Iterator[Claim]:
 
 def _measured(report: Report, dataset: PlannedDataset, analysis: Analysis) -> Analysis:
     """Measure the fused images of methods on a few tiles, with every seed."""
-    index, names = evenly(len(analysis.tiles), TILES), list(CONTRAST)
+    index = evenly(len(analysis.tiles), TILES)
     pairs = report.plan.store(dataset).test
     stacks: dict[str, list[Values]] = {}
     for run in report.runs[dataset.name]:
-        compared = report.plan.method(run.row).compared or Row.parse(run.row).method == LITERAL
-        if run.row not in analysis.values or not Row.parse(run.row).raw or not compared:
-            continue
-        fused = read_fused(run.folder / "fused.npy", run.fusing, pairs.sizes)
-        # One tile after the other, because their sizes may differ.
-        tables = [_of_tile(pairs, fused, tile, names) for tile in index]
-        stacks.setdefault(run.row, []).append(np.concatenate(tables))
+        row = Row.parse(run.row)
+        compared = report.plan.method(run.row).compared or row.method == LITERAL
+        if run.row in analysis.values and row.raw and compared:
+            fused = read_fused(run.folder / "fused.npy", run.fusing, pairs.sizes)
+            stacks.setdefault(run.row, []).append(
+                np.array([_contrast_of(fused[tile], pairs, tile) for tile in index])
+            )
     values = {row: np.stack(seeds) for row, seeds in stacks.items()}
     return _sample(analysis, index, tuple(CONTRAST), values, analysis.trained)
 
 
-def _of_tile(pairs: Pairs, fused: Images, tile: int, names: list[str]) -> Values:
-    """Measure one tile: (1, metrics)."""
+def _contrast_of(fused: Bytes, pairs: Pairs, tile: int) -> list[float]:
     part = slice(tile, tile + 1)
-    found = score_methods(
-        {"fused": fused.part(part)}, pairs.infrared(part), pairs.visible(part), names
-    )["fused"]
-    return np.stack([found[name] for name in names], axis=1)
+    grey = luma(fused) if fused.ndim == 3 else fused
+    values = score(grey[None], pairs.infrared(part), pairs.visible(part), list(CONTRAST))
+    return [float(values[name][0]) for name in CONTRAST]
 
 
 def _sample(

@@ -23,6 +23,7 @@ from reports.formats import status_mark
 from reports.plan import ReportPlan
 from reports.printed import distinct_comparisons, paper_title
 from reports.quality import CONTROLS, quality_checks
+from reports.rows import why_unranked
 from reports.run import Report
 from reports.statistics import Comparison, Interval
 from reports.tables import heading
@@ -170,7 +171,9 @@ def _ranked_rows(plan: ReportPlan) -> list[str]:
     return [
         name
         for name, method in plan.methods.items()
-        if method.compared and all(name in dataset.rows for dataset in plan.datasets)
+        if method.compared
+        and not why_unranked(name, method.kind)
+        and all(name in dataset.rows for dataset in plan.datasets)
     ]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from harness.disk.files import atomic_path
 from harness.methods.spec import MethodSpec
-from harness.pixels import STRETCHES
+from harness.pixels import STRETCHES, stretched_colours
 from harness.tiles.array_file import TileFile
 from harness.tiles.store import Pairs
 
@@ -26,8 +26,9 @@ class FusingJob:
 
     pairs: the N test tiles. names: of the tiles, for messages. outputs: key of `STRETCHES`, or
     `PUBLISHED`, → the path of the uint8 stack: (N, H, W), or one image after the other if their
-    sizes differ. classes: the number of classes, 0 without labels. checkpoint: the result of a
-    training here. weights: a file that replaces the authors', which `mirrors` may hold.
+    sizes differ. classes: the number of classes, 0 without labels. colour: whether the stacks have
+    the three channels of the fused images in colour instead of their luma. checkpoint: the result
+    of a training here. weights: a file that replaces the authors', which `mirrors` may hold.
     """
 
     spec: MethodSpec
@@ -35,6 +36,7 @@ class FusingJob:
     names: list[str]
     outputs: Mapping[str, Path]
     classes: int = 0
+    colour: bool = False
     seed: int = 0
     device: str = "cpu"
     threads: int = 1
@@ -53,9 +55,10 @@ class FusingJob:
         Raises:
             StorageError: if the disk is full or is not writable.
         """
+        shapes = [((3, *size) if self.colour else size) for size in self.pairs.sizes]
         with (
             atomic_path(self.outputs[output]) as temporary,
-            TileFile(temporary, self.pairs.sizes) as stack,
+            TileFile(temporary, shapes) as stack,
         ):
             yield stack
 
@@ -79,7 +82,11 @@ class FusingJob:
 
             def write(part: slice, fused: Float) -> None:
                 for stretch, stack in stacks.items():
-                    images = STRETCHES[stretch](fused, self.pairs.rgb(part))
+                    rgb = self.pairs.rgb(part)
+                    if self.colour:
+                        images = stretched_colours(stretch, fused, rgb)
+                    else:
+                        images = STRETCHES[stretch](fused, rgb)
                     for index, image in enumerate(images, part.start):
                         stack.write(index, image)
 

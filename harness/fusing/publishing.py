@@ -59,7 +59,7 @@ def publish(
 def write_published_stack(
     job: FusingJob, method: Method, device: torch.device, heartbeat: Heartbeat
 ) -> None:
-    """Fuse the tiles of a job as published, and write the luma of the images.
+    """Fuse the tiles of a job as published, and write the luma or the colours of the images.
 
     Where the authors crop an image, its last row and column are repeated.
 
@@ -74,11 +74,18 @@ def write_published_stack(
             tiles = range(start, min(start + together, len(job.names)))
             images = publish(job.spec, method, [_source(job, tile) for tile in tiles], device)
             for tile, image in zip(tiles, images, strict=True):
-                gray = luma(image) if image.ndim == 3 else image
-                height, width = job.pairs.sizes[tile]
-                missing = (0, height - gray.shape[0]), (0, width - gray.shape[1])
-                stack.write(tile, np.pad(gray, missing, mode="edge"))
+                stack.write(tile, _as_stacked(image, job.pairs.sizes[tile], colour=job.colour))
             heartbeat()
+
+
+def _as_stacked(image: Bytes, size: tuple[int, int], *, colour: bool) -> Bytes:
+    """Return the luma (H, W) or the colours (3, H, W) of a saved image, extended to the size."""
+    if colour:
+        image = np.broadcast_to(image, (3, *image.shape[-2:]))
+    elif image.ndim == 3:
+        image = luma(image)
+    missing = [(0, wanted - found) for wanted, found in zip(size, image.shape[-2:], strict=True)]
+    return np.pad(image, [(0, 0)] * (image.ndim - 2) + missing, mode="edge")
 
 
 def _source(job: FusingJob, tile: int) -> Source:

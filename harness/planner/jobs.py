@@ -105,7 +105,7 @@ def jobs_of(benchmark: Benchmark, tiles: dict[str, Tiles]) -> list[Job]:
     jobs: list[Job] = []
     for dataset, counts in tiles.items():
         prepare = Job("prepare", dataset, "", None, counts.train + counts.test, ())
-        rows = [row for row in benchmark.rows(dataset) if row.raw]
+        rows = [row for row in benchmark.rows(dataset) if row.raw and not row.given]
         runs = [(row, seed) for row in rows for seed in benchmark.seeds(row.name)]
         trainings = {
             (row, seed): Job("train", dataset, row.name, seed, steps, (prepare.name,), spec)
@@ -116,7 +116,7 @@ def jobs_of(benchmark: Benchmark, tiles: dict[str, Tiles]) -> list[Job]:
         }
         jobs += [prepare, *trainings.values()]
         for row, seed in runs:
-            spec, stacks = benchmark.methods[row.method], len(benchmark.stretches(row.method))
+            spec, stacks = benchmark.methods[row.method], len(benchmark.stretches(row.name))
             training = [trainings[row, seed].name] if (row, seed) in trainings else []
             after = (prepare.name, *training)
             fuse = Job("fuse", dataset, row.name, seed, counts.test, after, spec, stacks)

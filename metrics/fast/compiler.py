@@ -44,6 +44,12 @@ def compiled_into_callers(function: Function) -> Function:
     return cast(Function, njit(forceinline=True, **_OPTIONS)(function))
 
 
+def compiled_exactly(function: Function) -> Function:
+    """Compile a function into its callers that rounds each operation, as numpy does."""
+    options = {**_OPTIONS, "fastmath": False}
+    return cast(Function, njit(forceinline=True, **options)(function))
+
+
 def _keep(dispatcher: Any) -> None:
     """Let numba cache a function beside its file, below the user's home, or in a new folder."""
     try:
