@@ -14,16 +14,17 @@ from harness.disk.schema import check
 from harness.errors import HarnessError, suggest
 from harness.methods.recipe import Recipe
 from harness.methods.rows import GIVEN, Row
-from harness.methods.spec import MethodSpec, discover
-from harness.pixels import STRETCHES
+from harness.methods.spec import MethodSpec, discover, published_rule
+from harness.pixels import PUBLISHED, STRETCHES
 from harness.scenes.adapters import Adapter, find_adapter
 from harness.tiles.cutting import Tiling, check_examples
-from metrics.colour import colour_rule
-from metrics.dialects import lookup
+from metrics.dialects import DIALECTS, lookup
 from metrics.errors import MetricError
 from metrics.registry import METRICS
 
 MODES = ("official", "train")
+LUMA = "luma"
+"""The rule for colours, unless a dialect or the configuration says otherwise."""
 
 
 class Benchmark:
@@ -80,9 +81,11 @@ class Benchmark:
         _check_known("stretched", "method", config.stretched, self.found)
         _check_known("overrides", "method", config.overrides, self.found)
         _check_known("metrics", "metric", config.metrics, METRICS)
-        stretches = [name for name in STRETCHES if name != "none"]
+        stretches = [PUBLISHED, *(name for name in STRETCHES if name != "none")]
         for method, chosen in config.stretched.items():
             _check_known(f"stretched: {method}", "stretch", chosen, stretches)
+            if PUBLISHED in chosen:
+                published_rule(self.found[method])
 
         for folder in config.mirror:
             if not Path(folder).is_dir():
@@ -158,23 +161,29 @@ class Benchmark:
         return find_adapter(self.adapter_name(dataset), self.include)
 
     def dataset_options(self, name: str) -> dict[str, Any]:
-        """Return the options of a data set's adapter, `{tiles_root}` filled in."""
-        options = dict(self.datasets[name].options)
+        """Return the options of a data set's adapter, with `pairs` and `{tiles_root}` filled in."""
+        section = self.datasets[name]
+        options = dict(section.options)
+        if section.pairs is not None:
+            options["pairs"] = list(section.pairs)
         if isinstance(options.get("root"), str):
             options["root"] = options["root"].replace("{tiles_root}", self.config.tiles_root)
         return options
 
     def tiling(self, name: str) -> dict[str, Any]:
-        """Return tile side and stride of a data set, pixels."""
-        tiling = self.datasets[name].tiling
-        return asdict(Tiling(whole=True) if tiling is None else Tiling(**tiling.model_dump()))
+        """Return tile side and stride of a data set, pixels, and whether test images are whole."""
+        section = self.datasets[name]
+        by_default = "tiling" not in section.model_fields_set
+        if section.tiling is None or (by_default and getattr(self.adapter(name), "WHOLE", False)):
+            return asdict(Tiling(whole=True))
+        return asdict(Tiling(**section.tiling.model_dump()))
 
     def rows(self, dataset: str) -> list[Row]:
         """Return the rows of a data set: of each method its runs, each with its stretches."""
         return [
             row.stretched(stretch)
             for name, spec in self.methods.items()
-            if self.datasets[dataset].ablations or spec.kind != "ablation"
+            if not spec.asked_by or getattr(self.datasets[dataset], spec.asked_by)
             for row in self.method_rows(name)
             for stretch in self.stretches(name)
         ] + [Row(name, GIVEN) for name in self.datasets[dataset].fused]
@@ -191,10 +200,8 @@ class Benchmark:
     def measuring(self, dataset: str) -> dict[str, Any]:
         """Return how a data set is measured: its dialect, None for ours, and its colour rule."""
         section = self.datasets[dataset]
-        return {
-            "dialect": section.dialect,
-            "colour": section.colour or colour_rule(section.dialect),
-        }
+        implied = DIALECTS[section.dialect].colour if section.dialect else LUMA
+        return {"dialect": section.dialect, "colour": section.colour or implied}
 
     def _modes(self, method: str) -> list[str]:
         """Return the modes of a method's weights that it has; `official` if it needs none."""

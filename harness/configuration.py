@@ -89,12 +89,16 @@ class DatasetSection(Model):
         "get a table without them",
     )
     ablations: bool = Field(False, description="also run the settings of Tables 3-5")
+    literal: bool = Field(
+        False, description="also run `segfanet_literal`, the network as Eqs. 1-18 print it"
+    )
     tiling: Annotated[
         TilingSection | None,
         BeforeValidator(_tiling, json_schema_input_type=Literal["none"] | TilingSection),
     ] = Field(
         TilingSection(),
-        description="`size` and `stride` of the tiles; `none` measures every test image whole",
+        description="`size` and `stride` of the tiles; `none`, the default of published sets of "
+        "whole images, measures every test image whole",
     )
     dialect: Text | None = Field(
         None, description="public evaluator whose definitions measure this set (`metrics list`)"
@@ -114,6 +118,12 @@ class DatasetSection(Model):
         min_length=1,
         description="test tiles that the figures show; without it those on which methods differ "
         "most",
+    )
+    pairs: Annotated[Items[str], Different] | None = Field(
+        None,
+        min_length=1,
+        description="names of the images that take part, a subset; the record says how many of how "
+        "many",
     )
     options: dict[str, Any] = Field(
         {}, description="options of the adapter: [docs/datasets.md](../docs/datasets.md)"

@@ -87,6 +87,8 @@ def stretched_colours(stretch: str, fused: Float, rgb: Bytes) -> Bytes:
     return quantise(_minmax_rgb_values(fused, rgb, 1 if stretch == "minmax_rgb" else 2))
 
 
+PUBLISHED = "published"
+"""Name of the output that is made as the authors publish it, by `harness.fusing.publishing`."""
 STRETCHES: dict[str, Callable[[Float, Bytes], Bytes]] = {
     "none": _none,
     "minmax": _minmax,

@@ -132,8 +132,6 @@ class Results:
         """Return the jobs whose results a job reads."""
         if job.stage == "prepare":
             return []
-        if job.stage == "complete":
-            return [*self.runs, Job("report")]
         if job.stage == "report":
             audits = [Job("audit", dataset) for dataset in self.benchmark.datasets]
             return [*self.runs, *audits, *self.features]
@@ -226,8 +224,9 @@ class Results:
 
     def _reason(self, job: Job) -> str:
         for source in self.inputs(job):
-            # A file that was deleted is made again with the same content.
-            if self.reason(source) and not self.reason(source).endswith(GONE):
+            reason = self.reason(source)
+            # Tiles that were deleted are made again with the same content.
+            if reason and not (source.stage == "prepare" and reason.endswith(GONE)):
                 return f"{source.record}{AGAIN}"
         if self.forced(job):
             return "you ask for it"
@@ -239,9 +238,9 @@ class Results:
         found = record.get("identity")
         if not found:
             return self._without_identity(job)
-        changed = differences(found["request"], self.request(job))
-        if changed:
-            return changed
+        wanted = self.request(job)
+        if identifier(found["request"]) != identifier(wanted):
+            return differences(found["request"], wanted) or "its request is written otherwise"
         return self._other_inputs(job, found["inputs"]) or _gone(job, record)
 
     def _other_inputs(self, job: Job, found: Mapping[str, str]) -> str:

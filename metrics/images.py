@@ -232,10 +232,10 @@ def _more(rest: Sequence[str], one: str, many: str) -> str:
 def read_aligned(
     files: Mapping[str, Path], read: Callable[[Path], Bytes] = read_grey
 ) -> dict[str, Bytes]:
-    """Read the images of one name with `read` and check that they have one size.
+    """Read the images of one name and check that they have one size.
 
     Raises:
-        MetricError: as `read_image`, or the sizes differ.
+        MetricError: as `read`, or the sizes differ.
     """
     images = {role: read(path) for role, path in files.items()}
     first = next(iter(images))
@@ -248,5 +248,5 @@ def read_aligned(
     return images
 
 
-def _size(image: NDArray[np.uint8]) -> str:
+def _size(image: Bytes) -> str:
     return f"{image.shape[-1]}×{image.shape[-2]} px"

@@ -18,8 +18,8 @@ PAPER = ("sf", "ag", "scd", "vif")
 
 # Modules of this folder that are not metrics.
 TOOLS = {
-    *("__init__", "__main__", "cli", "colour", "errors", "images", "metric"),
-    *("registry", "resize", "scoring", "torch_backend"),
+    *("__init__", "__main__", "cli", "colour", "errors", "files", "images", "intervals"),
+    *("metric", "registry", "resize", "scoring", "torch_backend"),
 }
 
 

@@ -14,7 +14,6 @@ from numpy.typing import ArrayLike
 from .dialects import lookup
 from .errors import MetricError
 from .metric import Metric
-from .registry import PAPER
 from .resize import bilinear
 from .shared.arrays import (
     Batch,
@@ -55,7 +54,7 @@ def score(
     fused: ArrayLike,
     infrared: ArrayLike,
     visible: ArrayLike,
-    names: Sequence[str] = PAPER,
+    names: Sequence[str] | None = None,
     threads: int = 1,
     **options: Unpack[Options],
 ) -> dict[str, Values]:
@@ -74,7 +73,7 @@ def score_methods(
     fused: Mapping[str, ArrayLike],
     infrared: ArrayLike,
     visible: ArrayLike,
-    names: Sequence[str] = PAPER,
+    names: Sequence[str] | None = None,
     threads: int = 1,
     *,
     dialect: str | None = None,
@@ -89,7 +88,7 @@ def score_methods(
         fused: per method its images, (B, H, W) on the 0-255 scale.
         infrared: (B, H, W), as `visible`.
         visible: likewise.
-        names: metrics of `METRICS` or `VARIANTS`.
+        names: metrics of `METRICS` or `VARIANTS`; None takes the paper's, or all of the dialect.
         threads: how many threads share the images; never changes a value.
         dialect: reproduce a public implementation of `DIALECTS` rather than the definitions.
         resize: measure after a bilinear resize of all images to this many pixels per side,
@@ -126,7 +125,7 @@ def score_methods(
     return table
 
 
-def _entries(names: Sequence[str], threads: int, dialect: str | None) -> list[Metric]:
+def _entries(names: Sequence[str] | None, threads: int, dialect: str | None) -> list[Metric]:
     if threads < 1:
         raise MetricError(f"threads must be 1 or more, got {threads}")
     if isinstance(names, str):

@@ -1,6 +1,7 @@
 """Protocol audit: how means and ranks change under choices that evaluators make differently."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,11 @@ from markupsafe import Markup
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
 from harness.methods.rows import Row
-from harness.pixels import STRETCHES
+from harness.pixels import STRETCHES, quantise, recompose
 from harness.tiles.array_file import Bytes, Images
 from harness.tiles.store import Pairs
-from metrics.images import grey_of
-from metrics.registry import METRICS
+from metrics.images import grey_of, luma
+from metrics.registry import METRICS, VARIANTS
 from metrics.scoring import Table, score_methods
 from reports.analysis import Analysis
 from reports.diagrams import slope_diagram
@@ -30,6 +31,37 @@ TILES = 32
 COLUMNS = ["row", "choice", "metric", "value", "tiles"]
 
 
+View = tuple[Bytes, Bytes]
+"""What is measured of a fused image: its grey image and that of the visible source, (N, H, W)."""
+
+
+def _colour(fused: Bytes, rgb: Bytes) -> Bytes:
+    return quantise(recompose(fused.astype(np.float32) / np.float32(255), rgb))
+
+
+def _luma(fused: Bytes, rgb: Bytes) -> list[View]:
+    return [(fused, luma(rgb))]
+
+
+def _truncated_luma(fused: Bytes, rgb: Bytes) -> list[View]:
+    weights = np.array([299, 587, 114], np.uint32)
+    exact = np.einsum("c,nchw->nhw", weights, rgb.astype(np.uint32))
+    return [(fused, (exact // 1000).astype(np.uint8))]
+
+
+def _saved_colour(fused: Bytes, rgb: Bytes) -> list[View]:
+    return [(luma(_colour(fused, rgb)), luma(rgb))]
+
+
+def _value(fused: Bytes, rgb: Bytes) -> list[View]:
+    return [(_colour(fused, rgb).max(axis=1), rgb.max(axis=1))]
+
+
+def _channels(fused: Bytes, rgb: Bytes) -> list[View]:
+    colour = _colour(fused, rgb)
+    return [(colour[:, band], rgb[:, band]) for band in range(3)]
+
+
 @dataclass(frozen=True)
 class Choice:
     """One way of measuring.
@@ -38,6 +70,8 @@ class Choice:
         out do not change.
     resize: side in pixels; None for the native size.
     stretch: stretch of the output, a key of `harness.pixels.STRETCHES`.
+    views: the grey images of a fused luma (N, H, W) and the visible RGB (N, 3, H, W), whose
+        values are averaged.
     """
 
     name: str
@@ -45,6 +79,7 @@ class Choice:
     measures: dict[str, str]
     resize: int | None = None
     stretch: str = "none"
+    views: Callable[[Bytes, Bytes], list[View]] = _luma
 
 
 def choices(names: tuple[str, ...]) -> list[Choice]:
@@ -55,10 +90,18 @@ def choices(names: tuple[str, ...]) -> list[Choice]:
         Choice("resize224", "Resized to 224×224", same, resize=224),
         Choice("minmax", "Min–max stretched", same, stretch="minmax"),
         Choice("ag_mn1", "AG over (H−1)(W−1)", {"ag": "ag_mn1"}),
+        Choice("sf_diagonal", "SF with diagonals (Zheng)", {"sf": "sf_diagonal"}),
         Choice("vif_mean", "VIF mean, not sum", {"vif": "vif_mean"}),
+        Choice("viff", "VIFF (Han, as cited), not VIF", {"vif": "viff"}),
         Choice("scd_uint8", "SCD on uint8 differences", {"scd": "scd_uint8"}),
+        Choice("hsv_value", "HSV value, not luma", same, views=_value),
+        Choice("channels", "Mean over R, G and B, not luma", same, views=_channels),
+        Choice("saved_colour", "Luma of the saved 8-bit colour image", same, views=_saved_colour),
+        Choice("truncated", "Luma of the source truncated", same, views=_truncated_luma),
     ]
-    return [choice for choice in every if set(choice.measures) & set(names)]
+    known = {*METRICS, *VARIANTS}
+    asked = [choice for choice in every if set(choice.measures) & set(names)]
+    return [choice for choice in asked if known.issuperset(choice.measures.values())]
 
 
 def measure_choices(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> pd.DataFrame:
@@ -90,11 +133,26 @@ def measure_choices(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysi
 def _measured(pairs: Pairs, tile: int, stacks: dict[str, Images], choice: Choice) -> Table:
     """Measure the luma of one tile of every row under one choice."""
     part = slice(tile, tile + 1)
-    rgb, infrared, visible = pairs.rgb(part), pairs.infrared(part), pairs.visible(part)
+    rgb, infrared = pairs.rgb(part), pairs.infrared(part)
     lumas = {row: grey_of(stack[tile])[None] for row, stack in stacks.items()}
     fused = {row: _stretched(image, rgb, choice) for row, image in lumas.items()}
+    views = {row: choice.views(images, rgb) for row, images in fused.items()}
     names = list(dict.fromkeys(choice.measures.values()))
-    return score_methods(fused, infrared, visible, names, resize=choice.resize)
+    # The visible image of a view is the same for all rows.
+    parts = [
+        score_methods(
+            {row: several[place][0] for row, several in views.items()},
+            infrared,
+            visible,
+            names,
+            resize=choice.resize,
+        )
+        for place, (_, visible) in enumerate(next(iter(views.values()), []))
+    ]
+    return {
+        row: {name: np.mean([part[row][name] for part in parts], axis=0) for name in names}
+        for row in views
+    }
 
 
 def _stretched(fused: Bytes, rgb: Bytes, choice: Choice) -> Bytes:

@@ -56,10 +56,10 @@ def _data(report: Report, dataset: PlannedDataset) -> Iterator[tuple[str, str, s
     for split, words in (("train", "training tiles"), ("test", "test tiles")):
         if (count := meta["tiles"].get(split)) is not None and count != stated[split]:
             yield words, f"{count:,}", f"{stated[split]:,}"
-    tiling, side = meta.get("tiling", {}), paper()["tile"]
-    sizes = [size for size in dict.fromkeys(tiling.get("sizes", {}).values()) if size]
-    if sizes and sizes != [f"{side}×{side}"]:
-        yield "tile size", "; ".join(sizes), f"{side}×{side}"
+    side = "×".join([str(paper()["tile"])] * 2)
+    for split, sizes in meta.get("tiling", {}).get("sizes", {}).items():
+        if sizes and sizes != side:
+            yield f"size of the {split} tiles", sizes, side
     if not is_printed_sample(dataset.stands_for, report.analyses[dataset.name].scenes):
         printed = "the data set's own list" if "split" in stated else "its list is not printed"
         yield "test scenes", "ours", printed

@@ -10,7 +10,6 @@ from harness.benchmark import Benchmark
 from harness.configuration import ReportSection
 from harness.errors import HarnessError
 from harness.methods.rows import Row
-from harness.methods.spec import MethodSpec
 from harness.tiles.store import TileStore
 
 TILES = ReportSection().tiles
@@ -92,8 +91,8 @@ class ReportPlan:
         return self.results / dataset.name / row / f"seed{seed}"
 
 
-def _title(spec: MethodSpec, row: Row) -> str:
-    return f"{spec.title}, {WEIGHTS[row.weights]}" if row.weights else spec.title
+def _title(title: str, row: Row) -> str:
+    return f"{title}, {WEIGHTS[row.weights]}" if row.weights else title
 
 
 def _measured(dialect: str | None, colour: str) -> str:
@@ -118,7 +117,9 @@ def plan_of(benchmark: Benchmark) -> dict[str, Any]:
     """Describe a benchmark as a JSON object that `read_plan` understands."""
     config = benchmark.config
     methods = [
-        PlannedMethod(row.name, _title(spec, row), spec.kind, benchmark.seeds(row.name), spec.notes)
+        PlannedMethod(
+            row.name, _title(spec.title, row), spec.kind, benchmark.seeds(row.name), spec.notes
+        )
         for name, spec in benchmark.methods.items()
         for row in benchmark.method_rows(name)
     ]

@@ -21,14 +21,14 @@ class MMDRFuse(nn.Module):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """(B, 1, H, W) pairs in [0, 1], H and W ≥ 2 → (B, 1, H, W) in (−1, 1)."""
         features = F.relu_(self.stem(torch.cat([infrared, visible], dim=1)))
-        return torch.tanh(self.head(features))
+        return self.head(features).tanh_()  # type: ignore[no-any-return]
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.methods.contract.Method`."""
         return self(infrared, visible)  # type: ignore[no-any-return]
 
     def publish(self, infrared: Tensor, visible: Tensor, rgb: Tensor | None) -> Tensor:
-        """Return the image as SciPy's `imsave` stretches it: one factor, and half rounds up."""
+        """Stretch from minimum to maximum by one factor, as SciPy 1.2 does, and round."""
         fused = self(infrared, visible)[0, 0]
         low, high = fused.aminmax()
         # A number divided by a tensor is its product with the reciprocal, which rounds twice.

@@ -51,7 +51,7 @@ class PFCFuse(Decomposition):
         super().__init__(PoolBlock)
 
     def publish(self, infrared: Tensor, visible: Tensor, rgb: Tensor | None) -> Tensor:
-        """Return the image of the authors: stretched luma with the 8-bit chroma of the visible."""
+        """Stretch from minimum to maximum, truncate, put OpenCV's 8-bit Cr and Cb back."""
         luma = (stretched(self.fuse(infrared, visible)) * 255).to(torch.uint8)
         if rgb is None:
             return luma[0, 0]

@@ -40,7 +40,7 @@ class SAGE(nn.Module):
         return self(infrared, visible)  # type: ignore[no-any-return]
 
     def publish(self, infrared: Tensor, visible: Tensor, rgb: Tensor | None) -> Tensor:
-        """Return the image of the authors, who put colour back before they clamp."""
+        """Put the colours of OpenCV's 8-bit YCrCb back, then clamp and round."""
         if rgb is None:
             image = self(infrared, visible)[0, 0]
         else:

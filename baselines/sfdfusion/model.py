@@ -96,7 +96,7 @@ class SFDFusion(nn.Module):
         return stretched(self(infrared, visible))
 
     def publish(self, infrared: Tensor, visible: Tensor, rgb: Tensor | None) -> Tensor:
-        """Return the gray image of the authors, who crop odd sides."""
+        """Crop odd sides, then truncate the gray output, which is stretched already."""
         height, width = (side - side % 2 for side in infrared.shape[-2:])
         cropped = (image[..., :height, :width] for image in (infrared, visible))
         return (self.fuse(*cropped)[0, 0] * 255).to(torch.uint8)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.blocks.layers import ReflectConv, channels_last
+from harness.blocks.layers import ReflectConv
 
 GROWTH, DENSE_LAYERS = 44, 5
 DECODER = (264, 128, 64, 32, 1)
@@ -41,11 +41,20 @@ class U2Fusion(nn.Module):
         """Fuse float32 (B, 1, H, W) pairs in [0, 1] into (0, 1); H and W are 2 or more."""
         pair = (infrared, visible) if self.infrared_first else (visible, infrared)
         stem, *inner, last = self.layers
-        x = F.leaky_relu_(stem(channels_last(torch.cat(pair, dim=1))), SLOPE)
-        for index, layer in enumerate(inner):
-            new = F.leaky_relu_(layer(x), SLOPE)
-            x = torch.cat([new, x], dim=1) if index < DENSE_LAYERS else new
-        return (torch.tanh(last(x)) / 2 + 0.5).contiguous()
+        # All dense features lie in one buffer, the newest first, instead of being copied at each
+        # layer. Channel by channel, what a layer reads of it is contiguous.
+        start = GROWTH * DENSE_LAYERS
+        dense = infrared.new_empty(len(infrared), start + GROWTH, *infrared.shape[2:])
+        dense[:, start:] = F.leaky_relu_(stem(torch.cat(pair, dim=1)), SLOPE)
+        for layer in inner[:DENSE_LAYERS]:
+            new = F.leaky_relu_(layer(dense[:, start:]), SLOPE)
+            dense[:, start - GROWTH : start] = new
+            start -= GROWTH
+        x = dense
+        for layer in inner[DENSE_LAYERS:]:
+            x = F.leaky_relu_(layer(x), SLOPE)
+        fused: Tensor = torch.tanh(last(x)) / 2 + 0.5
+        return fused
 
     def publish(self, infrared: Tensor, visible: Tensor, rgb: Tensor | None) -> Tensor:
         """Divide by the maximum of all channels (or stretch from the minimum), then round."""

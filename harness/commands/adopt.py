@@ -81,7 +81,8 @@ def _adopt(results: Results, job: Job, record: dict[str, Any], *, trust_code: bo
     for name in record["artefacts"]:
         check_artefact(record, job.record.parent / name)
     config = _comparable(record["config"])
-    changed = differences(config, {key: request[key] for key in config.keys() & request.keys()})
+    both = config.keys() & request.keys()
+    changed = differences({k: config[k] for k in both}, {k: request[k] for k in both})
     if changed:
         raise HarnessError(f"it was made with another configuration: {changed}")
     inputs = {}

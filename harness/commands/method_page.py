@@ -68,7 +68,7 @@ class _Entry:
             f"[{spec.title}](#{anchor})" if spec.kind == "baseline" else spec.title,
             str(spec.year or "–"),
             f"{self.parameters:,}" if self.parameters else "–",
-            f"{self.gflop:.1f}" if self.gflop else "–",
+            f"{self.gflop:.3g}" if self.gflop else "–",
             _trained_on(weight_entry(spec) or {}) or "–",
             self.published(),
         ]
@@ -138,6 +138,7 @@ def _weights(spec: MethodSpec) -> Iterator[str]:
         yield f"- weights `{name}`: `{entry['file']}`{size}, licence: {entry['licence']}"
         facts = {
             "address": f"<{entry['url']}>" if entry.get("url") else entry.get("page"),
+            "further addresses": ", ".join(f"<{url}>" for url in entry.get("urls", ())),
             "sha256": entry.get("sha256"),
             "git blob": entry.get("git_blob"),
             "trained on": _trained_on(entry) or "not known",

@@ -6,6 +6,7 @@ docstrings, so that comments and formatting never make a result out of date.
 
 import ast
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
@@ -48,15 +49,23 @@ def files_of_folder(folder: Path, *, without: tuple[str, ...] = ()) -> list[Path
     These are all files but texts (`*.md`), hidden ones, compiled Python, and the subfolders that
     `without` names.
     """
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and path.suffix not in (".md", ".pyc")
-        and not any(
-            part.startswith(".") or part in without for part in path.relative_to(folder).parts
-        )
-    )
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        # A link to a folder above would lead in circles.
+        above = {Path(place).resolve(), *Path(place).resolve().parents}
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".")
+            and name not in without
+            and (not Path(place, name).is_symlink() or Path(place, name).resolve() not in above)
+        ]
+        found += [
+            Path(place, name)
+            for name in names
+            if not name.startswith(".") and not name.endswith((".md", ".pyc"))
+        ]
+    return sorted(found)
 
 
 def digests(files: Iterable[Path], outside: Path | None = None) -> dict[str, str]:

@@ -39,7 +39,8 @@ def differences(found: Mapping[str, Any], asked: Mapping[str, Any]) -> str:
     words = []
     for key in sorted(found.keys() | asked.keys()):
         before, now = found.get(key), asked.get(key)
-        if before == now:
+        # As they are hashed: True is not 1 there.
+        if sha256_json(before) == sha256_json(now):
             continue
         if isinstance(before, dict) and isinstance(now, dict):
             names = sorted(n for n in before.keys() | now if before.get(n) != now.get(n))

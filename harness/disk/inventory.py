@@ -11,7 +11,7 @@ from harness.disk.files import read_json, sha256, sha256_json, write_json
 from harness.errors import HarnessError, StorageError
 
 Row = list[int | str]
-"""Size in bytes, time of change in nanoseconds, and SHA-256."""
+"""Size in bytes, times of modification and of change in nanoseconds, and SHA-256."""
 
 
 class Inventory:
@@ -38,21 +38,22 @@ class Inventory:
             for number, place in enumerate(self.places):
                 for file, name, status in _files(place):
                     key = f"{number}/{name}"
-                    now[key] = [status.st_size, status.st_mtime_ns, ""]
-                    if before.get(key, ())[:2] == now[key][:2]:
+                    # The second time also shows a file whose first one was set back.
+                    now[key] = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, ""]
+                    if before.get(key, ())[:-1] == now[key][:-1]:
                         now[key] = before[key]
                     else:
                         paths[key] = file
             with ThreadPoolExecutor() as pool:
                 for key, digest in zip(paths, pool.map(sha256, paths.values()), strict=True):
-                    now[key][2] = digest
+                    now[key][-1] = digest
         except OSError as error:
             raise HarnessError(f"{error.filename}: cannot be read: {error.strerror}") from error
         if now != before:
             # It only saves time: a folder of results that is read-only stays usable.
             with suppress(StorageError):
                 write_json(self.path, now)
-        return sha256_json({key: row[2] for key, row in now.items()})[:DIGITS]
+        return sha256_json({key: row[-1] for key, row in now.items()})[:DIGITS]
 
     def newest(self) -> float:
         """Return the latest time of change, in seconds since 1970; 0 without files."""
@@ -66,7 +67,7 @@ class Inventory:
             rows = dict(read_json(self.path))
         except (HarnessError, ValueError, TypeError):
             return {}
-        return {key: row for key, row in rows.items() if isinstance(row, list) and len(row) == 3}
+        return {key: row for key, row in rows.items() if isinstance(row, list) and len(row) == 4}
 
 
 def _files(place: Path, prefix: str = "") -> Iterator[tuple[Path, str, os.stat_result]]:

@@ -1,7 +1,7 @@
 """The registry of external files of data sets: `config/sources.yaml`."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -94,17 +94,19 @@ def read_registry(path: Path = REGISTRY) -> dict[str, dict[str, ExternalFile]]:
         HarnessError: if the registry has a wrong key or value, names a file twice, does not list
             an archive before the files that it holds, or states hashes that contradict each other.
     """
-    groups = _groups(path)
-    found = {name: _sources(group, f"{path}: {name}") for name, group in groups.items()}
-    stated = [
-        (f"{path}: {name}: {source.name}", vars(source))
-        for name, sources in found.items()
+    found = {name: _sources(group, f"{path}: {name}") for name, group in _groups(path).items()}
+    _check_hashes((f"{path}: {name}", sources) for name, sources in found.items())
+    return found
+
+
+def _check_hashes(groups: Iterable[tuple[str, dict[str, ExternalFile]]]) -> None:
+    problem = contradiction(
+        (f"{place}: {source.name}", vars(source))
+        for place, sources in groups
         for source in sources.values()
-    ]
-    problem = contradiction(stated)
+    )
     if problem:
         raise HarnessError(problem)
-    return found
 
 
 def _groups(path: Path) -> dict[str, SourceGroup]:
@@ -194,9 +196,12 @@ def dataset_sources(dataset: str) -> dict[str, ExternalFile]:
     """Return the files of one data set by their names.
 
     Raises:
-        HarnessError: if the registry does not list the data set.
+        HarnessError: if the registry does not list the data set, or as `read_registry`.
     """
     groups = _groups(REGISTRY)
     if dataset not in groups:
         raise HarnessError(f"{REGISTRY}: no entry {dataset!r}; {suggest(dataset, groups)}")
-    return _sources(groups[dataset], f"{REGISTRY}: {dataset}")
+    place = f"{REGISTRY}: {dataset}"
+    found = _sources(groups[dataset], place)
+    _check_hashes([(place, found)])
+    return found

@@ -13,8 +13,10 @@ from harness.blocks.renaming import unwrapped
 from harness.disk.files import sha256
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError, MethodFailure, as_method_failure
+from harness.fetching.batch import announce
 from harness.fetching.checksums import file_hashes
-from harness.fetching.source import CACHE, fetch
+from harness.fetching.places import Places
+from harness.fetching.source import CACHE, fetch, locate
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.raw_arrays import read_arrays
 from harness.methods.spec import MethodSpec, weight_entry, weight_source
@@ -89,13 +91,12 @@ def _trained(checkpoint: Path) -> Weights:
 def _given(spec: MethodSpec, file: Path) -> Weights:
     if not file.is_file():
         raise HarnessError(f"{file}: no such weight file; check the path")
-    digest = sha256(file)
-    found = {"sha256": digest, **file_hashes(file, ["git_blob"])}
+    found = file_hashes(file, ("sha256", "git_blob"))
     size = file.stat().st_size
     for entry in spec.weight_files.values():
         stated = weight_source(entry).hashes
-        if all(found.get(kind) == value for kind, value in stated.items()):
-            return Weights("official", file, digest, entry["licence"])
+        if stated and all(found.get(kind) == value for kind, value in stated.items()):
+            return Weights("official", file, found["sha256"], entry["licence"])
     sizes = {entry.get("bytes"): entry["file"] for entry in spec.weight_files.values()}
     if size in sizes and not zipfile.is_zipfile(file):
         # Bare arrays and files from before torch 1.6 load with wrong bytes in them.
@@ -103,7 +104,7 @@ def _given(spec: MethodSpec, file: Path) -> Weights:
             f"{file}: has the size of the authors' {sizes[size]} but another hash, and no "
             "checksums of its own; fetch it again, or save your own weights anew with torch"
         )
-    return Weights("user", file, digest)
+    return Weights("user", file, found["sha256"])
 
 
 def official_file(
@@ -116,8 +117,13 @@ def official_file(
             available or its content does not match the stated hash.
     """
     source = weight_source(entry, spec.bibtex)
+    places = Places(cache / spec.weight_folder(entry), mirrors)
     try:
-        return fetch(source, cache=cache / spec.weight_folder(entry), mirrors=mirrors)
+        found = locate(source, places=places)
+        if found is None:
+            announce(f"weights of {spec.name}", 0, [source], places.cache)
+            found = fetch(source, places=places)
+        return found
     except HarnessError as error:
         if spec.train is None:
             raise

@@ -92,8 +92,10 @@ def downloads_of(benchmark: Benchmark) -> dict[str, list[ExternalFile]]:
     """Return data set or method → the external files that it needs."""
     found = {name: files_to_fetch(benchmark.adapter(name)) for name in benchmark.datasets}
     for name, spec in benchmark.methods.items():
-        if spec.kind != "ablation" and benchmark.weights_file(name) == "official":
-            entry = None if benchmark.is_trained(name) else weight_entry(spec)
+        rows = benchmark.method_rows(name)
+        official = any(benchmark.weights(row.name) == "official" for row in rows)
+        if spec.kind != "ablation" and official:
+            entry = weight_entry(spec)
             found[name] = [weight_source(entry)] if entry else []
     return {name: files for name, files in found.items() if files}
 

@@ -20,6 +20,7 @@ def render(plan: Plan) -> str:
     parts: tuple[Iterable[str], ...] = (
         (plan.title, _measured_on(plan)),
         _datasets(plan),
+        _downloads(plan),
         _jobs(plan.forecasts),
         _totals(plan.forecasts),
         _schedule(plan),

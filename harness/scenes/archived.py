@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from harness.disk.schema import Items, Model
 from harness.errors import HarnessError
 from harness.fetching.batch import fetch_all, listed, record_of_all
-from harness.fetching.source import CACHE, ExternalFile, Inspection, Places, locate, record_of
+from harness.fetching.places import Places
+from harness.fetching.source import CACHE, ExternalFile, Inspection, locate, record_of
 from harness.scenes.labels import LabelEncoding
 from harness.scenes.options import Word
 from harness.scenes.raster import Header, Member, Raster, files_below, members_of, read_header
@@ -25,7 +26,7 @@ class FetchedOptions(Model):
 
     `root` holds unpacked images or archives; `cache` is for downloads and scratch files;
     `mirrors` are further folders that may hold archives. `train` and `test` name scenes in
-    the place of the data set's own split.
+    the place of the data set's own split; `pairs` restricts the data set to these scenes.
     """
 
     DATASET: ClassVar[str]
@@ -36,6 +37,7 @@ class FetchedOptions(Model):
     root: Word | None = None
     cache: Word = str(CACHE)
     mirrors: Items[Word] = ()
+    pairs: Items[Word] | None = None
     train: Items[Word] | None = None
     test: Items[Word] | None = None
 
@@ -54,7 +56,7 @@ class FetchedOptions(Model):
 
     def split(self) -> list[tuple[str, str]]:
         """Return (scene, split) pairs, training first."""
-        return choose_split(self.DATASET, self.train, self.test)
+        return choose_split(self.DATASET, self.train, self.test, self.pairs)
 
     def extents(self) -> tuple[Extent, ...]:
         """Return what is known about the scenes before any file is there."""

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, suggest
 
 FOLDER = Path(__file__).resolve().parents[1] / "datasets"
 
@@ -21,11 +21,32 @@ def read_split(dataset: str) -> list[dict[str, str]]:
 
 
 def choose_split(
-    dataset: str, train: Sequence[str] | None, test: Sequence[str] | None
+    dataset: str,
+    train: Sequence[str] | None,
+    test: Sequence[str] | None,
+    pairs: Sequence[str] | None = None,
 ) -> list[tuple[str, str]]:
     """Return the (scene, split) pairs of a data set whose table is `split.csv`, as `divide`."""
     every = {row["scene"]: row["split"] for row in read_split(dataset)}
-    return divide(dataset, every, train, test, split_file(dataset))
+    place = split_file(dataset)
+    chosen = {name: every[name] for name in restrict(dataset, list(every), pairs, place)}
+    return divide(dataset, chosen, train, test, place)
+
+
+def restrict(
+    dataset: str, known: Sequence[str], pairs: Sequence[str] | None, place: Path
+) -> list[str]:
+    """Return the names that take part: those of the option `pairs`, else all.
+
+    Raises:
+        HarnessError: for a name that `place` does not list.
+    """
+    for name in pairs or ():
+        if name not in known:
+            raise HarnessError(
+                f"{dataset}: `pairs`: no pair {name!r} in {place}; {suggest(name, known)}"
+            )
+    return list(known) if pairs is None else list(dict.fromkeys(pairs))
 
 
 def divide(

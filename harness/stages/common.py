@@ -6,7 +6,10 @@ from pathlib import Path
 from harness.cli import add_asked, add_device, add_include, json_object
 from harness.machine.isolation import SILENCE_SECONDS
 from harness.methods.rows import beside
-from harness.pixels import STRETCHES
+from harness.pixels import PUBLISHED, STRETCHES
+
+COLOURS = ("luma", "per_channel")
+"""The rules for colours: the luma, or each channel by itself."""
 
 
 def method_parser(description: str) -> argparse.ArgumentParser:
@@ -29,7 +32,7 @@ def add_stretches(parser: argparse.ArgumentParser, file: str) -> None:
     parser.add_argument(
         "--stretch",
         nargs="+",
-        choices=list(STRETCHES),
+        choices=[*STRETCHES, PUBLISHED],
         default=["none"],
         help="stretches of the fused images; default none",
     )
@@ -47,6 +50,12 @@ def stacks_of(arguments: argparse.Namespace, of: str = "output") -> dict[str, Pa
     first, *others = arguments.stretch
     beside_it = {stretch: beside(path.parent, stretch) / path.name for stretch in others}
     return {first: path, **beside_it}
+
+
+def add_colour(parser: argparse.ArgumentParser) -> None:
+    """Add `--colour`, the rule for the colours of fused images."""
+    text = f"luma of fused images, or their three channels; default {COLOURS[0]}"
+    parser.add_argument("--colour", choices=COLOURS, default=COLOURS[0], help=text)
 
 
 def add_timeout(parser: argparse.ArgumentParser) -> None:

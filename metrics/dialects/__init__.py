@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -11,12 +11,12 @@ from ..errors import MetricError
 from ..metric import Metric
 from ..mi import shared_information
 from ..mse import squared_error
-from ..registry import METRICS, VARIANTS, find, suggest
+from ..registry import METRICS, PAPER, VARIANTS, find, suggest
 from ..shared.arrays import Image, ImageMetric
 from ..shared.histograms import entropy, joint_histogram, levels
 from ..shared.histograms import histogram as levels_histogram
 from ..vif import fidelities
-from . import ivif_zoo
+from . import ivif_zoo, vifb
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,21 @@ class Dialect:
     title: str
     metrics: Mapping[str, Metric]
     notes: str
-    per_channel: bool = False
-    """Whether it measures the channels of colour images one by one (`metrics.colour`)."""
+    colour: Literal["luma", "per_channel"] = "luma"
+    side_by_side: frozenset[str] = frozenset()
 
 
-def lookup(names: Sequence[str], dialect: str | None = None) -> list[Metric]:
-    """Look up metrics, as we or a dialect define them, each once and in the order of `names`."""
-    names = list(dict.fromkeys(names))
+def lookup(names: Sequence[str] | None, dialect: str | None = None) -> list[Metric]:
+    """Look up metrics, as we or a dialect define them, each once and in the order of `names`.
+
+    None stands for the paper's metrics, or for all of the dialect.
+    """
     if dialect is None:
-        return [find(name) for name in names]
+        return [find(name) for name in dict.fromkeys(PAPER if names is None else names)]
     if dialect not in DIALECTS:
         raise MetricError(f"unknown dialect {dialect!r}; {suggest(dialect, DIALECTS)}")
     known = DIALECTS[dialect].metrics
+    names = list(known if names is None else dict.fromkeys(names))
     for name in names:
         if name not in known:
             raise MetricError(f"dialect {dialect} has no {name!r}; it has {', '.join(known)}")
@@ -46,18 +49,12 @@ def lookup(names: Sequence[str], dialect: str | None = None) -> list[Metric]:
 
 
 def _evaluator(
-    name: str,
-    title: str,
-    measures: str,
-    own: Mapping[str, Metric],
-    notes: str,
-    *,
-    per_channel: bool = False,
+    name: str, title: str, measures: str, own: Mapping[str, Metric], notes: str, **reading: Any
 ) -> Dialect:
     """Describe a dialect by the metrics that it shares with us and those it defines itself."""
     names = measures.split()
     metrics = {metric: own.get(metric) or replace(METRICS[metric], fast=None) for metric in names}
-    return Dialect(name, title, metrics, notes, per_channel)
+    return Dialect(name, title, metrics, notes, **reading)
 
 
 def _own(name: str, define: ImageMetric, **changes: Any) -> Metric:
@@ -68,28 +65,12 @@ def _cddfuse_vif(fused: Image, infrared: Image, visible: Image) -> float:
     return sum(1.0 if math.isnan(v) else v for v in fidelities(fused, infrared, visible))
 
 
-def _decibels(peak: float, error: float) -> float:
-    if error == 0:
-        return math.inf if peak > 0 else math.nan
-    return 10 * math.log10(peak**2 / error) if peak > 0 else -math.inf
-
-
 def _cddfuse_psnr(fused: Image, infrared: Image, visible: Image) -> float:
-    return _decibels(float(fused.max()), squared_error(fused, infrared, visible))
+    return vifb.decibels(float(fused.max()), squared_error(fused, infrared, visible))
 
 
 def _unit_psnr(fused: Image, infrared: Image, visible: Image) -> float:
-    return _decibels(255.0, squared_error(fused, infrared, visible) / 255**2)
-
-
-def _vifb_psnr(fused: Image, infrared: Image, visible: Image) -> float:
-    distances = [math.sqrt(float(np.sum((fused - s) ** 2))) for s in (infrared, visible)]
-    return _decibels(255.0, sum(distances) / 2 / fused.size)
-
-
-def _vifb_sf(fused: Image, infrared: Image, visible: Image) -> float:
-    squares = np.sum(np.diff(fused, axis=0) ** 2) + np.sum(np.diff(fused, axis=1) ** 2)
-    return math.sqrt(float(squares) / fused.size)
+    return vifb.decibels(255.0, squared_error(fused, infrared, visible) / 255**2)
 
 
 def _saturated_mi(fused: Image, infrared: Image, visible: Image) -> float:
@@ -139,17 +120,20 @@ _EVALUATORS = (
     _evaluator(
         "vifb",
         "VIFB (MATLAB)",
-        "sf ag en sd mi psnr ssim",
+        "sf ag en sd mi psnr rmse ssim ei ce qabf qcb qcv",
         {
-            "sf": _own("sf", _vifb_sf, minimum=1),
+            "sf": _own("sf", vifb.sf, minimum=1),
             "ag": _OTHER_DIVISOR,
-            "mi": _own("mi", _mi_in_nats),
-            "psnr": _own("psnr", _vifb_psnr),
+            "mi": _own("mi", vifb.mi),
+            "psnr": _own("psnr", vifb.psnr),
+            "rmse": _own("rmse", vifb.rmse, unit="grey levels per pixel"),
         },
-        "SF divides both sums by H·W, AG by (H−1)(W−1); MI in nats; PSNR takes the "
-        "norm of the difference over H·W for its mean square. Colour images are measured channel "
-        "by channel, SF on the three channels side by side.",
-        per_channel=True,
+        "Each colour channel is measured against the same channel of the sources, or their only "
+        "one, and the values are averaged; SF sees the channels side by side. SF divides both "
+        "sums by H·W, AG by (H−1)(W−1); MI in nats, of stretched images; RMSE is the norm of the "
+        "difference over H·W, which PSNR takes for its mean square.",
+        colour="per_channel",
+        side_by_side=frozenset({"sf"}),
     ),
     _evaluator(
         "ivif_zoo",

@@ -14,16 +14,13 @@ The cache on disk notices changes of this file only. After a change of a constan
 delete the cache (`metrics/fast/__pycache__`).
 """
 
-from collections.abc import Callable
-from typing import TypeVar, cast
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from ..shared.arrays import Batch, Image
 from ..shared.moments import FLAT, MID_GREY
 from ..vif import NOISE
+from .compiler import compiled, compiled_into_callers
 from .intrinsics import LANES, borrow, transpose_lanes
 from .scratch import BLOCK, KEPT, PLANES, SIDE, Buffer, Constant, Scratch, Window
 
@@ -33,38 +30,14 @@ FACTORS = ((0, -1), (1, -1), (0, 0), (1, 1), (2, -1), (2, 2), (2, 0), (2, 1))
 # Blocks between two extractions of exponents: each factor is below 2^15, so 60 stay below 2^901.
 RESCALE = 60
 
-_FAST = {"contract", "reassoc", "nsz"}
-
 Bits = NDArray[np.int64]
 # One item for each of the four scales, the finest first.
 Windows = tuple[Window, ...]
 Scales = tuple[Image, ...]
-Function = TypeVar("Function", bound=Callable[..., object])
 
 
 _MANTISSA = np.int64(0x000FFFFFFFFFFFFF)
 _ONE = np.int64(0x3FF0000000000000)
-
-
-def compiled(function: Function) -> Function:
-    """Compile a function that Python calls, without the interpreter's lock and cached on disk.
-
-    Every compiled function that it calls must be one of `compiled_into_callers`.
-    """
-    made = njit(nogil=True, cache=True, fastmath=_FAST, error_model="numpy")(function)
-    return cast(Function, made)
-
-
-def compiled_into_callers(function: Function) -> Function:
-    """Compile a function of which every caller holds its own inlined copy.
-
-    Machine code that stays a call is linked by name to the first copy that the process loads, and
-    the copies in different callers are optimised, and so rounded, differently. Which one is loaded
-    first would depend on the cache and on what was measured before. For the same reason it is not
-    cached: a caller is always optimised together with freshly compiled parts.
-    """
-    made = njit(nogil=True, forceinline=True, fastmath=_FAST, error_model="numpy")(function)
-    return cast(Function, made)
 
 
 @compiled_into_callers

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..shared.arrays import Batch
 from ..shared.moments import MID_GREY
-from .kernels import compiled
+from .compiler import compiled
 
 
 @compiled

@@ -127,7 +127,7 @@ def test_read_only_results(finished, public, name):
 def test_read_only_cache_serves_what_it_holds(public, known):
     cache = public / "cache"
     cache.mkdir()
-    (cache / "data.tif").write_bytes(b"data")
+    (cache / "data.tif").write_bytes(b"II*\0data")
     source = ExternalFile("data.tif", sha256=sha256(cache / "data.tif") if known else "")
     cache.chmod(0o555)
 

@@ -46,7 +46,7 @@ def test_every_example_is_accepted(tmp_path, config, name):
     adapter = find_adapter(entry["adapter"])
     if not isinstance(adapter, PublishedSet):
         entry["options"]["root"] = str(tmp_path)
-    adapter.check_options(entry["options"])
+    adapter.check_options(entry.get("options", {}))
     # An example with a title is complete; the others show one entry.
     Benchmark(config if "title" in config else {"title": "t", **config})
 

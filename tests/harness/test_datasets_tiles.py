@@ -312,3 +312,11 @@ def test_adapters_are_found_by_name_and_others_are_listed():
     assert find_adapter("tiles") is tiles
     with pytest.raises(HarnessError, match=r"landsat7, .*potsdam, .*tiles, .*whu_opt_sar"):
         adapter_folder("splits")
+
+
+def test_a_subset_of_the_pairs_says_how_many_there_are(pairs):
+    dataset = tiles.open_dataset(pairs.options(pairs=["2"], test=["2"]))
+    assert [scene.name for scene in dataset.scenes] == ["2"]
+    assert dataset.notes.startswith("1 of ")
+    with pytest.raises(HarnessError, match=r"`pairs`: no pair '9' in .*rgb; there are"):
+        tiles.open_dataset(pairs.options(pairs=["9"]))

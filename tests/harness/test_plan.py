@@ -16,9 +16,10 @@ from harness.benchmark import Benchmark
 from harness.commands import plan
 from harness.disk.schema import ROOT, read_yaml
 from harness.errors import HarnessError
+from harness.fetching.batch import bytes_of
 from harness.methods.contract import Batch
 from harness.planner.forecast import forecast
-from harness.planner.jobs import jobs_of, tiles_of
+from harness.planner.jobs import downloads_of, jobs_of, tiles_of
 from harness.planner.measuring import Setting, step_footprint
 from harness.planner.schedule import Task, makespan
 from harness.planner.table import number
@@ -189,6 +190,27 @@ def test_json_and_text_tell_the_same(tiny, capsys, tmp_path):
     rows = {(job["stage"], job["row"] or "1") for job in found["jobs"]}
     for stage, row in rows:
         assert any(line.split()[1:3] == [stage, row] for line in lines if len(line.split()) > 2)
+
+
+def test_downloads_are_counted(capsys, tmp_path):
+    """Potsdam comes in one archive of archives; a trained method needs no file."""
+    config = {
+        **TINY,
+        "methods": ["average", "ydtr", "segfanet"],
+        "weights": "official",
+        "datasets": {"potsdam": None, "mfnet_tiles": None},
+    }
+    found = downloads_of(Benchmark(config))
+    assert {name: bytes_of(files) for name, files in found.items()} == {
+        "potsdam": 13_300_000_000,
+        "mfnet_tiles": 2_027_930,
+        "ydtr": 893_678,
+    }
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump({**config, "methods": ["average"]}))
+    run(path, config=[("datasets", {"mfnet_tiles": None})])
+    lines = capsys.readouterr().out.splitlines()
+    assert ["mfnet_tiles", "36", "2.03", "MB"] in [line.split()[:4] for line in lines]
 
 
 def test_a_missing_configuration_is_named():

@@ -146,6 +146,36 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+REDIRECTION = """
+from urllib.parse import urlsplit
+from requests.adapters import HTTPAdapter
+
+send = HTTPAdapter.send
+
+
+def redirected(self, request, **options):
+    address = urlsplit(request.url)
+    if address.hostname != "127.0.0.1":
+        request.url = ROOT + address.path
+    return send(self, request, **options)
+
+
+HTTPAdapter.send = redirected
+"""
+
+
+@contextmanager
+def play_for_programs(monkeypatch, folder, played):
+    """Let the programs that a test starts find `played` instead of the repositories' host."""
+    handler = type("Handler", (_Handler,), {"played": played})
+    with serve_with(handler) as root, monkeypatch.context() as patch:
+        folder.mkdir()
+        # Python imports a module of this name before anything else.
+        (folder / "sitecustomize.py").write_text(f"ROOT = {root!r}\n{REDIRECTION}")
+        patch.setenv("PYTHONPATH", str(folder), prepend=":")
+        yield root
+
+
 @contextmanager
 def play(monkeypatch, played):
     """Let `requests` find `played` at the addresses of Google Drive and of the repositories."""

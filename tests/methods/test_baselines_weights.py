@@ -95,6 +95,21 @@ def test_a_file_without_checksums_is_the_authors_or_of_another_size(spec, tmp_pa
     load_method(spec, CPU, old, 0)
 
 
+def test_a_file_with_a_git_hash_only_is_found_and_verified(spec, tmp_path):
+    authors = tmp_path / "mirror" / "another name.pth"
+    content = authors.read_bytes()
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    entry = {"file": "fus_0280.pth", "git_blob": blob, "licence": "MIT"}
+    spec = replace(spec, weights={"official": entry})
+    assert choose_weights(spec, mirrors=[authors.parent]).origin == "official"
+    assert choose_weights(spec, file=authors).origin == "official"
+    wrong = tmp_path / "wrong"
+    wrong.mkdir()
+    (wrong / "fus_0280.pth").write_bytes(content[:-1] + b"?")
+    with pytest.raises(HarnessError, match="fus_0280"):
+        find(spec, wrong, cache=tmp_path / "other cache")
+
+
 def test_keys_are_strict(tmp_path):
     state = UMFusion().state_dict()
     wrong = {**state, "extra": torch.zeros(1)}

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,15 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from scipy import stats
 
 from metrics import score
-from metrics.cli import main, summary
+from metrics.cli import main
 from metrics.images import luma, read_grey
+from metrics.intervals import student_t, summary
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("SEGFANET_SHARED", ROOT.parent / "shared"))
 
 
 @pytest.fixture
@@ -98,7 +104,7 @@ def test_undefined_values_are_counted(folders, tmp_path, capsys):
 def test_summary_words():
     assert summary(np.array([np.nan, np.nan])).endswith("undefined for 2 of 2, left out")
     assert "±" not in summary(np.array([1.5]))
-    assert summary(np.array([1.0, 2.0, 3.0])).split() == ["2", "±", "1.1"]
+    assert summary(np.array([1.0, 2.0, 3.0])).split() == ["2", "±", "2.5"]
     assert summary(np.array([np.inf, 30.0, 31.0])).split() == ["inf"]
 
 
@@ -312,3 +318,76 @@ def test_help_names_the_program_as_it_was_called(tmp_path):
             text=True,
         ).stdout
         assert usage.startswith(f"usage: {program} score ")
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 9, 20, 99, 1000, 1001, 40000])
+def test_intervals_are_students(degrees):
+    assert student_t(degrees) == pytest.approx(stats.t.ppf(0.975, degrees), rel=1e-10)
+
+
+def test_verify_names_what_is_missing(folders, tmp_path, capsys):
+    (tmp_path / "carLight_GTF.png").write_bytes((folders["mine"] / "0.png").read_bytes())
+    for folder, problem in (
+        (folders["mine"], "no fused image of a published method"),
+        (tmp_path, "found no infrared image IR/carLight"),
+        (tmp_path / "nowhere", "is not a folder"),
+    ):
+        assert main(["verify", "vifb", "--images", str(folder)]) == 1
+        assert problem in capsys.readouterr().err
+
+
+def test_dialect_measures_all_that_it_has_per_channel(folders, tmp_path):
+    rng = np.random.default_rng(6)
+    for role in ("visible", "mine"):
+        for path in folders[role].iterdir():
+            Image.fromarray(rng.integers(0, 256, (64, 50, 3), dtype=np.uint8)).save(path)
+    assert run(folders, tmp_path / "s.csv", "--dialect", "vifb") == 0
+    with (tmp_path / "s.csv").open(newline="") as file:
+        row = next(csv.DictReader(file))
+    names = ["sf", "ag", "en", "sd", "mi", "psnr", "rmse", "ssim", "ei", "ce", "qabf", "qcb", "qcv"]
+    assert list(row) == ["method", "image", *names]
+    fused, infrared, visible = (
+        np.asarray(Image.open(folders[role] / "0.png").convert("RGB")).transpose(2, 0, 1)
+        for role in ("mine", "infrared", "visible")
+    )
+    values = score(fused, infrared, visible, dialect="vifb")
+    for name in names[1:]:
+        assert float(row[name]) == pytest.approx(values[name].mean(), rel=1e-12), name
+    sheet = np.hstack(fused.astype(float))
+    squares = sum((np.diff(sheet, axis=axis) ** 2).sum() for axis in (0, 1))
+    assert float(row["sf"]) == pytest.approx(np.sqrt(squares / sheet.size))
+
+
+UNCACHED = """
+import sys, numpy as np
+from metrics import score
+image = np.random.default_rng(0).integers(0, 256, (3, 1, 30, 31), dtype=np.uint8)
+print(*score(*image, names=("sf", "ag"), compiled=True).values())
+"""
+
+
+@pytest.mark.parametrize("temporary", [True, False], ids=["temporary", "nowhere"])
+def test_nothing_can_be_cached(tmp_path, temporary):
+    """A file where the folder of the cache would be stands for a read-only checkout."""
+    copy = tmp_path / "copy"
+    shutil.copytree(
+        ROOT / "metrics", copy / "metrics", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (copy / "metrics/fast/__pycache__").write_text("", encoding="utf-8")
+    (tmp_path / "tmp").mkdir()
+    variables = {"HOME": "/dev/null", "XDG_CACHE_HOME": "/dev/null", "PYTHONPATH": str(copy)}
+    kept = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
+    code = UNCACHED
+    if not temporary:
+        code = "import tempfile\ntempfile.tempdir = '/dev/null/none'\n" + code
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**kept, **variables, "TMPDIR": str(tmp_path / "tmp")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and len(done.stdout.split()) == 2, done.stderr
+    (warning,) = done.stderr.splitlines()
+    assert warning.startswith("metrics: found n") and "NUMBA_CACHE_DIR" in warning
+    assert not list((tmp_path / "tmp").iterdir())

@@ -11,8 +11,11 @@ import torch
 from harness.disk.records import Record
 from harness.errors import MethodFailure
 from harness.fusing.features import features
+from harness.pixels import quantise, recompose
 from harness.tiles.array_file import Images
 from harness.tiles.store import TileStore
+from metrics import score
+from metrics.images import luma
 from reports import panels
 from reports.audit import choices, describe_audit, measure_choices
 from reports.diagrams import cliques
@@ -129,7 +132,27 @@ def test_audit_measures_each_choice(run):
     shown = describe_audit(run, "d", table)
     halved = next(c for c in shown["choices"] if c["title"].startswith("VIF"))
     assert halved["summary"] == ("VIF -50.0 %; no method changes place.")
-    assert [c.name for c in choices(("sf",))] == ["ours", "resize224", "minmax"]
+    names = [c.name for c in choices(("sf",))]
+    assert names[:3] == ["ours", "resize224", "minmax"]
+    assert "viff" not in names
+
+
+def test_audit_measures_colour_as_evaluators_do(run):
+    analysis = read_report(run).analyses["d"]
+    table = measure_choices(run, run.datasets[0], analysis).set_index(["row", "choice", "metric"])
+    store, stack = run.store(run.datasets[0]), np.load(run.results / "d/ydtr/seed0/fused.npy")
+    rgb = store.test.rgb(slice(0, TILES))
+    colour = quantise(recompose(stack.astype(np.float32) / np.float32(255), rgb))
+    infrared = store.test.infrared(slice(0, TILES))
+    value = score(colour.max(axis=1), infrared, rgb.max(axis=1), ["sf", "scd"])
+    bands = [score(colour[:, i], infrared, rgb[:, i], ["ag"])["ag"] for i in range(3)]
+    assert table["value"]["ydtr", "hsv_value", "sf"] == pytest.approx(value["sf"].mean())
+    assert table["value"]["ydtr", "hsv_value", "scd"] == pytest.approx(value["scd"].mean())
+    assert table["value"]["ydtr", "channels", "ag"] == pytest.approx(np.mean(bands))
+    assert table["value"]["ydtr", "viff", "vif"] == pytest.approx(
+        score(stack, infrared, luma(rgb), ["viff"])["viff"].mean()
+    )
+    assert table["value"]["ydtr", "truncated", "sf"] == table["value"]["ydtr", "ours", "sf"]
 
 
 def test_audit_counts_tiles_without_a_value(run, tmp_path, monkeypatch):

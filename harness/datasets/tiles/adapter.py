@@ -19,7 +19,7 @@ from harness.pixels import IGNORE
 from harness.scenes.labels import LabelEncoding
 from harness.scenes.options import Word
 from harness.scenes.scene import Dataset, Scene
-from harness.scenes.splits import check_split
+from harness.scenes.splits import check_split, restrict
 from metrics.images import image_size, read_grey, read_image, read_stored
 
 Bytes = NDArray[np.uint8]
@@ -28,7 +28,8 @@ Bytes = NDArray[np.uint8]
 class Options(Model):
     """Options of the adapter, as `docs/add-a-dataset.md` lists them.
 
-    `test` names the test images (file names without extension); `None` tests on all and trains
+    `pairs` restricts the folder to these images (file names without extension). `test` names the
+    test images; `None` tests on all and trains
     on none. `train` defaults to every image that is not in `test`. Labels are either colours
     (`palette`, one per class) or gray values (`codes`, one per class); `ignore` lists further
     values of the same kind that mean "no class". `rgb_bands` and `infrared_band` pick bands as
@@ -38,6 +39,7 @@ class Options(Model):
 
     root: Word
     title: Word = ""
+    pairs: Items[Word] | None = None
     test: Items[Word] | None = None
     train: Items[Word] | None = None
     rgb_bands: Items[int] | None = None
@@ -106,7 +108,8 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
     kinds = ("rgb", "ir", "seg") if parsed.classes else ("rgb", "ir")
     files = {kind: files_by_name(root / kind) for kind in kinds}
     _check_partners(files)
-    names = list(files["rgb"])
+    every = list(files["rgb"])
+    names = restrict("tiles", every, parsed.pairs, root / "rgb")
     test = names if parsed.test is None else parsed.test
     train = parsed.train
     if train is None:
@@ -122,6 +125,7 @@ def open_dataset(options: Mapping[str, Any]) -> Dataset:
         classes=parsed.classes,
         palette=display_colours(parsed),
         sources=({"folder": str(root)},),
+        notes="" if parsed.pairs is None else f"{len(names)} of {len(every)} pairs.",
     )
 
 
