@@ -18,13 +18,12 @@ from harness.methods.spec import MethodSpec, discover, published_rule
 from harness.pixels import PUBLISHED, STRETCHES
 from harness.scenes.adapters import Adapter, find_adapter
 from harness.tiles.cutting import Tiling, check_examples
-from metrics.dialects import DIALECTS, lookup
+from metrics.colour import colour_rule
+from metrics.dialects import lookup
 from metrics.errors import MetricError
 from metrics.registry import METRICS
 
 MODES = ("official", "train")
-LUMA = "luma"
-"""The rule for colours, unless a dialect or the configuration says otherwise."""
 
 
 class Benchmark:
@@ -200,8 +199,10 @@ class Benchmark:
     def measuring(self, dataset: str) -> dict[str, Any]:
         """Return how a data set is measured: its dialect, None for ours, and its colour rule."""
         section = self.datasets[dataset]
-        implied = DIALECTS[section.dialect].colour if section.dialect else LUMA
-        return {"dialect": section.dialect, "colour": section.colour or implied}
+        return {
+            "dialect": section.dialect,
+            "colour": section.colour or colour_rule(section.dialect),
+        }
 
     def _modes(self, method: str) -> list[str]:
         """Return the modes of a method's weights that it has; `official` if it needs none."""

@@ -169,8 +169,7 @@ class Configuration(Model):
     )
     mirror: Folders = Field(
         (),
-        description="folder, or list of folders, searched for archives and weight files before a "
-        "download",
+        description="folder, or list of folders, searched at any depth for files before a download",
     )
     device: Device = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:N`")
     threads: int = Field(

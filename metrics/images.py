@@ -232,7 +232,7 @@ def _more(rest: Sequence[str], one: str, many: str) -> str:
 def read_aligned(
     files: Mapping[str, Path], read: Callable[[Path], Bytes] = read_grey
 ) -> dict[str, Bytes]:
-    """Read the images of one name and check that they have one size.
+    """Read the images of one name with `read` and check that they have one size.
 
     Raises:
         MetricError: as `read`, or the sizes differ.

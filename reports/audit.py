@@ -17,7 +17,7 @@ from harness.pixels import STRETCHES, quantise, recompose
 from harness.tiles.array_file import Bytes, Images
 from harness.tiles.store import Pairs
 from metrics.images import grey_of, luma
-from metrics.registry import METRICS, VARIANTS
+from metrics.registry import METRICS
 from metrics.scoring import Table, score_methods
 from reports.analysis import Analysis
 from reports.diagrams import slope_diagram
@@ -99,9 +99,7 @@ def choices(names: tuple[str, ...]) -> list[Choice]:
         Choice("saved_colour", "Luma of the saved 8-bit colour image", same, views=_saved_colour),
         Choice("truncated", "Luma of the source truncated", same, views=_truncated_luma),
     ]
-    known = {*METRICS, *VARIANTS}
-    asked = [choice for choice in every if set(choice.measures) & set(names)]
-    return [choice for choice in asked if known.issuperset(choice.measures.values())]
+    return [choice for choice in every if set(choice.measures) & set(names)]
 
 
 def measure_choices(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> pd.DataFrame:

@@ -169,7 +169,11 @@ def judge_rank(
         verdict = "supported"
     else:
         verdict = "undecided"
-        needed = [f"{d.other}: {deciding(d.chances, abs(d.difference))}" for d in open_]
-        needed += [f"{TITLES.get(other, other)} did not run" for other in absent]
-        decide = "; ".join(needed)
+        needed: dict[str, list[str]] = {}
+        for duel in open_:
+            words = deciding(duel.chances, abs(duel.difference))
+            needed.setdefault(words, []).append(duel.other)
+        decide = "; ".join(f"{words} ({', '.join(names)})" for words, names in needed.items())
+        missing = [f"{TITLES.get(other, other)} did not run" for other in absent]
+        decide = "; ".join([*filter(None, [decide]), *missing])
     return Judgement(verdict, shown.difference, shown.interval(), decide=decide)

@@ -17,6 +17,7 @@ from harness.tiles.store import TileStore
 from metrics.images import grey_of
 from reports import panels
 from reports.analysis import Analysis
+from reports.evidence import PREFIX
 from reports.examples import choose_examples, choose_window
 from reports.gallery import data_url, fused_stacks
 from reports.plan import PlannedDataset, ReportPlan
@@ -29,8 +30,8 @@ NUMBERS = {"whu": "6", "potsdam": "7"}
 """Data set of the paper → number of the figure that compares all methods on it."""
 PAGE_DPI = 100
 FILE_DPI = 220
-CELL = 1.35
-"""Inches per panel."""
+WIDTH, CELL = 12.3, 2.4
+"""Inches of a figure, which is as wide as the page, and of the largest panel."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def read_features(plan: ReportPlan, dataset: PlannedDataset) -> dict[int, dict[s
     for path in sorted(folder.glob("seed*/features.npz")):
         check_artefact(read_record(path.with_suffix(".json")), path)
         with np.load(path, allow_pickle=False) as stored:
-            arrays = dict(stored)
+            arrays = {k: v for k, v in stored.items() if not k.startswith(PREFIX)}
         tiles = arrays.pop("tiles")
         return {
             int(tile): {
@@ -206,7 +207,8 @@ def draw(drawing: Drawing) -> Figure:
     """Draw a figure as a grid, with column titles above and tile names at the left."""
     height, width = len(drawing.rows), max(len(row) for row in drawing.rows)
     layout = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
-    figure = Figure(figsize=(CELL * width + 0.25, (CELL + 0.2) * height), layout=layout)
+    cell = min(CELL, WIDTH / width)
+    figure = Figure(figsize=(cell * width + 0.25, (cell + 0.2) * height), layout=layout)
     axes = figure.subplots(height, width, squeeze=False)
     for axis in axes.ravel():
         axis.set_xticks([])

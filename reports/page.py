@@ -15,6 +15,7 @@ from reports.claims import NOT_RUN
 from reports.costs import costs
 from reports.deviations import deviations, weights_used
 from reports.diagrams import rank_diagram
+from reports.evidence import figure_claims
 from reports.examples import RULE
 from reports.explorer import explorer_data
 from reports.figures import draw, drawings, page_url, write_files
@@ -22,6 +23,7 @@ from reports.formats import status_mark
 from reports.plan import ReportPlan
 from reports.printed import distinct_comparisons, paper_title
 from reports.quality import CONTROLS, quality_checks
+from reports.rows import why_unranked
 from reports.run import Report
 from reports.statistics import Comparison, Interval
 from reports.tables import heading
@@ -89,7 +91,7 @@ def _environment() -> Environment:
 
 def _results(report: Report) -> dict[str, Any]:
     plan, tables = report.plan, report.tables
-    claims = report.claims()
+    claims = [*report.claims(), *figure_claims(report)]
     cells = [cell for table in tables for row in table.rows for cell in row.cells]
     values = Counter(cell.judgement.verdict for cell in cells)
     judged = Counter(claim.judgement.verdict for claim in claims)
@@ -107,7 +109,7 @@ def _results(report: Report) -> dict[str, Any]:
         "orders": [(table, order) for table in tables for order in table.orders],
         "claims": claims,
         "claim_counts": {v: judged[v] for v in (*CLAIMS, NOT_RUN) if judged[v]},
-        "deciders": _deciders([*(c.judgement for c in cells), *(c.judgement for c in claims)]),
+        "deciders": _deciders([c.judgement for c in cells], [c.judgement for c in claims]),
         "deviations": deviations(report),
         "weights_used": weights_used(report),
         "ranking": ranking,
@@ -119,19 +121,23 @@ def _results(report: Report) -> dict[str, Any]:
     }
 
 
-def _deciders(judgements: list[Judgement]) -> dict[str, int]:
+DECIDERS = {
+    "Nothing on our side, because the print rests on one training or other scenes": "no number",
+    "More seeds": "seeds",
+    "More scenes or tiles": "",
+}
+"""What would decide a case, and the part of `Judgement.decide` that says so."""
+
+
+def _deciders(comparisons: list[Judgement], claims: list[Judgement]) -> dict[str, list[int]]:
     """Count undecided comparisons and claims by what would decide them."""
-    kinds = {
-        "Nothing on our side, because the print rests on one training or other scenes": "no number",
-        "More seeds": "seeds",
-        "More scenes or tiles": "",
-    }
-    found = Counter(
-        next(words for words, part in kinds.items() if part in judgement.decide)
-        for judgement in judgements
-        if judgement.verdict == "undecided"
-    )
-    return {words: found[words] for words in kinds if found[words]}
+
+    def count(judgements: list[Judgement]) -> Counter[str]:
+        undecided = [judged.decide for judged in judgements if judged.verdict == "undecided"]
+        return Counter(next(w for w, part in DECIDERS.items() if part in d) for d in undecided)
+
+    found = [count(comparisons), count(claims)]
+    return {words: [c[words] for c in found] for words in DECIDERS if any(c[words] for c in found)}
 
 
 def _background(report: Report) -> dict[str, Any]:
@@ -165,7 +171,9 @@ def _ranked_rows(plan: ReportPlan) -> list[str]:
     return [
         name
         for name, method in plan.methods.items()
-        if method.compared and all(name in dataset.rows for dataset in plan.datasets)
+        if method.compared
+        and not why_unranked(name, method.kind)
+        and all(name in dataset.rows for dataset in plan.datasets)
     ]
 
 

@@ -27,8 +27,8 @@ class FusingJob:
     pairs: the N test tiles. names: of the tiles, for messages. outputs: key of `STRETCHES`, or
     `PUBLISHED`, → the path of the uint8 stack: (N, H, W), or one image after the other if their
     sizes differ. classes: the number of classes, 0 without labels. colour: whether the stacks have
-    the three channels of the fused images instead of their luma. checkpoint: the result of a
-    training here. weights: a file that replaces the authors', which `mirrors` may hold.
+    the three channels of the fused images in colour instead of their luma. checkpoint: the result
+    of a training here. weights: a file that replaces the authors', which `mirrors` may hold.
     """
 
     spec: MethodSpec

@@ -15,7 +15,7 @@ from harness.methods.contract import Method
 from harness.methods.spec import MethodSpec, Published, published_rule
 from harness.pixels import PUBLISHED, Bytes, Float, exact_luma, recompose
 from harness.terminal import progress
-from metrics.images import grey_of
+from metrics.images import luma
 
 
 class Source(NamedTuple):
@@ -59,7 +59,7 @@ def publish(
 def write_published_stack(
     job: FusingJob, method: Method, device: torch.device, heartbeat: Heartbeat
 ) -> None:
-    """Fuse the tiles of a job as published, and write the images, or their luma.
+    """Fuse the tiles of a job as published, and write the luma or the colours of the images.
 
     Where the authors crop an image, its last row and column are repeated.
 
@@ -74,14 +74,18 @@ def write_published_stack(
             tiles = range(start, min(start + together, len(job.names)))
             images = publish(job.spec, method, [_source(job, tile) for tile in tiles], device)
             for tile, image in zip(tiles, images, strict=True):
-                if job.colour:
-                    image = image if image.ndim == 3 else np.repeat(image[None], 3, axis=0)
-                else:
-                    image = grey_of(image)
-                whole = (*image.shape[:-2], *job.pairs.sizes[tile])
-                missing = [(0, w - h) for w, h in zip(whole, image.shape, strict=True)]
-                stack.write(tile, np.pad(image, missing, mode="edge"))
+                stack.write(tile, _as_stacked(image, job.pairs.sizes[tile], colour=job.colour))
             heartbeat()
+
+
+def _as_stacked(image: Bytes, size: tuple[int, int], *, colour: bool) -> Bytes:
+    """Return the luma (H, W) or the colours (3, H, W) of a saved image, extended to the size."""
+    if colour:
+        image = np.broadcast_to(image, (3, *image.shape[-2:]))
+    elif image.ndim == 3:
+        image = luma(image)
+    missing = [(0, wanted - found) for wanted, found in zip(size, image.shape[-2:], strict=True)]
+    return np.pad(image, [(0, 0)] * (image.ndim - 2) + missing, mode="edge")
 
 
 def _source(job: FusingJob, tile: int) -> Source:

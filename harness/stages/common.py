@@ -8,9 +8,6 @@ from harness.machine.isolation import SILENCE_SECONDS
 from harness.methods.rows import beside
 from harness.pixels import PUBLISHED, STRETCHES
 
-COLOURS = ("luma", "per_channel")
-"""The rules for colours: the luma, or each channel by itself."""
-
 
 def method_parser(description: str) -> argparse.ArgumentParser:
     """Create the parser of a stage that runs one method on one data set with one seed."""
@@ -50,12 +47,6 @@ def stacks_of(arguments: argparse.Namespace, of: str = "output") -> dict[str, Pa
     first, *others = arguments.stretch
     beside_it = {stretch: beside(path.parent, stretch) / path.name for stretch in others}
     return {first: path, **beside_it}
-
-
-def add_colour(parser: argparse.ArgumentParser) -> None:
-    """Add `--colour`, the rule for the colours of fused images."""
-    text = f"luma of fused images, or their three channels; default {COLOURS[0]}"
-    parser.add_argument("--colour", choices=COLOURS, default=COLOURS[0], help=text)
 
 
 def add_timeout(parser: argparse.ArgumentParser) -> None:

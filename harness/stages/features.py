@@ -78,6 +78,7 @@ def _examples(path: Path, count: int) -> list[int]:
 
 
 def _features(job: FusingJob, tiles: list[int]) -> dict[str, Any]:
+    from harness.fusing.feature_measures import measure_features
     from harness.fusing.features import features
     from harness.fusing.inference import load_method
     from harness.machine.device import choose_device, make_deterministic
@@ -88,11 +89,12 @@ def _features(job: FusingJob, tiles: list[int]) -> dict[str, Any]:
     weights = choose_weights(job.spec, checkpoint=job.checkpoint)
     method = load_method(job.spec, device, weights.path if weights else None, job.classes)
     # Maps of several sizes do not fit into one array.
-    return {
+    maps = {
         f"{name}.{place}": map_
-        for name, maps in features(method, job.pairs, tiles, device).items()
-        for place, map_ in enumerate(maps)
+        for name, several in features(method, job.pairs, tiles, device).items()
+        for place, map_ in enumerate(several)
     }
+    return {**maps, **measure_features(method, job.pairs, job.classes, device)}
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from harness.fusing.job import FusingJob
 from harness.machine.isolation import Heartbeat, supervise
 from harness.methods.spec import OFFICIAL, MethodSpec, find_method, weights_content
 from harness.stages import identity
-from harness.stages.common import add_colour, add_stretches, add_timeout, method_parser, stacks_of
+from harness.stages.common import add_stretches, add_timeout, method_parser, stacks_of
 from harness.tiles.store import TileStore
 
 
@@ -87,7 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--weights", default=OFFICIAL, help="official (default) or the path of a weight file"
     )
-    add_colour(parser)
+    parser.add_argument(
+        "--colour",
+        choices=("luma", "per_channel"),
+        default="luma",
+        help="luma of the fused images, or their three channels; default luma",
+    )
     add_mirrors(parser, "the authors' weights under any name")
     add_timeout(parser)
     return parser

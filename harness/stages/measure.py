@@ -4,7 +4,6 @@ import argparse
 import csv
 import math
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from io import StringIO
 from pathlib import Path
 
@@ -17,14 +16,14 @@ from harness.disk.records import Claim, Record, read_record
 from harness.errors import HarnessError
 from harness.methods.rows import Row
 from harness.stages import identity
-from harness.stages.common import add_colour, add_stretches, stacks_of
+from harness.stages.common import add_stretches, stacks_of
 from harness.terminal import progress
-from harness.tiles.array_file import Bytes, Images
+from harness.tiles.array_file import Images
 from harness.tiles.store import TileStore, read_fused
-from metrics.colour import score_bands
+from metrics.colour import RULES, score_channels
 from metrics.dialects import DIALECTS
 from metrics.errors import MetricError
-from metrics.scoring import Table, score_methods
+from metrics.scoring import score_methods
 
 TILES_PER_CALL = 32
 """Number of tiles that are measured in one call, which bounds the memory."""
@@ -87,7 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, required=True, help="seed, for the table")
     parser.add_argument("--metrics", nargs="+", required=True, help="names of the metrics")
     parser.add_argument("--dialect", choices=list(DIALECTS), help="evaluator to reproduce")
-    add_colour(parser)
+    parser.add_argument(
+        "--colour", choices=RULES, default=RULES[0], help=f"rule for colours; default {RULES[0]}"
+    )
     add_threads(parser)
     add_asked(parser)
     add_stretches(parser, "scores.csv to write")
@@ -103,34 +104,17 @@ def _measure(
     whole = {stretch: stack for stretch, stack in stacks.items() if len(stack)}
     for part in progress(pairs.parts(TILES_PER_CALL) if whole else [], "measuring"):
         fused = {stretch: stack.part(part) for stretch, stack in whole.items()}
+        how = {"names": names, "threads": given.threads, "dialect": given.dialect}
         if given.colour == "per_channel":
-            measured = _in_colour(fused, pairs.infrared(part), pairs.rgb(part), given)
+            near = np.repeat(pairs.infrared(part)[:, None], 3, axis=1)
+            measured = score_channels(fused, near, pairs.rgb(part), **how)
         else:
-            sources = pairs.infrared(part), pairs.visible(part)
-            measured = score_methods(fused, *sources, names, given.threads, dialect=given.dialect)
+            measured = score_methods(fused, pairs.infrared(part), pairs.visible(part), **how)
         for stretch, columns in measured.items():
             for name in names:
                 scores[stretch][name] += columns[name].tolist()
         release_pages(pairs.tiles, *(stack.array for stack in whole.values()))
     return scores
-
-
-def _in_colour(
-    fused: Mapping[str, Bytes], infrared: Bytes, rgb: Bytes, given: argparse.Namespace
-) -> Table:
-    """Measure images (n, 3, H, W) channel by channel, each of them by one thread."""
-
-    def measure(index: int) -> Table:
-        images = {stretch: image[index] for stretch, image in fused.items()}
-        sources = infrared[index, None], rgb[index]
-        return score_bands(images, *sources, given.metrics, dialect=given.dialect)
-
-    with ThreadPoolExecutor(given.threads) as pool:
-        tables = list(pool.map(measure, range(len(rgb))))
-    return {
-        stretch: {n: np.concatenate([table[stretch][n] for table in tables]) for n in given.metrics}
-        for stretch in fused
-    }
 
 
 def _table(run: tuple[str, str, int], tiles: list[str], scores: Scores) -> str:

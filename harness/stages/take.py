@@ -13,10 +13,10 @@ from harness.disk.inventory import Inventory
 from harness.disk.records import Claim, Record
 from harness.errors import HarnessError, MethodFailure
 from harness.stages import identity
-from harness.stages.common import add_colour
 from harness.terminal import progress
 from harness.tiles.array_file import Bytes, TileFile
 from harness.tiles.store import INVENTORY, TileRow, TileStore
+from metrics.colour import RULES, in_colour
 from metrics.images import read_grey, read_image
 
 
@@ -80,11 +80,9 @@ def _read(path: Path, tiles: list[TileRow], *, colour: bool) -> Bytes:
     """
     try:
         with named_image_errors():
-            image = read_image(path) if colour else read_grey(path)
+            image = in_colour(read_image(path)) if colour else read_grey(path)
     except HarnessError as error:
         raise MethodFailure(str(error)) from error
-    if colour and len(image) == 1:
-        image = np.repeat(image, 3, axis=0)
     # The last tiles end on the border of their scene.
     height, width = max(r.y + r.height for r in tiles), max(r.x + r.width for r in tiles)
     if image.shape[-2:] != (height, width):
@@ -104,7 +102,9 @@ def _parser() -> argparse.ArgumentParser:
         default="{name}",
         help="name of a fused image without its suffix, {name} being that of its sources",
     )
-    add_colour(parser)
+    parser.add_argument(
+        "--colour", choices=RULES, default=RULES[0], help=f"rule for colours; default {RULES[0]}"
+    )
     add_asked(parser)
     parser.add_argument("--output", type=Path, required=True, help="path of fused.npy to write")
     return parser

@@ -150,7 +150,7 @@
   function drawScatter(item, rows, ix, iy, mx, my) {
     const values = (index) => rows.flatMap((row) => item.values[row.name][index]);
     const axis = frame($("scatter"), extent(values(ix)), extent(values(iy)), arrow(mx), arrow(my),
-      `${mx} against ${my}, one point a tile and method`);
+      `${mx} against ${my}, one point per tile and method`);
     const points = [];
     for (const row of rows) {
       item.tiles.forEach((tile, index) => {
@@ -168,7 +168,7 @@
     axis.svg.setAttribute("role", "group");
     walkByKeyboard(axis.svg, points.sort((a, b) => a.x - b.x).map((entry) => entry.point));
     const part = item.tiles.length < item.count ? `${item.tiles.length} of ${item.count}` : `all ${item.count}`;
-    $("scatter-caption").textContent = `One point a tile and method (${part} tiles). A point opens its tile; arrow keys go from point to point, Enter opens.`;
+    $("scatter-caption").textContent = `One point per tile and method (${part} tiles). A point opens its tile; arrow keys go from point to point, Enter opens.`;
   }
   // One stop for the tab key, whatever the number of points; arrows go on from there.
   function walkByKeyboard(svg, points) {

@@ -14,9 +14,10 @@ from harness.benchmark import Benchmark
 from harness.disk.records import read_record
 from harness.errors import HarnessError
 from harness.methods.rows import Row
-from harness.stages import fuse, measure, prepare, take
-from metrics.colour import score_bands
-from metrics.scoring import score
+from harness.stages import measure, prepare, take
+from metrics.cli import main as metrics_main
+from metrics.colour import colour_rule, score_channels
+from metrics.scoring import score, score_methods
 from tests.helpers.project import copy_project, planned, snakemake
 from tests.helpers.shared_data import SHARED, need
 
@@ -105,31 +106,43 @@ def colours():
 def test_channels_are_measured_one_by_one_and_sf_side_by_side(colours):
     fused, infrared, visible = colours
     names = ["ag", "sf", "vif", "mi"]
-    found = score_bands({"one": fused[0]}, infrared[0, :1], visible[0], names)["one"]
+    found = score_channels({"one": fused}, infrared, visible, names)["one"]
     assert list(found) == names
     for name in ("ag", "vif", "mi"):
-        each = [
-            score(fused[:1, k], infrared[:1, 0], visible[:1, k], [name])[name] for k in range(3)
-        ]
-        assert found[name] == pytest.approx(np.mean(each), rel=1e-14)
-    wide = [np.concatenate([x[:1, k] for k in range(3)], axis=2) for x in colours]
-    assert found["sf"] == score(*wide, ["sf"])["sf"]
+        each = [score(fused[:, k], infrared[:, k], visible[:, k], [name])[name] for k in range(3)]
+        np.testing.assert_array_equal(found[name], np.mean(each, axis=0))
+    wide = [np.concatenate([x[:, k] for k in range(3)], axis=2) for x in colours]
+    np.testing.assert_array_equal(found["sf"], score(*wide, ["sf"])["sf"])
 
 
-def test_methods_are_measured_in_colour_too(tmp_path, pairs, monkeypatch):
-    """A method's fused luma gets the colours of the visible image, then each channel counts."""
-    (pairs / "rgb" / "a.png").unlink()
-    (pairs / "ir" / "a.png").unlink()
-    colour = np.random.default_rng(8).integers(0, 256, (64, 48, 3), np.uint8)
-    Image.fromarray(colour).save(pairs / "rgb" / "b.png")
-    options = json.dumps({"root": str(pairs)})
-    tiles, output = tmp_path / "store", tmp_path / "visible" / "seed0" / "fused.npy"
-    run(monkeypatch, prepare, "--adapter", "tiles", "--options", options, "--output", tiles)
-    fusing = ("--tiles", tiles, "--method", "visible", "--device", "cpu")
-    run(monkeypatch, fuse, *fusing, "--colour", "per_channel", "--output", output)
-    stack = np.load(output)
-    assert stack.shape == (1, 3, 64, 48)
-    assert np.abs(stack[0].astype(int) - np.moveaxis(colour, 2, 0)).max() <= 2
+def test_dialects_imply_the_rule_of_their_evaluator(tmp_path, colours, capsys):
+    assert (colour_rule(None), colour_rule("vifb"), colour_rule("cddfuse")) == (
+        "luma",
+        "per_channel",
+        "luma",
+    )
+    folders = []
+    for name, images in zip(("fused", "ir", "vis"), colours, strict=True):
+        (tmp_path / name).mkdir()
+        folders.append(tmp_path / name)
+        Image.fromarray(np.moveaxis(images[0], 0, 2)).save(tmp_path / name / "a.png")
+    fused, infrared, visible = folders
+    words = ["score", "--infrared", infrared, "--visible", visible, "--fused", fused]
+    words += ["--metrics", "ag", "en", "--dialect", "vifb", "-o", tmp_path / "s.csv"]
+    assert metrics_main([str(word) for word in words]) == 0
+    assert "dialect vifb, native size, colour: per_channel" in capsys.readouterr().out
+    expected = score_channels(
+        {"f": colours[0][:1]}, colours[1][:1], colours[2][:1], ["ag", "en"], dialect="vifb"
+    )["f"]
+    (row,) = csv.DictReader((tmp_path / "s.csv").open())
+    assert [float(row[name]) for name in ("ag", "en")] == [expected[n][0] for n in ("ag", "en")]
+    grey = score_methods({"f": colours[0][:1, 0]}, colours[1][:1, 0], colours[2][:1, 0], ["ag"])
+    for folder, images in zip(folders, colours, strict=True):
+        Image.fromarray(images[0, 0]).save(folder / "a.png")
+    words[words.index("--dialect") : words.index("--dialect") + 2] = ["--colour", "per_channel"]
+    assert metrics_main([str(word) for word in words]) == 0
+    (row,) = csv.DictReader((tmp_path / "s.csv").open())
+    assert float(row["ag"]) == grey["f"]["ag"][0], "grey images have one channel"
 
 
 @pytest.fixture

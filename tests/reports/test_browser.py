@@ -225,3 +225,20 @@ def test_accessibility_has_no_serious_violation(page, scheme, dialog):
         if rule["impact"] in ("serious", "critical")
     ]
     assert not serious
+
+
+def test_wide_tables_keep_their_first_column(page):
+    page.set_viewport_size({"width": 390, "height": 844})
+    table = page.locator("div.scroll[aria-labelledby=table1_d]")
+    first = table.locator("tbody.rows th").first
+    before = first.bounding_box()["x"]
+    table.evaluate("e => { e.scrollLeft = 200; }")
+    assert table.evaluate("e => e.scrollLeft") == 200
+    assert first.bounding_box()["x"] == before
+    keep(page, "sticky")
+
+
+def test_figures_are_as_wide_as_the_page(page):
+    page.set_viewport_size({"width": 1400, "height": 900})
+    width = page.locator("main").evaluate("e => e.clientWidth")
+    assert page.locator("figure img").first.bounding_box()["width"] > 0.95 * (width - 32)
