@@ -14,7 +14,7 @@ from harness.benchmark import Benchmark
 from harness.disk.records import read_record
 from harness.errors import HarnessError
 from harness.methods.rows import Row
-from harness.stages import measure, prepare, take
+from harness.stages import fuse, measure, prepare, take
 from metrics.cli import main as metrics_main
 from metrics.colour import colour_rule, score_channels
 from metrics.scoring import score, score_methods
@@ -187,6 +187,22 @@ def test_an_image_that_cannot_be_used_is_a_failed_cell(pairs, monkeypatch, damag
     assert record["status"] == "failed"
     assert reason in record["reason"]
     assert len(np.load(output)) == 0
+
+
+def test_methods_are_measured_in_colour_too(tmp_path, pairs, monkeypatch):
+    """A method's fused luma gets the colours of the visible image, then each channel counts."""
+    (pairs / "rgb" / "a.png").unlink()
+    (pairs / "ir" / "a.png").unlink()
+    colour = np.random.default_rng(8).integers(0, 256, (64, 48, 3), np.uint8)
+    Image.fromarray(colour).save(pairs / "rgb" / "b.png")
+    options = json.dumps({"root": str(pairs)})
+    tiles, output = tmp_path / "store", tmp_path / "visible" / "seed0" / "fused.npy"
+    run(monkeypatch, prepare, "--adapter", "tiles", "--options", options, "--output", tiles)
+    fusing = ("--tiles", tiles, "--method", "visible", "--device", "cpu")
+    run(monkeypatch, fuse, *fusing, "--colour", "per_channel", "--output", output)
+    stack = np.load(output)
+    assert stack.shape == (1, 3, 64, 48)
+    assert np.abs(stack[0].astype(int) - np.moveaxis(colour, 2, 0)).max() <= 2
 
 
 def configuration(pairs, **changes):
