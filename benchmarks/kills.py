@@ -63,7 +63,7 @@ def main() -> None:
         while done < arguments.kills:
             runs += 1
             folder = Path(scratch, f"killed{runs}")
-            done += kill_until_finished(folder, arguments.kills - done, longest / 2, rng)
+            done += kill_until_finished(folder, arguments.kills - done, longest / 5, rng)
             compare(expected, contents(folder))
             print(f"{done} kills in {runs} runs: {len(expected)} files equal", flush=True)
 
@@ -97,7 +97,7 @@ def finish(folder: Path) -> Path:
 
 
 def kill_until_finished(folder: Path, most: int, longest: float, rng: random.Random) -> int:
-    """Kill a run up to `most` times, each after up to `longest` seconds; return how often."""
+    """Kill a run up to `most` times, each after up to `longest` s; return how often."""
     for killed in range(most):
         run = snakemake(folder)
         try:

@@ -13,11 +13,14 @@ from harness.configuration import Configuration, DatasetSection, OverrideSection
 from harness.disk.schema import check
 from harness.errors import HarnessError, suggest
 from harness.methods.recipe import Recipe
-from harness.methods.rows import Row
-from harness.methods.spec import MethodSpec, discover
-from harness.pixels import STRETCHES
+from harness.methods.rows import GIVEN, Row
+from harness.methods.spec import MethodSpec, discover, published_rule
+from harness.pixels import PUBLISHED, STRETCHES
 from harness.scenes.adapters import Adapter, find_adapter
 from harness.tiles.cutting import Tiling, check_examples
+from metrics.colour import colour_rule
+from metrics.dialects import lookup
+from metrics.errors import MetricError
 from metrics.registry import METRICS
 
 MODES = ("official", "train")
@@ -77,9 +80,11 @@ class Benchmark:
         _check_known("stretched", "method", config.stretched, self.found)
         _check_known("overrides", "method", config.overrides, self.found)
         _check_known("metrics", "metric", config.metrics, METRICS)
-        stretches = [name for name in STRETCHES if name != "none"]
+        stretches = [PUBLISHED, *(name for name in STRETCHES if name != "none")]
         for method, chosen in config.stretched.items():
             _check_known(f"stretched: {method}", "stretch", chosen, stretches)
+            if PUBLISHED in chosen:
+                published_rule(self.found[method])
 
         for folder in config.mirror:
             if not Path(folder).is_dir():
@@ -115,6 +120,7 @@ class Benchmark:
 
     def _check_dataset(self, name: str) -> None:
         try:
+            self._check_measuring(name)
             adapter, options = self.adapter(name), self.dataset_options(name)
             adapter.check_options(options)
             layout, examples = getattr(adapter, "layout", None), self.datasets[name].examples
@@ -122,6 +128,23 @@ class Benchmark:
                 check_examples(layout(options), Tiling(**self.tiling(name)), examples)
         except HarnessError as error:
             raise HarnessError(f"config: datasets: {name}: {error}") from error
+
+    def _check_measuring(self, name: str) -> None:
+        section = self.datasets[name]
+        try:
+            lookup(self.metrics, section.dialect)
+        except MetricError as error:
+            raise HarnessError(f"dialect: {error}") from error
+        for row, given in section.fused.items():
+            if not Path(given.folder).is_dir():
+                raise HarnessError(
+                    f"fused: {row}: the folder {given.folder} does not exist; correct it, or leave "
+                    "the row out"
+                )
+            if "{name}" not in given.name:
+                raise HarnessError(
+                    f"fused: {row}: name: found {given.name!r}, expected a text with {{name}}"
+                )
 
     @property
     def metrics(self) -> list[str]:
@@ -147,27 +170,39 @@ class Benchmark:
         return options
 
     def tiling(self, name: str) -> dict[str, Any]:
-        """Return tile side and stride of a data set, pixels."""
-        tiling = self.datasets[name].tiling
-        return asdict(Tiling(whole=True) if tiling is None else Tiling(**tiling.model_dump()))
+        """Return tile side and stride of a data set, pixels, and whether test images are whole."""
+        section = self.datasets[name]
+        by_default = "tiling" not in section.model_fields_set
+        if section.tiling is None or (by_default and getattr(self.adapter(name), "WHOLE", False)):
+            return asdict(Tiling(whole=True))
+        return asdict(Tiling(**section.tiling.model_dump()))
 
     def rows(self, dataset: str) -> list[Row]:
         """Return the rows of a data set: of each method its runs, each with its stretches."""
         return [
             row.stretched(stretch)
             for name, spec in self.methods.items()
-            if self.datasets[dataset].ablations or spec.kind != "ablation"
+            if not spec.asked_by or getattr(self.datasets[dataset], spec.asked_by)
             for row in self.method_rows(name)
             for stretch in self.stretches(name)
-        ]
+        ] + [Row(name, GIVEN) for name in self.datasets[dataset].fused]
 
     def method_rows(self, method: str) -> list[Row]:
         """Return one row per mode of a method's weights; the first one is unmarked."""
         return [Row(method), *(Row(method, mode) for mode in self._modes(method)[1:])]
 
-    def stretches(self, method: str) -> list[str]:
-        """Return the stretches of a method's outputs, all made by one job; `none` is the first."""
-        return ["none", *self.config.stretched.get(method, ())]
+    def stretches(self, row: str) -> list[str]:
+        """Return the stretches of a row's outputs, all made by one job; `none` is the first."""
+        parsed = Row.parse(row)
+        return ["none", *(() if parsed.given else self.config.stretched.get(parsed.method, ()))]
+
+    def measuring(self, dataset: str) -> dict[str, Any]:
+        """Return how a data set is measured: its dialect, None for ours, and its colour rule."""
+        section = self.datasets[dataset]
+        return {
+            "dialect": section.dialect,
+            "colour": section.colour or colour_rule(section.dialect),
+        }
 
     def _modes(self, method: str) -> list[str]:
         """Return the modes of a method's weights that it has; `official` if it needs none."""

@@ -41,6 +41,10 @@ Folders = Annotated[Items[Text], one_or_more(Text)]
 Mode = Literal["official", "train"]
 
 
+def _folder(value: Any) -> Any:
+    return {"folder": value} if isinstance(value, str) else value
+
+
 class TilingSection(Model):
     """How scenes are cut into tiles."""
 
@@ -63,6 +67,16 @@ def _tiling(value: Any) -> Any:
     return None if value == "none" else value
 
 
+class FusedSection(Model):
+    """Fused images in a folder, which become a row."""
+
+    folder: Text = Field(description="folder of the images")
+    name: Text = Field(
+        "{name}",
+        description="name of a fused image without its suffix; `{name}` is that of its sources",
+    )
+
+
 class DatasetSection(Model):
     """One data set; its key is its name."""
 
@@ -75,12 +89,29 @@ class DatasetSection(Model):
         "get a table without them",
     )
     ablations: bool = Field(False, description="also run the settings of Tables 3-5")
+    literal: bool = Field(
+        False, description="also run `segfanet_literal`, the network as Eqs. 1-18 print it"
+    )
     tiling: Annotated[
         TilingSection | None,
         BeforeValidator(_tiling, json_schema_input_type=Literal["none"] | TilingSection),
     ] = Field(
         TilingSection(),
-        description="`size` and `stride` of the tiles; `none` measures every test image whole",
+        description="`size` and `stride` of the tiles; `none`, the default of published sets of "
+        "whole images, measures every test image whole",
+    )
+    dialect: Text | None = Field(
+        None, description="public evaluator whose definitions measure this set (`metrics list`)"
+    )
+    colour: Literal["luma", "per_channel"] | None = Field(
+        None,
+        description="`luma`, or `per_channel`: each channel by itself, then the mean, SF on the "
+        "three side by side; without it what the dialect implies",
+    )
+    fused: dict[Name, Annotated[FusedSection, BeforeValidator(_folder)]] = Field(
+        {},
+        description="name → folder of fused images, or `folder` and `name`; each is the row "
+        "`NAME@given`",
     )
     examples: Annotated[Items[str], Different] | None = Field(
         None,
@@ -138,8 +169,7 @@ class Configuration(Model):
     )
     mirror: Folders = Field(
         (),
-        description="folder, or list of folders, searched for archives and weight files before a "
-        "download",
+        description="folder, or list of folders, searched at any depth for files before a download",
     )
     device: Device = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:N`")
     threads: int = Field(

@@ -65,16 +65,30 @@ def _minmax(fused: Float, rgb: Bytes) -> Bytes:
     return quantise(_span(np.clip(fused, 0, 1), (1, 2)))
 
 
+def _minmax_rgb_values(fused: Float, rgb: Bytes, together: int) -> Float:
+    colour = recompose(fused, rgb)
+    starts = range(0, len(colour), together)
+    return np.concatenate([_span(colour[i : i + together], (0, 1, 2, 3)) for i in starts])
+
+
 def _minmax_rgb(fused: Float, rgb: Bytes) -> Bytes:
-    return luma(quantise(_span(recompose(fused, rgb), (1, 2, 3))))
+    return luma(quantise(_minmax_rgb_values(fused, rgb, 1)))
 
 
 def _minmax_rgb_batch2(fused: Float, rgb: Bytes) -> Bytes:
-    colour = recompose(fused, rgb)
-    pairs = [_span(colour[i : i + 2], (0, 1, 2, 3)) for i in range(0, len(colour), 2)]
-    return luma(quantise(np.concatenate(pairs)))
+    return luma(quantise(_minmax_rgb_values(fused, rgb, 2)))
 
 
+def stretched_colours(stretch: str, fused: Float, rgb: Bytes) -> Bytes:
+    """Stretch like `STRETCHES[stretch]`, and keep the colours: (N, 3, H, W) uint8."""
+    if stretch in ("none", "minmax"):
+        grey = np.clip(fused, 0, 1) if stretch == "none" else _span(np.clip(fused, 0, 1), (1, 2))
+        return quantise(recompose(grey, rgb))
+    return quantise(_minmax_rgb_values(fused, rgb, 1 if stretch == "minmax_rgb" else 2))
+
+
+PUBLISHED = "published"
+"""Name of the output that is made as the authors publish it, by `harness.fusing.publishing`."""
 STRETCHES: dict[str, Callable[[Float, Bytes], Bytes]] = {
     "none": _none,
     "minmax": _minmax,

@@ -132,8 +132,6 @@ class Results:
         """Return the jobs whose results a job reads."""
         if job.stage == "prepare":
             return []
-        if job.stage == "complete":
-            return [*self.runs, Job("report")]
         if job.stage == "report":
             audits = [Job("audit", dataset) for dataset in self.benchmark.datasets]
             return [*self.runs, *audits, *self.features]
@@ -153,15 +151,17 @@ class Results:
     def stretches(self, job: Job) -> list[Job]:
         """Return all results that the job which fuses or measures one of them makes."""
         row = Row.parse(job.row)
-        names = [row.stretched(s).name for s in self.benchmark.stretches(row.method)]
+        names = [row.stretched(s).name for s in self.benchmark.stretches(row.name)]
         return [replace(job, row=name) for name in names]
 
     def request(self, job: Job) -> Request:
         """Return what the identity of a result has to be, but its inputs."""
         # Data sets and seeds share what takes long to state: code and weights.
-        shared = job.stage, job.dataset if job.stage == "prepare" else job.row
-        if job.stage == "measure":
-            shared = job.stage, ""
+        shared = job.stage, job.dataset if job.stage in ("prepare", "measure") else job.row
+        if job.stage == "fuse":
+            colour = self.benchmark.measuring(job.dataset)["colour"]
+            given = job.dataset if Row.parse(job.row).given else ""
+            shared = job.stage, f"{job.row} {colour} {given}"
         if shared not in self._requests:
             # As it is read from a record: lists for tuples.
             self._requests[shared] = json.loads(json.dumps(self._request(job)))
@@ -181,7 +181,11 @@ class Results:
             options = bench.dataset_options(job.dataset)
             return identity.prepare(name, options, bench.tiling(job.dataset), *files)
         if job.stage == "measure":
-            return identity.measure(job.dataset, job.row, job.seed, bench.metrics)
+            rule = bench.measuring(job.dataset)
+            return identity.measure(job.dataset, job.row, job.seed, bench.metrics, rule)
+        if Row.parse(job.row).given:
+            given = bench.datasets[job.dataset].fused[Row.parse(job.row).method]
+            return identity.take(given.name, bench.measuring(job.dataset)["colour"])
         spec, device = self.spec(job), bench.config.device
         if job.stage == "train":
             return identity.train(spec, spec.train or {}, job.seed, device)
@@ -189,7 +193,8 @@ class Results:
             return identity.features(spec, job.seed, device)
         file, trained = bench.weights_file(job.row), bench.is_trained(job.row)
         weights = weights_content(spec, file, trained=trained)
-        return identity.fuse(spec, Row.parse(job.row).stretch, weights, job.seed, device)
+        output = Row.parse(job.row).stretch, bench.measuring(job.dataset)["colour"]
+        return identity.fuse(spec, output, weights, job.seed, device)
 
     def spec(self, job: Job) -> MethodSpec:
         """Return the method behind the row of a job."""
@@ -240,11 +245,20 @@ class Results:
 
     def _other_inputs(self, job: Job, found: Mapping[str, str]) -> str:
         now = {str(s.record): content_of(read_record(s.record)) for s in self.inputs(job)}
-        if job.stage == "prepare":
-            places = source_places(self.benchmark.dataset_options(job.dataset))
+        places = self._places(job)
+        if places is not None:
             now[SOURCES] = Inventory(places, job.record.with_name(INVENTORY)).content()
         names = sorted(name for name in found.keys() | now if found.get(name) != now.get(name))
         return f"other inputs: {', '.join(names)}" if names else ""
+
+    def _places(self, job: Job) -> list[Path] | None:
+        """Return the user's folders that a result is made from; None if it has no such source."""
+        if job.stage == "prepare":
+            return source_places(self.benchmark.dataset_options(job.dataset))
+        row = Row.parse(job.row) if job.stage == "fuse" else None
+        if row is None or not row.given:
+            return None
+        return [Path(self.benchmark.datasets[job.dataset].fused[row.method].folder)]
 
     def _without_identity(self, job: Job) -> str:
         if job.stage not in KEPT:

@@ -1,7 +1,7 @@
 """Metrics of infrared and visible image fusion: defined, verified, fast, usable alone.
 
 `score` measures one batch of fused images, `score_methods` several methods on the same pairs,
-`score_bands` one image in colour as a dialect does, and `METRICS` says what each number means. All
+`score_channels` images in colour channel by channel, and `METRICS` says what each number means. All
 arrays are (B, H, W) on the 0-255 scale, all values (B,) float64. Misuse raises `MetricError`.
 """
 
@@ -9,20 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .colour import score_bands
+    from .colour import score_channels
     from .errors import MetricError
     from .metric import Metric
     from .registry import METRICS
     from .scoring import score, score_methods
 
-__all__ = ["METRICS", "Metric", "MetricError", "score", "score_bands", "score_methods"]
+__all__ = ["METRICS", "Metric", "MetricError", "score", "score_channels", "score_methods"]
 
 _HOMES = {
     "METRICS": "registry",
     "Metric": "metric",
     "MetricError": "errors",
     "score": "scoring",
-    "score_bands": "colour",
+    "score_channels": "colour",
     "score_methods": "scoring",
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from .colour import RULES, colour_rule
 from .dialects import DIALECTS, lookup, vifb
 from .errors import MetricError
 from .files import check_no_input, check_output, score_files, write_csv
@@ -105,6 +106,11 @@ def _add_score_options(parser: argparse.ArgumentParser) -> None:
         help=f"names as `list` prints them; default {' '.join(PAPER)}, or all of the dialect",
     )
     add("--dialect", choices=sorted(DIALECTS), help="public evaluator to reproduce instead")
+    add(
+        "--colour",
+        choices=RULES,
+        help="luma of colour images, or the mean over their channels; default that of the dialect",
+    )
     add("--resize", type=int, metavar="PX", help="side of images after a bilinear resize")
     _add_threads(parser)
 
@@ -126,6 +132,7 @@ def _score(options: argparse.Namespace) -> None:
     methods = _methods(options.fused)
     names = pair_files({"infrared": options.infrared, "visible": options.visible, **methods})
     check_no_input(options.output, names)
+    colour = options.colour or colour_rule(options.dialect)
     table = score_files(
         names,
         list(methods),
@@ -133,11 +140,13 @@ def _score(options: argparse.Namespace) -> None:
         threads=options.threads,
         dialect=options.dialect,
         resize=options.resize,
+        colour=colour,
     )
     write_csv(options.output, list(names), table)
     definition = f"dialect {options.dialect}" if options.dialect else "default definitions"
     size = f"resized to {options.resize}×{options.resize} px" if options.resize else "native size"
-    print(f"{definition}, {size}; mean ± half the 95 % interval; written to {options.output}")
+    print(f"{definition}, {size}, colour: {colour}; mean ± half the 95 % interval")
+    print(f"written to {options.output}")
     for method, columns in table.items():
         print(f"\n{method} ({len(names)} images)")
         for name, values in columns.items():

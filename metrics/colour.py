@@ -1,70 +1,77 @@
-"""Images of one or three bands, measured as a dialect reads colours."""
+"""The colour rule: whether images are measured by their luma, or channel by channel."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from .dialects import DIALECTS, lookup
-from .resize import bilinear
+from .images import Bytes
 from .scoring import Table, score_methods
-from .shared.arrays import Batch, as_batch
+
+Colour = Literal["luma", "per_channel"]
+RULES: tuple[Colour, ...] = ("luma", "per_channel")
 
 
-def score_bands(
-    fused: Mapping[str, ArrayLike],
-    infrared: ArrayLike,
-    visible: ArrayLike,
-    names: Sequence[str] | None = None,
+def colour_rule(dialect: str | None) -> Colour:
+    """Return the rule that a dialect implies: that of its evaluator, or the luma."""
+    return "luma" if dialect is None else DIALECTS[dialect].colour
+
+
+def score_channels(
+    fused: Mapping[str, Bytes],
+    infrared: Bytes,
+    visible: Bytes,
+    names: Sequence[str],
+    threads: int = 1,
     *,
     dialect: str | None = None,
-    resize: int | None = None,
 ) -> Table:
-    """Measure one image per method band by band, and average over the bands.
+    """Measure every channel by itself and return the means, as VIFB does.
 
-    A single band counts for each band of the others. What a dialect measures on bands side by side,
-    it measures on one image (H, bands·W) of the fused bands.
+    A metric whose entry says `side_by_side` sees the three channels as one wide image instead.
 
     Args:
-        fused: per method its bands, (1, H, W) or (3, H, W) on the 0-255 scale.
-        infrared: (1, H, W) or (3, H, W) likewise.
-        visible: likewise.
-        names: as in `metrics.score`.
-        dialect: as in `metrics.score`.
-        resize: as in `metrics.score`.
+        fused: per method its images, (B, 3, H, W) on the 0-255 scale.
+        infrared: (B, 3, H, W) likewise.
+        visible: (B, 3, H, W) likewise.
+        names: metrics of `METRICS`, `VARIANTS` or the dialect.
+        threads: how many threads share the images; never changes a value.
+        dialect: public evaluator to reproduce.
 
     Returns:
-        Per method one array (1,) per name.
+        For each method one (B,) float64 array per name, NaN where a channel has no value.
 
     Raises:
-        MetricError: as `metrics.score_methods`.
+        MetricError: as `score_methods`.
     """
-    beside = DIALECTS[dialect].side_by_side if dialect else frozenset()
-    entries = [entry.name for entry in lookup(names, dialect)]
-    sources = _resized(infrared, "infrared", resize), _resized(visible, "visible", resize)
-    images = {method: _resized(bands, method, resize) for method, bands in fused.items()}
-    count = max(len(bands) for bands in (*images.values(), *sources))
-    table = score_methods(
-        {method: _repeated(bands, count) for method, bands in images.items()},
-        _repeated(sources[0], count),
-        _repeated(sources[1], count),
-        [name for name in entries if name not in beside],
-        dialect=dialect,
-    )
-    result: Table = {}
-    for method, bands in images.items():
-        sheet = np.concatenate(list(bands), axis=1)[None]
-        whole = [name for name in entries if name in beside]
-        values = score_methods({method: sheet}, sheet, sheet, whole, dialect=dialect)[method]
-        values |= {name: column.mean(keepdims=True) for name, column in table[method].items()}
-        result[method] = {name: values[name] for name in entries}
-    return result
+    entries = lookup(names, dialect)
+    joined = [entry.name for entry in entries if entry.side_by_side]
+    single = [entry.name for entry in entries if not entry.side_by_side]
+    found: Table = {method: {} for method in fused}
+    if joined:
+        wide = {method: _side_by_side(images) for method, images in fused.items()}
+        sources = _side_by_side(infrared), _side_by_side(visible)
+        found = score_methods(wide, *sources, joined, threads, dialect=dialect)
+    if single:
+        channels = [
+            score_methods(
+                {method: images[:, k] for method, images in fused.items()},
+                *(infrared[:, k], visible[:, k], single, threads),
+                dialect=dialect,
+            )
+            for k in range(3)
+        ]
+        for method in fused:
+            for name in single:
+                found[method][name] = np.mean([table[method][name] for table in channels], axis=0)
+    return {method: {e.name: found[method][e.name] for e in entries} for method in fused}
 
 
-def _resized(bands: ArrayLike, role: str, side: int | None) -> Batch:
-    batch = as_batch(bands, role)
-    return batch if side is None else bilinear(batch, (side, side))
+def _side_by_side(images: Bytes) -> Bytes:
+    return np.concatenate(list(np.moveaxis(images, 1, 0)), axis=-1)
 
 
-def _repeated(bands: Batch, count: int) -> Batch:
-    return bands if len(bands) == count else np.repeat(bands, count, axis=0)
+def in_colour(bands: Bytes) -> Bytes:
+    """Return (3, H, W) of (3, H, W), or of a grey image (1, H, W) three times its channel."""
+    return np.repeat(bands, 3, axis=0) if len(bands) == 1 else bands

@@ -5,15 +5,17 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from .colour import score_bands
-from .dialects import DIALECTS, lookup
+from .colour import Colour, colour_rule, in_colour, score_channels
+from .dialects import lookup
 from .errors import MetricError
-from .images import read_aligned, read_grey, read_image
-from .scoring import Table
-from .shared.arrays import Values
+from .images import Bytes, grey_of, read_aligned, read_grey, read_image
+from .resize import bilinear
+from .scoring import Table, score_methods
+from .shared.arrays import Values, as_batch
 
 
 def score_files(
@@ -24,6 +26,7 @@ def score_files(
     threads: int = 1,
     dialect: str | None = None,
     resize: int | None = None,
+    colour: Colour | None = None,
 ) -> dict[str, dict[str, Values]]:
     """Measure image files, each read once, with a progress bar on a terminal.
 
@@ -34,6 +37,9 @@ def score_files(
         threads: how many threads read and measure images.
         dialect: as in `metrics.score`.
         resize: as in `metrics.score`.
+        colour: whether colour images are measured by their luma, or channel by channel; None
+            stands for the rule of the dialect. Where all images of a name are grey, this makes no
+            difference.
 
     Returns:
         Per method one array per metric, with one value per name.
@@ -44,16 +50,17 @@ def score_files(
     if threads < 1:
         raise MetricError(f"threads must be 1 or more, got {threads}")
     entries = [entry.name for entry in lookup(metrics, dialect)]
-    in_colour = dialect is not None and DIALECTS[dialect].colour == "per_channel"
-    read = read_image if in_colour else read_grey
+    rule = colour or colour_rule(dialect)
+    read = read_image if rule == "per_channel" else read_grey
 
     def measure(files: Mapping[str, Path]) -> Table:
-        read_ones = read_aligned(files, read).items()
-        images = {role: image.reshape(-1, *image.shape[-2:]) for role, image in read_ones}
-        fused = {method: images[method] for method in methods}
-        sources = images["infrared"], images["visible"]
+        images = read_aligned(files, read)
         try:
-            return score_bands(fused, *sources, entries, dialect=dialect, resize=resize)
+            if any(image.ndim == 3 and len(image) == 3 for image in images.values()):
+                bands = {role: _resized(in_colour(image), resize) for role, image in images.items()}
+                return score_channels(*_roles(bands, methods), entries, dialect=dialect)
+            grey = {role: grey_of(image)[None] for role, image in images.items()}
+            return score_methods(*_roles(grey, methods), entries, dialect=dialect, resize=resize)
         except MetricError as error:
             raise MetricError(f"{files[methods[0]]}: {error}") from error
 
@@ -65,6 +72,15 @@ def score_files(
         }
         for method, columns in tables[0].items()
     }
+
+
+def _resized(bands: Bytes, side: int | None) -> Any:
+    """Return (1, 3, H, W) of (3, H, W), each channel resized to `side` if it is given."""
+    return (bands if side is None else bilinear(as_batch(bands, "image"), (side, side)))[None]
+
+
+def _roles(images: Mapping[str, Any], methods: Sequence[str]) -> tuple[dict[str, Any], Any, Any]:
+    return {name: images[name] for name in methods}, images["infrared"], images["visible"]
 
 
 def _with_bar(done: Iterator[Table], total: int) -> Iterable[Table]:

@@ -83,9 +83,11 @@ def read_grey(path: Path) -> Bytes:
     return grey_of(read_image(path))
 
 
-def grey_of(bands: Bytes) -> Bytes:
-    """Return the grey values of (1, H, W), or the luma of (3, H, W): (H, W) uint8."""
-    return bands[0] if len(bands) == 1 else luma(bands)
+def grey_of(image: Bytes) -> Bytes:
+    """Return the grey values of (H, W) or (1, H, W), or the luma of (3, H, W): (H, W) uint8."""
+    if image.ndim == 2:
+        return image
+    return image[0] if len(image) == 1 else luma(image)
 
 
 def read_stored(path: Path, *, palette: bool = True) -> Bytes:
@@ -230,7 +232,7 @@ def _more(rest: Sequence[str], one: str, many: str) -> str:
 def read_aligned(
     files: Mapping[str, Path], read: Callable[[Path], Bytes] = read_grey
 ) -> dict[str, Bytes]:
-    """Read the images of one name and check that they have one size.
+    """Read the images of one name with `read` and check that they have one size.
 
     Raises:
         MetricError: as `read`, or the sizes differ.

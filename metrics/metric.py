@@ -30,6 +30,8 @@ class Metric:
         minimum: the smallest side of an image, in pixels, that `define` can take.
         fast: the same value, to rounding, from a `metrics.fast.engine.CompiledPair`, whose module
             imports definitions and is therefore not imported here; None if there is none.
+        side_by_side: where channels are measured one by one, whether the metric sees the three
+            channels of a colour image as one wide image.
         place: the column's place in tables; equal places are sorted by name.
     """
 
@@ -45,6 +47,7 @@ class Metric:
     undefined: str = ""
     minimum: int = 1
     fast: Callable[[Any], float] | None = None
+    side_by_side: bool = False
     place: int = 100
     _paths: tuple[object, object] | None = field(default=None, repr=False, compare=False)
 

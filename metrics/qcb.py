@@ -39,21 +39,22 @@ def _kept(source: Image, fused: Image) -> Image:
 
 
 def _masked_contrast(image: Image) -> Image:
-    seen = filter_spectrum(stretch(image), _sensitivity(*image.shape))
+    seen = filter_spectrum(stretch(image), sensitivity(*image.shape))
     padded = np.pad(seen, WINDOW // 2)
-    fine, coarse = (filter_valid(padded, _taps(sigma)) for sigma in SIGMAS)
+    fine, coarse = (filter_valid(padded, taps(sigma)) for sigma in SIGMAS)
     contrast = np.abs(fine / np.where(coarse == 0, np.finfo(float).tiny, coarse) - 1)
     # The masked contrast tends to the contrast itself, which may be too large to be cubed.
     return np.asarray(contrast / (1 + MASKING / np.maximum(contrast**2, 1e-300)))
 
 
-def _taps(sigma: float) -> Values:
+def taps(sigma: float) -> Values:
     """Return a Gaussian window that is cut off, and not scaled to sum to 1."""
     offsets = np.arange(WINDOW) - WINDOW // 2
     return np.exp(-0.5 * (offsets / sigma) ** 2) / (sigma * math.sqrt(2 * math.pi))
 
 
-def _sensitivity(height: int, width: int) -> Values:
+def sensitivity(height: int, width: int) -> Values:
+    """Return the contrast sensitivity of the eye for a spectrum (H, W)."""
     radius = frequencies(height, width, degrees=30)
     return np.exp(-((radius / 15.387) ** 2)) - 0.7622 * np.exp(-((radius / 1.3456) ** 2))
 

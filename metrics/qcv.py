@@ -25,8 +25,8 @@ def chen_varshney(fused: Image, infrared: Image, visible: Image) -> float:
     if any(image.min() == image.max() for image in images):
         return math.nan
     f, a, b = (stretch(image) for image in images)
-    weights, sensitivity = [_saliency(source) for source in (a, b)], _sensitivity(*f.shape)
-    distances = [_blocks(filter_spectrum(s - f, sensitivity) ** 2) / BLOCK**2 for s in (a, b)]
+    weights, response = [_saliency(source) for source in (a, b)], sensitivity(*f.shape)
+    distances = [_blocks(filter_spectrum(s - f, response) ** 2) / BLOCK**2 for s in (a, b)]
     total = float(sum(weight.sum() for weight in weights))
     summed = sum((w * d).sum() for w, d in zip(weights, distances, strict=True))
     return float(summed) / total
@@ -44,7 +44,7 @@ def _blocks(image: Image) -> Values:
     return np.asarray(rows.reshape(len(rows), -1, BLOCK).sum(axis=2))
 
 
-def _sensitivity(height: int, width: int) -> Values:
+def sensitivity(height: int, width: int) -> Values:
     """Return Mannos and Sakrison's contrast sensitivity."""
     radius = frequencies(height, width, degrees=8)
     return np.asarray(2.6 * (0.0192 + 0.144 * radius) * np.exp(-((0.144 * radius) ** 1.1)))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -193,13 +193,21 @@ def _compiled_pair(*key: *PairKey) -> "Iterator[CompiledPair]":
 def _measure_compiled(
     images: Mapping[str, Triple], paths: Mapping[str, FastPath], table: Table, index: int
 ) -> None:
-    """Measure one image of each method; the sources are loaded with the first finite triple."""
-    finite = {method: triple for method, triple in images.items() if finite_images(*triple).all()}
-    _, height, width = next(iter(images.values()))[0].shape
-    with _compiled_pair(height, width, len(images) > 1) as pair:
-        for position, (method, (fused, infrared, visible)) in enumerate(finite.items()):
-            if position == 0:
-                pair.load(infrared[0], visible[0])
-            pair.take(fused[0])
-            for name, path in paths.items():
-                table[method][name][index] = path(pair)
+    """Measure one image of each method; fused images of one type are measured together."""
+    groups: dict[np.dtype[Any], dict[str, Triple]] = {}
+    for method, triple in images.items():
+        if finite_images(*triple).all():
+            groups.setdefault(triple[0].dtype, {})[method] = triple
+    for group in groups.values():
+        _, infrared, visible = next(iter(group.values()))
+        height, width = infrared.shape[1:]
+        fused = [triple[0] for triple in group.values()]
+        stack = np.concatenate(fused) if len(fused) > 1 else fused[0]
+        with (
+            _compiled_pair(height, width, len(images) > 1) as pair,
+            pair.loaded(infrared[0], visible[0], stack, paths),
+        ):
+            for place, method in enumerate(group):
+                pair.take(place)
+                for name, path in paths.items():
+                    table[method][name][index] = path(pair)

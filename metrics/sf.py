@@ -31,5 +31,6 @@ METRIC = Metric(
     equals=("CDDFuse SF", "FreeFusion SF", "Linfeng-Tang SF", "IVIF_ZOO SF"),
     minimum=2,
     fast=lambda pair: pair.sf(),
+    side_by_side=True,
     place=1,
 )

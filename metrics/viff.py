@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from .metric import Metric
-from .shared.arrays import Image
+from .shared.arrays import Image, Values
 from .shared.moments import MIN_SIZE, WINDOWS, moments
 from .vif import gain_and_residual
 
@@ -24,18 +24,24 @@ def fusion_fidelity(fused: Image, infrared: Image, visible: Image) -> float:
     At each window of the four scales of `metrics.vif` the source with the smaller gain counts, as
     in the authors' code.
     """
-    numerators, denominators = np.zeros(len(WINDOWS)), np.zeros(len(WINDOWS))
+    kept_sums, held_sums, counts = np.zeros((3, len(WINDOWS)))
     for scale, local in moments(fused, infrared, visible):
         kept, held, gains = [], [], []
         for source, shared in zip(local.sources, local.shared, strict=True):
             gain, residual = gain_and_residual(source, local.fused, shared)
             gains.append(gain)
-            kept.append(np.log10(1 + gain * gain * source / (residual + NOISE)) + EPS)
-            held.append(np.log10(1 + source / NOISE) + EPS)
+            kept.append(np.log10(1 + gain * gain * source / (residual + NOISE)))
+            held.append(np.log10(1 + source / NOISE))
         infrared_counts = gains[0] < gains[1]
-        numerators[scale] += np.where(infrared_counts, *kept).sum()
-        denominators[scale] += np.where(infrared_counts, *held).sum()
-    return float((SHARES * numerators / denominators).sum())
+        kept_sums[scale] += np.where(infrared_counts, *kept).sum()
+        held_sums[scale] += np.where(infrared_counts, *held).sum()
+        counts[scale] += infrared_counts.size
+    return share_of_scales(kept_sums, held_sums, counts)
+
+
+def share_of_scales(kept: Values, held: Values, counts: Values) -> float:
+    """Weigh the four ratios of what is kept to what is held, `EPS` being added at each window."""
+    return float((SHARES * (kept + EPS * counts) / (held + EPS * counts)).sum())
 
 
 METRIC = Metric(
@@ -47,5 +53,6 @@ METRIC = Metric(
     citation="Han et al., Inf. Fusion 14(2), 2013",
     equals=("VIFF_Public.m of its authors",),
     minimum=MIN_SIZE,
+    fast=lambda pair: pair.viff(),
     place=16,
 )

@@ -16,7 +16,7 @@ from harness.methods.rows import Row
 from harness.pixels import STRETCHES, quantise, recompose
 from harness.tiles.array_file import Bytes, Images
 from harness.tiles.store import Pairs
-from metrics.images import luma
+from metrics.images import grey_of, luma
 from metrics.registry import METRICS
 from metrics.scoring import Table, score_methods
 from reports.analysis import Analysis
@@ -129,10 +129,11 @@ def measure_choices(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysi
 
 
 def _measured(pairs: Pairs, tile: int, stacks: dict[str, Images], choice: Choice) -> Table:
-    """Measure one tile of every row under one choice."""
+    """Measure the luma of one tile of every row under one choice."""
     part = slice(tile, tile + 1)
     rgb, infrared = pairs.rgb(part), pairs.infrared(part)
-    fused = {row: _stretched(stack.part(part), rgb, choice) for row, stack in stacks.items()}
+    lumas = {row: grey_of(stack[tile])[None] for row, stack in stacks.items()}
+    fused = {row: _stretched(image, rgb, choice) for row, image in lumas.items()}
     views = {row: choice.views(images, rgb) for row, images in fused.items()}
     names = list(dict.fromkeys(choice.measures.values()))
     # The visible image of a view is the same for all rows.

@@ -14,6 +14,7 @@ from harness.disk.files import atomic_path
 from harness.disk.records import check_artefact, read_record
 from harness.pixels import Bytes, Float
 from harness.tiles.store import TileStore
+from metrics.images import grey_of
 from reports import panels
 from reports.analysis import Analysis
 from reports.evidence import PREFIX
@@ -129,8 +130,11 @@ def _comparison(plan: ReportPlan, number: str, examples: list[Example], where: s
     for example in examples:
         names = [name for name in ORDER if name in compared or name not in plan.methods]
         names += [name for name in compared if name not in ORDER and name in example.dataset.rows]
-        luma = [example.fused[name] for name in names if name in example.fused]
-        window = choose_window(luma or [panels.infrared(example.store, example.index)[:, :, 0]])
+        luma = [grey_of(example.fused[name]) for name in names if name in example.fused]
+        window = choose_window(
+            [grey_of(image) for image in luma]
+            or [panels.infrared(example.store, example.index)[:, :, 0]]
+        )
         row = [*example.sources, *((_title(plan, name), _fused(example, name)) for name in names)]
         rows.append([(title, p if p is None else panels.marked(p, window)) for title, p in row])
     return Drawing(

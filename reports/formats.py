@@ -56,14 +56,14 @@ def to_csv(table: Table) -> str:
     writer = csv.writer(text, lineterminator="\n")
     columns = [f"{metric}_{part}" for metric in table.metrics for part in PARTS]
     writer.writerow(
-        ["row", "title", "stretch", "control", "unranked", "seeds", *columns, "failure"]
+        ["row", "title", "stretch", "control", "unranked", "seeds", *columns, "failure", "measured"]
     )
     for row in table.rows:
         values = [_plain(part(cell)) for cell in row.cells for part in PARTS.values()]
         seeds = 0 if row.missing else row.seeds
         status = "not run" if row.missing else row.failure
         kind = [row.stretch, row.control, row.unranked]
-        writer.writerow([row.name, row.title, *kind, seeds, *values, status])
+        writer.writerow([row.name, row.title, *kind, seeds, *values, status, table.measured])
     return text.getvalue()
 
 
@@ -80,6 +80,7 @@ def to_latex(table: Table) -> str:
     lines = [
         r"% needs \usepackage{booktabs}",
         rf"% {table.caption} ({table.dataset}); ours ± half the 95 % interval".replace("\n", " "),
+        rf"% {table.measured}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         *_latex_heads(table),
@@ -119,7 +120,8 @@ def to_markdown(table: Table) -> str:
     heads = [heading(metric) for metric in table.metrics]
     lines = [
         f"{markdown_text(table.title)} (`{table.dataset}`); ours ± half the 95 % interval"
-        + (" (printed)" if table.paper else ""),
+        + (" (printed)" if table.paper else "")
+        + (f"; {table.measured}" if table.measured else ""),
         "",
         "| " + " | ".join(["Method", "Output", *heads]) + " |",
         "|" + "|".join(["---", "---", *["---:"] * len(heads)]) + "|",

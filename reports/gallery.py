@@ -43,9 +43,13 @@ def tile_images(store: TileStore, stacks: Mapping[str, Images], index: int) -> d
     images = {
         ".visible": np.moveaxis(store.test.rgb(part)[0], 0, 2),
         ".infrared": store.test.infrared(part)[0],
-        **{row: np.asarray(stack[index]) for row, stack in stacks.items()},
+        **{row: _shown(stack[index]) for row, stack in stacks.items()},
     }
     return {name: png(image) for name, image in images.items()}
+
+
+def _shown(image: Bytes) -> Bytes:
+    return np.moveaxis(image, 0, 2) if image.ndim == 3 else image
 
 
 def png(image: Bytes) -> bytes:

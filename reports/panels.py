@@ -26,7 +26,12 @@ def infrared(store: TileStore, index: int) -> Bytes:
 
 
 def fused(store: TileStore, luma: Bytes, index: int) -> Bytes:
-    """Give a fused luma (H, W) the colours of the visible image: (H, W, 3)."""
+    """Give a fused luma (H, W) the colours of the visible image: (H, W, 3).
+
+    An image that was measured in colour, (3, H, W), keeps its own.
+    """
+    if luma.ndim == 3:
+        return np.ascontiguousarray(np.moveaxis(luma, 0, 2))
     rgb = store.test.rgb(slice(index, index + 1))
     colour = recompose(luma[None].astype(np.float32) / np.float32(255), rgb)[0]
     image: Bytes = (np.moveaxis(colour, 0, 2) * 255).astype(np.uint8)

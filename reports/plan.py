@@ -10,10 +10,14 @@ from harness.benchmark import Benchmark
 from harness.configuration import ReportSection
 from harness.errors import HarnessError
 from harness.methods.rows import Row
-from harness.methods.spec import MethodSpec
 from harness.tiles.store import TileStore
 
 TILES = ReportSection().tiles
+COLOURS = {
+    "luma": "luma of colours",
+    "per_channel": "colours channel by channel, SF on the channels side by side",
+}
+"""The colour rules in words, for the tables."""
 WEIGHTS = {"train": "trained here", "official": "authors' weights"}
 """What the titles of rows with marked weights add to that of their method."""
 
@@ -48,12 +52,14 @@ class PlannedDataset:
 
     stands_for: the data set of the paper whose printed values stand beside ours, "" for none.
     examples: names of the tiles in the figures; if empty, `reports.examples.RULE` chooses them.
+    measured: the dialect and the colour rule of the metrics, in words.
     """
 
     name: str
     rows: Sequence[str]
     stands_for: str = ""
     examples: Sequence[str] = ()
+    measured: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,24 +91,46 @@ class ReportPlan:
         return self.results / dataset.name / row / f"seed{seed}"
 
 
-def _title(spec: MethodSpec, row: Row) -> str:
-    return f"{spec.title}, {WEIGHTS[row.weights]}" if row.weights else spec.title
+def _title(title: str, row: Row) -> str:
+    return f"{title}, {WEIGHTS[row.weights]}" if row.weights else title
+
+
+def _measured(dialect: str | None, colour: str) -> str:
+    definitions = f"dialect {dialect}" if dialect else "default definitions"
+    return f"{definitions}, {COLOURS[colour]}"
+
+
+def _given_rows(benchmark: Benchmark) -> list[Row]:
+    rows = [row for name in benchmark.datasets for row in benchmark.rows(name) if row.given]
+    return list(dict.fromkeys(rows))
+
+
+def _given(row: Row, benchmark: Benchmark) -> PlannedMethod:
+    """Describe a row of images from a folder: by its name, or the title of a known method."""
+    known = benchmark.found.get(row.method)
+    title = f"{known.title if known else row.method}, given images"
+    notes = "The fused images come from a folder; they were not fused here."
+    return PlannedMethod(row.name, title, "baseline", benchmark.seeds(row.name), notes)
 
 
 def plan_of(benchmark: Benchmark) -> dict[str, Any]:
     """Describe a benchmark as a JSON object that `read_plan` understands."""
     config = benchmark.config
     methods = [
-        PlannedMethod(row.name, _title(spec, row), spec.kind, benchmark.seeds(row.name), spec.notes)
+        PlannedMethod(
+            row.name, _title(spec.title, row), spec.kind, benchmark.seeds(row.name), spec.notes
+        )
         for name, spec in benchmark.methods.items()
         for row in benchmark.method_rows(name)
     ]
+    methods += [_given(row, benchmark) for row in _given_rows(benchmark)]
     datasets = [
         PlannedDataset(
             name,
             [row.name for row in benchmark.rows(name)],
             section.stands_for or "",
             list(section.examples or ()),
+            _measured(**benchmark.measuring(name)),
         )
         for name, section in benchmark.datasets.items()
     ]

@@ -18,6 +18,7 @@ class Table:
 
     number: number in the paper; 0 for a data set that the paper does not have.
     paper: whether printed values stand beside ours.
+    measured: the dialect and the colour rule of the metrics, in words.
     orders: whether the printed order of the methods holds, by metric; Tables 1 and 2 only.
     """
 
@@ -28,6 +29,7 @@ class Table:
     rows: tuple[TableRow, ...]
     paper: bool
     orders: tuple[Order, ...] = ()
+    measured: str = ""
 
     @property
     def identifier(self) -> str:
@@ -80,9 +82,8 @@ def build_tables(
         rows = builder.listed(listed) if listed else builder.comparison()
         marked = mark_best(builder.tested(rows), plan.metrics)
         orders = () if listed else judge_orders(analysis, printed, builder.standing)
-        tables.append(
-            Table(number, definition["caption"], dataset.name, plan.metrics, marked, paper, orders)
-        )
+        place = definition["caption"], dataset.name, plan.metrics
+        tables.append(Table(number, *place, marked, paper, orders, dataset.measured))
     return tables
 
 

@@ -49,10 +49,11 @@ def _shrink(source: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(source, size=size, mode="bilinear", antialias=True, align_corners=False)
 
 
-def segmentation_loss(logits: Tensor, label: Tensor) -> Tensor:
+def segmentation_loss(logits: Tensor, label: Tensor, dice: str = "present") -> Tensor:
     """Return Eq. 18: cross entropy plus Dice over the pixels with a label; 0 if there is none.
 
-    Logits are (B, classes, H, W), labels int64 (B, H, W), 255 for a pixel without a label.
+    Logits are (B, classes, H, W), labels int64 (B, H, W), 255 for a pixel without a label. `dice`
+    names the classes of the Dice term, `present` or `all`.
     """
     target = one_hot(label, logits.shape[1])
     # Computed in single precision, even if the network uses half precision.
@@ -60,7 +61,7 @@ def segmentation_loss(logits: Tensor, label: Tensor) -> Tensor:
     # Written out, because torch's own cross entropy is not repeatable on a GPU.
     labelled = total(target.sum()).clamp(min=1)
     cross_entropy = -total((log_shares * target).sum()) / labelled
-    return cross_entropy + dice_loss(log_shares.exp(), target)
+    return cross_entropy + dice_loss(log_shares.exp(), target, dice)
 
 
 def one_hot(label: Tensor, classes: int) -> Tensor:
@@ -70,15 +71,16 @@ def one_hot(label: Tensor, classes: int) -> Tensor:
     return (target * known[:, None]).to(torch.float32)
 
 
-def dice_loss(shares: Tensor, target: Tensor) -> Tensor:
-    """Return the soft Dice loss, mean over the classes in the labels; 0 if there is no label.
+def dice_loss(shares: Tensor, target: Tensor, classes: str = "present") -> Tensor:
+    """Return the soft Dice loss, 0 if there is no label: the mean over classes.
 
-    `shares` is the softmax of the logits, `target` from `one_hot`: (B, classes, H, W) each.
+    Averaged are those that are `present` in the labels, or `all`. `shares` is the softmax of the
+    logits, `target` from `one_hot`: (B, classes, H, W) each.
     """
     known = target.sum(1, keepdim=True)
     overlap, size, predicted = (
         total(part.sum((0, 2, 3))) for part in (shares * target, target, shares * known)
     )
     dice = (2 * overlap + DICE_SMOOTH) / (predicted + size + DICE_SMOOTH)
-    present = size > 0
-    return ((1 - dice) * present).sum() / present.sum().clamp(min=1)
+    counted = size > 0 if classes == "present" else torch.ones_like(size)
+    return ((1 - dice) * counted).sum() / counted.sum().clamp(min=1)

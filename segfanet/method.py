@@ -32,7 +32,7 @@ class SegFANetMethod(SegFANet):
         sources = Sources(batch.infrared, batch.visible)
         terms = {
             "fusion": similarity_loss(output.fused, sources),
-            "segmentation": segmentation_loss(output.logits, batch.label),
+            "segmentation": segmentation_loss(output.logits, batch.label, self.config.dice),
         }
         if self.config.irm:
             padded = pad(batch.infrared)

@@ -22,10 +22,18 @@ from segfanet.initial import LARGE, looks_linear, normal, normal_difference
 STAGES = 3
 STRIDE = 2 ** (STAGES - 1)
 """Sides are padded to a multiple of this inside `SegFANet.forward`."""
-CONTEXT = 3
-"""Number of further halvings inside the segmentation decoder."""
 INPUT_GAIN = 4.0
 IMAGE_GAIN = 0.0025
+CHOICES = {
+    "norm": ("renorm", "batch"),
+    "initial": ("linear", "torch"),
+    "head": ("scaled", "plain"),
+    "dice": ("present", "all"),
+    "scale_inputs": (True, False),
+    "segmentation_norm": ("group", "none"),
+    "segmentation_context": (3, 2, 1, 0),
+}
+"""Option → its values: ours, and last the literal one, of Eqs. 1-18 and torch's defaults."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,15 @@ class Config:
 
     width: channels of stage 1. sinets: the first k encoder stages interact (Table 3).
     irm: without it the segmentation feature goes straight to CAM and FFM (Table 4).
-    cam: without it f^R is added to f^F in place of the attention (Table 5).
-    pool: side of CAM's token grid at each stage. classes: of the segmentation head.
+    cam: without it f^R is added to f^F in place of the attention (Table 5). pool: side of CAM's
+    token grid at each stage. classes: of the segmentation head.
+
+    The others say where the network departs from the text. norm: of CAM's tokens, batch norm or
+    our batch renorm. initial: weights that make the network linear, or torch's. head: images as
+    ½ plus a small multiple of the last convolution, or that convolution alone. dice: mean over
+    the classes that occur in the batch, or over all. scale_inputs: images enter with zero mean
+    and unit deviation. segmentation_norm: group norm behind the convolutions of the segmentation
+    decoder. segmentation_context: number of further halvings inside it.
     """
 
     width: int = 32
@@ -44,8 +59,19 @@ class Config:
     cam: bool = True
     pool: Sequence[int] = (32, 16, 8)
     classes: int = 7
+    norm: str = "renorm"
+    initial: str = "linear"
+    head: str = "scaled"
+    dice: str = "present"
+    scale_inputs: bool = True
+    segmentation_norm: str = "group"
+    segmentation_context: int = 3
 
     def __post_init__(self) -> None:
+        for name, values in CHOICES.items():
+            if getattr(self, name) not in values:
+                known = ", ".join(map(str, values))
+                raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {known}")
         if not 1 <= self.sinets <= STAGES:
             raise ValueError(f"sinets is {self.sinets}, expected 1 to {STAGES}")
         if len(self.pool) != STAGES:
@@ -112,18 +138,23 @@ def pad(images: Tensor) -> Tensor:
 class ImageHead(nn.Conv2d):
     """3×3 convolution to one channel, in the range of the inputs.
 
-    Its weights are large and multiplied by a small factor. The first images are therefore smooth
-    grey, and one step of the optimiser, which changes all weights alike, changes no pixel much.
+    If it is `scaled`, its weights are large and multiplied by a small factor. The first images are
+    therefore smooth grey, and one step of the optimiser, which changes all weights alike, changes
+    no pixel much. A plain one starts with the same images.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, scaled: bool = True) -> None:
         super().__init__(channels, 1, kernel_size=3, padding=1)
-        normal_difference(self, LARGE)
+        self.scaled = scaled
+        normal_difference(self, LARGE if scaled else LARGE * IMAGE_GAIN)
+        if self.bias is not None and not scaled:
+            nn.init.constant_(self.bias, 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c, h, w) → (B, 1, h, w), unbounded."""
         # The sum needs the weights' precision: near ½, bfloat16 has steps of half a grey level.
-        return 0.5 + IMAGE_GAIN * super().forward(x).to(self.weight.dtype)
+        image = super().forward(x).to(self.weight.dtype)
+        return 0.5 + IMAGE_GAIN * image if self.scaled else image
 
 
 class ResidualBlock(nn.Module):
@@ -163,12 +194,12 @@ class EncoderStage(nn.Module):
 class IRM(nn.Module):
     """Image reconstruction module R_i (Eq. 3): aligns f^S_i by reconstructing the input."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, scaled: bool = True) -> None:
         super().__init__()
         self.body = nn.Sequential(
             *(layer for _ in range(4) for layer in (conv3(channels, channels), nn.ReLU()))
         )
-        self.head = ImageHead(channels)
+        self.head = ImageHead(channels, scaled=scaled)
 
     def forward(self, f_s: Tensor) -> tuple[Tensor, Tensor]:
         """f^S_i (B, c, h, w) → f^R_i (B, c, h, w) and the image I_res,i (B, 1, h, w)."""
@@ -183,12 +214,10 @@ class CAM(nn.Module):
     never learns. It is kept, because the equations have three complete batch norms.
     """
 
-    def __init__(self, channels: int, pool: int) -> None:
+    def __init__(self, channels: int, pool: int, norm: type[nn.Module] = BatchRenorm) -> None:
         super().__init__()
         self.side = pool
-        self.norm_q = BatchRenorm(channels)
-        self.norm_k = BatchRenorm(channels)
-        self.norm_v = BatchRenorm(channels)
+        self.norm_q, self.norm_k, self.norm_v = norm(channels), norm(channels), norm(channels)
 
     def forward(self, f_f: Tensor, f_r: Tensor) -> tuple[Tensor, Tensor]:
         """f^F_i, f^R_i (B, c, h, w) → concat(O, f^F_i) (B, 2c, h, w), weights (B, p², p²)."""
@@ -227,33 +256,37 @@ class SINet(nn.Module):
     def __init__(self, config: Config, stage: int) -> None:
         super().__init__()
         channels = config.channels[stage]
-        self.irm = IRM(channels) if config.irm else None
-        self.cam = CAM(channels, config.pool[stage]) if config.cam else None
+        norm = BatchRenorm if config.norm == "renorm" else nn.BatchNorm2d
+        self.irm = IRM(channels, scaled=config.head == "scaled") if config.irm else None
+        self.cam = CAM(channels, config.pool[stage], norm) if config.cam else None
         self.ffm = FFM(channels)
 
 
 class NormalisedConv(nn.Sequential):
-    """3×3 convolution, group norm of eight channels each, ReLU: (B, a, h, w) → (B, b, h, w)."""
+    """3×3 convolution, group norm of eight channels or none, ReLU: (B, a, h, w) → (B, b, h, w)."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        conv = normal(nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=False))
-        super().__init__(conv, nn.GroupNorm(max(1, outputs // 8), outputs), nn.ReLU())
+    def __init__(self, inputs: int, outputs: int, norm: str) -> None:
+        grouped = norm == "group"
+        conv = normal(nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=not grouped))
+        norms = [nn.GroupNorm(max(1, outputs // 8), outputs)] if grouped else []
+        super().__init__(conv, *norms, nn.ReLU())
 
 
 class SegmentationDecoder(nn.Module):
     """Class scores from f^S_1 … f^S_3: a U-Net whose first stages are the encoder's.
 
-    It halves the size further, because the class of a pixel depends on more than the next few
+    It may halve the size further, because the class of a pixel depends on more than the next few
     metres. On the way up, finer features are joined by concatenation.
     """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         c1, c2, c3 = config.channels
-        self.bottom = NormalisedConv(c3, c3)
-        self.down = nn.ModuleList([NormalisedConv(c3, c3) for _ in range(CONTEXT)])
-        joined = [(c3 + c3, c3)] * CONTEXT + [(c3 + c2, c2), (c2 + c1, c1)]
-        self.up = nn.ModuleList([NormalisedConv(a, b) for a, b in joined])
+        norm, context = config.segmentation_norm, config.segmentation_context
+        self.bottom = NormalisedConv(c3, c3, norm)
+        self.down = nn.ModuleList([NormalisedConv(c3, c3, norm) for _ in range(context)])
+        joined = [(c3 + c3, c3)] * context + [(c3 + c2, c2), (c2 + c1, c1)]
+        self.up = nn.ModuleList([NormalisedConv(a, b, norm) for a, b in joined])
         # Scores start large, so that the gradient reaches the features of rare classes too.
         self.head = normal(nn.Conv2d(c1, config.classes, kernel_size=1), LARGE)
 
@@ -287,15 +320,20 @@ class SegFANet(nn.Module):
         self.bottom = conv3(joined[-1], channels[-1], joined=joined[-1] // channels[-1])
         self.refine = nn.ModuleList([ResidualBlock(c) for c in channels])
         self.up = nn.ModuleList([conv1(c, c // 2) for c in channels[1:]])
-        self.head = ImageHead(channels[0])
+        self.head = ImageHead(channels[0], scaled=config.head == "scaled")
+        for conv in self.modules() if config.initial == "torch" else ():
+            if isinstance(conv, nn.Conv2d):
+                conv.reset_parameters()
         # 3×3 convolutions of channels-last memory are faster, on CPUs and on GPUs.
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, infrared: Tensor, visible: Tensor, *, segment: bool = True) -> Output:
         """Fuse (B, 1, H, W) pairs in [0, 1], any H, W ≥ 41, and segment them if `segment`."""
         height, width = infrared.shape[-2:]
-        # This gives about zero mean and unit deviation, which the initial weights keep.
-        pair = INPUT_GAIN * (pad(torch.cat([infrared, visible], dim=1)) - 0.5)
+        pair = pad(torch.cat([infrared, visible], dim=1))
+        if self.config.scale_inputs:
+            # This gives about zero mean and unit deviation, which the initial weights keep.
+            pair = INPUT_GAIN * (pair - 0.5)
         stages = accumulate(self.segmentation_encoder, lambda x, stage: stage(x), initial=pair)
         _, *f_s = stages  # f^S_i of all stages, Eq. 1
         aligned, reconstructed = self._align(f_s)

@@ -46,7 +46,7 @@ class Coding(nn.Module):
         code = self._shrunk(self.encode(image))
         for encode, decode in zip(self.encodes, self.decodes, strict=True):
             missing = image - decode(code)
-            code = self._shrunk(encode(missing).add_(code.mul_(self.memory)))
+            code = self._shrunk(code.mul_(self.memory).add_(encode(missing)))
         return code
 
     def _shrunk(self, code: Tensor) -> Tensor:
@@ -71,13 +71,16 @@ class LRRNet(nn.Module):
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """(B, 1, H, W) pairs in [0, 1], H and W ≥ 2 → (B, 1, H, W) on no particular scale."""
+        first = self._decoded(infrared, self.infrared, self.infrared_low, self.infrared_sparse)
+        second = self._decoded(visible, self.visible, self.visible_low, self.visible_sparse)
+        low, sparse = (torch.cat(parts, dim=1) for parts in zip(first, second, strict=True))
+        return self.low(low) + self.sparse(sparse)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def _decoded(image: Tensor, coding: Coding, *heads: nn.Conv2d) -> list[Tensor]:
         # The authors normalise grey levels, so that their epsilon is a share of 255.
-        low, sparse = self.infrared(stretched(LEVELS * infrared, EPSILON)).chunk(2, dim=1)
-        lows, sparses = [self.infrared_low(low)], [self.infrared_sparse(sparse)]
-        low, sparse = self.visible(stretched(LEVELS * visible, EPSILON)).chunk(2, dim=1)
-        lows.append(self.visible_low(low))
-        sparses.append(self.visible_sparse(sparse))
-        return self.low(torch.cat(lows, dim=1)) + self.sparse(torch.cat(sparses, dim=1))  # type: ignore[no-any-return]
+        code = coding(stretched(LEVELS * image, EPSILON))
+        return [head(half) for head, half in zip(heads, code.chunk(2, dim=1), strict=True)]
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fuse float32 (B, 1, H, W) pairs; each output is stretched to [0, 1], as in training."""

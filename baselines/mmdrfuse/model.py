@@ -21,7 +21,7 @@ class MMDRFuse(nn.Module):
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """(B, 1, H, W) pairs in [0, 1], H and W ≥ 2 → (B, 1, H, W) in (−1, 1)."""
         features = F.relu_(self.stem(torch.cat([infrared, visible], dim=1)))
-        return torch.tanh(self.head(features))
+        return self.head(features).tanh_()  # type: ignore[no-any-return]
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.methods.contract.Method`."""

@@ -22,10 +22,10 @@ from harness.disk.records import read_record
 from harness.errors import HarnessError, MethodFailure
 from harness.fusing.command import fuse_pictures
 from harness.fusing.inference import call_fuse, load_method
-from harness.fusing.publishing import Source, publish, published_rule
+from harness.fusing.publishing import Source, publish
 from harness.machine.device import choose_device, make_deterministic
 from harness.methods.contract import Method, check_fused, copied
-from harness.methods.spec import MethodSpec
+from harness.methods.spec import MethodSpec, published_rule
 from harness.methods.weights import choose_weights
 from harness.terminal import progress
 

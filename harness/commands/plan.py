@@ -2,11 +2,9 @@
 
 import argparse
 import json
-from pathlib import Path
 
 from harness.cli import Commands, add_command, add_include, assignment, device, positive
-from harness.disk.schema import ROOT, read_yaml
-from harness.errors import HarnessError
+from harness.commands.configured import add_configfile, read_config
 
 EPILOG = """\
 Times a few training steps and one call of `fuse` on noise, for every distinct method, recipe and
@@ -23,13 +21,7 @@ def add_parser(commands: Commands) -> None:
     """Add this command's parser."""
     summary = "forecast hours, memory and disk space of a configuration"
     parser = add_command(commands, "plan", run, summary, EPILOG)
-    parser.add_argument(
-        "--configfile",
-        type=Path,
-        default=ROOT / "config" / "config.yaml",
-        metavar="FILE",
-        help="configuration to forecast; default config/config.yaml, the demonstration",
-    )
+    add_configfile(parser)
     parser.add_argument(
         "--config",
         type=assignment,
@@ -65,10 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     from harness.planner.measuring import Setting
     from harness.planner.table import render
 
-    config = read_yaml(arguments.configfile)
-    if not isinstance(config, dict):
-        raise HarnessError(f"{arguments.configfile}: is not a configuration; see config/README.md")
-    config.update(arguments.config)
+    config = {**read_config(arguments.configfile), **arguments.config}
     if arguments.include:
         config["include"] = [str(folder) for folder in arguments.include]
     benchmark = Benchmark(config)

@@ -3,15 +3,18 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 
 from harness.cli import Commands, add_cache, add_command, add_mirrors
 from harness.errors import HarnessError, suggest
 from harness.fetching.batch import fetch_all, size_of
+from harness.fetching.places import Places
 from harness.fetching.registry import read_registry
-from harness.fetching.source import CACHE, ExternalFile, Places, locate
+from harness.fetching.source import CACHE, ExternalFile, Inspection, locate
 from harness.methods.spec import discover, weight_source
+from harness.scenes.adapters import adapter_folders, find_adapter
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def where(arguments: argparse.Namespace) -> None:
     for item in _chosen(arguments.names):
         source, cache = item.source, arguments.cache / item.folder
         here = [path for path in (source.place(cache), cache / source.name) if path.is_file()]
-        here += [path for folder in run.mirrors for path in run.named(source, folder)]
+        here += [path for folder in run.mirrors for path in run.named(source.name, folder)]
         print(f"{item.owner}: {here[0] if here else f'missing: {cache / source.name}'}")
 
 
@@ -108,8 +111,9 @@ def get(arguments: argparse.Namespace) -> None:
     for (owner, folder), items in groupby(chosen, lambda item: (item.owner, item.folder)):
         places = Places(arguments.cache / folder, arguments.mirror)
         try:
-            for path in fetch_all(owner, [item.source for item in items], places).values():
-                print(f"{owner}: {path}")
+            sources = [item.source for item in items]
+            found = fetch_all(owner, sources, places, inspect=_inspection(owner))
+            print("\n".join(f"{owner}: {path}" for path in found.values()))
         except HarnessError as error:
             problems.append(str(error))
     if problems:
@@ -128,12 +132,19 @@ def verify(arguments: argparse.Namespace) -> None:
         cache = arguments.cache / item.folder
         run = places.setdefault(cache, Places(cache, arguments.mirror))
         try:
-            path = locate(item.source, places=run)
+            path = locate(item.source, places=run, inspect=_inspection(item.owner))
             print(f"{item.owner}: {path or f'missing: {item.source.name}'}")
         except HarnessError as error:
             problems.append(str(error))
     if problems:
         raise HarnessError("\n".join(problems))
+
+
+@cache
+def _inspection(owner: str) -> Inspection | None:
+    """Return what looks into the files of a data set that have no stated hash."""
+    adapter = find_adapter(owner) if owner in adapter_folders() else None
+    return getattr(adapter, "inspect", None)
 
 
 def _chosen(names: Sequence[str], *, needed_only: bool = False) -> list[RegisteredFile]:

@@ -16,8 +16,9 @@ from pydantic import Field
 from harness.datasets.tiles import adapter as tiles
 from harness.disk.schema import Items, Model, Name, Text, check, read_yaml
 from harness.fetching.batch import fetch_all, record_of_all
+from harness.fetching.places import Places
 from harness.fetching.registry import dataset_sources, read_manifest
-from harness.fetching.source import CACHE, Places
+from harness.fetching.source import CACHE
 from harness.scenes.options import Word
 from harness.scenes.scene import Dataset, Extent, SceneSizes
 from harness.scenes.splits import divide, restrict
@@ -30,6 +31,9 @@ class SetFile(Model):
 
     title: Text
     family: Name = Field(description="the collection that it is taken from, as `trained_on` names")
+    whole: bool = Field(
+        False, description="test images are measured whole unless the configuration gives `tiling`"
+    )
     rgb_bands: Items[int] = Field((0, 1, 2), description="bands of the visible file, from 0")
     infrared_band: int = Field(0, description="band of the infrared file, from 0")
     classes_of: Name | None = Field(None, description="data set with the same classes and labels")
@@ -71,6 +75,11 @@ class PublishedSet:
         if self.about.classes_of is None:
             return own
         return (*own, self.folder.with_name(self.about.classes_of) / "classes.py")
+
+    @property
+    def WHOLE(self) -> bool:  # noqa: N802 (a constant of other adapters)
+        """Whether test images are measured whole unless the configuration gives `tiling`."""
+        return self.about.whole
 
     @cached_property
     def about(self) -> SetFile:

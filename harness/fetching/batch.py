@@ -9,10 +9,10 @@ from typing import Any
 
 from harness.disk.files import check_space, sha256_json, size_text
 from harness.errors import HarnessError, StorageError
+from harness.fetching.places import Places
 from harness.fetching.source import (
     ExternalFile,
     Inspection,
-    Places,
     fetch,
     locate,
     make_cache,
@@ -115,6 +115,7 @@ def fetch_all(
         names = listed(sorted(problems))
         lines = [f"{title}: {counts}, {len(problems)} missing: {names}"]
         lines += dict.fromkeys(list(problems.values())[:SHOWN])
+        lines += [places.advice] if places.advice else []
         lines.append("run the same command again: what is here is not fetched again")
         raise HarnessError("\n  ".join(lines))
     return found

@@ -18,7 +18,8 @@ from harness.errors import HarnessError
 from harness.fetching.checksums import Digests
 from harness.fetching.drive import drive_download, is_drive
 from harness.fetching.hosts import TIMEOUT, check_status, is_page, open_share
-from harness.fetching.source import ExternalFile, Places
+from harness.fetching.places import Places
+from harness.fetching.source import ExternalFile
 from harness.terminal import progress
 
 CHUNK = 1 << 16

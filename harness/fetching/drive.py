@@ -11,7 +11,7 @@ from urllib.parse import urldefrag, urlsplit
 from harness.disk.files import read_json, write_json
 from harness.errors import HarnessError
 from harness.fetching.hosts import TIMEOUT
-from harness.fetching.source import Places
+from harness.fetching.places import Places
 
 QUOTA = ("Too many users have viewed or downloaded", "have had many accesses")
 """Parts of the two texts by which Drive or gdown report an exceeded quota."""
@@ -20,15 +20,11 @@ PATIENCE = 3
 RETRIES = 5
 """Repetitions of a transfer whose connection is lost."""
 HELP = (
-    "this is a limit of Google Drive, not an error of the file, and what was received is kept: "
-    "run the same command again later, at the latest after 24 hours; or run `gdown "
-    "--cookies-from-browser BROWSER` to use your own account; or copy the folder to your own "
-    "Drive, or take the files from another address, and put them by hand"
+    "over the quota: this is a limit of Google Drive, not an error of the file, and what was "
+    "received is kept. Run the same command again later, at the latest after 24 hours; or run "
+    "`gdown --cookies-from-browser BROWSER` to use your own account; or copy the folder to your "
+    "own Drive, or take the files from another address, and put them by hand"
 )
-
-
-class QuotaExceeded(HarnessError):
-    """Google Drive refuses a file because too many people fetched it."""
 
 
 def is_drive(url: str) -> bool:
@@ -63,8 +59,8 @@ def drive_download(url: str, target: Path, places: Places) -> None:
         places: the run, which lists a folder once and counts refusals.
 
     Raises:
-        QuotaExceeded: if Drive refuses because of its quota, now or for the last few files.
-        HarnessError: if the folder does not hold the file, or Drive refuses it for another reason.
+        HarnessError: if the folder does not hold the file, if Drive refuses it, because of its
+            quota or for another reason, or if the quota refused the last few files.
     """
     import gdown
     from gdown.exceptions import DownloadError
@@ -74,7 +70,7 @@ def drive_download(url: str, target: Path, places: Places) -> None:
     if path:
         address = f"https://drive.google.com/uc?id={_identity(folder, path, identity, places)}"
     if places.refused >= PATIENCE:
-        raise QuotaExceeded(f"{url}: not asked for, since Google Drive refused {PATIENCE} in a row")
+        raise HarnessError(f"{url}: not asked for, since Google Drive refused {PATIENCE} in a row")
     quiet = not sys.stderr.isatty()
     try:
         gdown.download(
@@ -89,7 +85,8 @@ def drive_download(url: str, target: Path, places: Places) -> None:
         text = " ".join(str(error).split())
         if any(part in text for part in QUOTA):
             places.refused += 1
-            raise QuotaExceeded(f"{url}: over the quota: {text}; {HELP}") from error
+            places.advice = HELP
+            raise HarnessError(f"{url}: over the quota: {text}") from error
         raise HarnessError(f"{url}: Google Drive: {text}") from error
     places.refused = 0
 

@@ -6,12 +6,11 @@ with a stated hash has a folder named after it, because two files may have one n
 command line: `segfanet-bench sources list|where|get|verify`.
 """
 
-import os
 import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Optional
 
@@ -20,6 +19,7 @@ from harness.errors import HarnessError
 from harness.fetching.archives import extract_member
 from harness.fetching.checksums import file_hashes
 from harness.fetching.first_use import FirstUseHashes
+from harness.fetching.places import Places
 
 CACHE = Path("resources")
 """Default folder of downloads."""
@@ -80,77 +80,6 @@ class ExternalFile:
         return cache / key / PurePosixPath(self.name).name if key else cache / self.name
 
 
-Listing = list[tuple[PurePosixPath, int]]
-"""Files below a folder: path from there, and size in bytes; the shallowest first."""
-
-
-@dataclass
-class Places:
-    """Where files are looked for, and what one run has learnt about these places.
-
-    Attributes:
-        cache: folder of downloads.
-        mirrors: folders that may hold files under their names, in the folders of the publisher's
-            repository, or under any name if a hash is stated. Nothing is written there.
-        pause: seconds before the first repetition of a failed transfer.
-        listings: files of folders of Google Drive by their addresses, listed once per run.
-        refused: files in a row that Google Drive refused for its quota.
-    """
-
-    cache: Path = CACHE
-    mirrors: Sequence[Path] = ()
-    pause: float = 1.0
-    listings: dict[str, Any] = field(default_factory=dict)
-    refused: int = 0
-    _trees: dict[Path, Listing] = field(default_factory=dict)
-
-    def tree(self, folder: Path) -> Listing:
-        """List the files below a folder; hidden ones are left out."""
-        if folder not in self._trees:
-            found: Listing = []
-            for parent, folders, files in os.walk(folder, followlinks=True):
-                here = Path(parent)
-                real = here.resolve()
-                # A link to a folder that contains it would be followed without end.
-                folders[:] = [
-                    name
-                    for name in folders
-                    if not name.startswith(".") and not real.is_relative_to((here / name).resolve())
-                ]
-                for name in files:
-                    path = here / name
-                    if not name.startswith(".") and path.is_file():
-                        relative = PurePosixPath(path.relative_to(folder).as_posix())
-                        found.append((relative, path.stat().st_size))
-            self._trees[folder] = sorted(found, key=lambda item: (len(item[0].parts), item[0]))
-        return self._trees[folder]
-
-    def named(self, source: ExternalFile, folder: Path) -> list[Path]:
-        """List the files below a folder whose paths end with the source's name."""
-        wanted = PurePosixPath(source.name).parts
-        found = [path for path, _ in self.tree(folder) if path.parts[-len(wanted) :] == wanted]
-        return [folder / path for path in found]
-
-    def candidates(self, source: ExternalFile, folder: Path) -> list[Path]:
-        """List files below a folder that may be the source: by name first, then by size.
-
-        Raises:
-            HarnessError: if no hash decides between two files of the name.
-        """
-        named = self.named(source, folder)
-        if not source.hashes:
-            if len(named) > 1 and len(named[0].parts) == len(named[1].parts):
-                raise HarnessError(f"{named[0]} and {named[1]} have one name; keep one of them")
-            return named[:1]
-        suffix = PurePosixPath(source.name).suffix
-        others = [
-            folder / path
-            for path, size in self.tree(folder)
-            if (size == source.bytes if source.bytes else path.suffix == suffix)
-        ]
-        return list(dict.fromkeys([*named, *others]))
-
-
 def locate(
     source: ExternalFile,
     *,
@@ -183,7 +112,12 @@ def locate(
     if source.sha256 or source.git_blob:
         folders.insert(0, places.cache)
     for folder in folders:
-        for path in places.candidates(source, folder):
+        candidates = (
+            places.alike(source.name, source.bytes, folder)
+            if source.hashes
+            else places.single(source.name, folder)
+        )
+        for path in candidates:
             problem = mismatch(source, path, places.cache, inspect=inspect)
             if not problem:
                 return path

@@ -9,9 +9,11 @@ from harness.fusing.command import write_command_stack
 from harness.fusing.cost import inference_cost
 from harness.fusing.inference import load_method, write_fused_stack
 from harness.fusing.job import FusingJob
+from harness.fusing.publishing import write_published_stack
 from harness.machine.device import choose_device, make_deterministic
 from harness.machine.isolation import Heartbeat
 from harness.methods.weights import choose_weights
+from harness.pixels import PUBLISHED
 
 
 def fuse(job: FusingJob, heartbeat: Heartbeat) -> dict[str, Any]:
@@ -41,6 +43,8 @@ def _fuse(job: FusingJob, device: torch.device, heartbeat: Heartbeat) -> dict[st
     )
     method = load_method(job.spec, device, weights.path if weights else None, job.classes)
     timer = write_fused_stack(job, method, device, heartbeat)
+    if PUBLISHED in job.outputs:
+        write_published_stack(job, method, device, heartbeat)
     return {
         "milliseconds_per_image": timer.milliseconds_per_image(),
         "weights": weights.record() if weights else None,

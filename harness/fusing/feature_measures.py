@@ -59,7 +59,7 @@ def measure_features(
             [[_decoded(f, source) for f in pair] for pair in both]
         )
         for weights in attention if classes else []:
-            label = pairs.pixels(part)[0, -1]
+            label = pairs.labels(part)[0]
             found.setdefault("attention", []).append(_shares(weights, label, classes))
     arrays = {f"measured_{name}": np.array(values, np.float32) for name, values in found.items()}
     return {"measured_tiles": tiles.astype(np.float32), **arrays}

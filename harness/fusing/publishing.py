@@ -7,11 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.errors import HarnessError, MethodFailure, as_method_failure
+from harness.errors import MethodFailure, as_method_failure
 from harness.fusing.inference import call_fuse
+from harness.fusing.job import FusingJob
+from harness.machine.isolation import Heartbeat
 from harness.methods.contract import Method
-from harness.methods.spec import MethodSpec, Published
-from harness.pixels import Bytes, Float, exact_luma, recompose
+from harness.methods.spec import MethodSpec, Published, published_rule
+from harness.pixels import PUBLISHED, Bytes, Float, exact_luma, recompose
+from harness.terminal import progress
+from metrics.images import luma
 
 
 class Source(NamedTuple):
@@ -21,20 +25,6 @@ class Source(NamedTuple):
     infrared: Float
     visible: Float
     rgb: Bytes | None
-
-
-def published_rule(spec: MethodSpec) -> Published:
-    """Return the rule of a method.
-
-    Raises:
-        HarnessError: if its method.yaml states none.
-    """
-    if spec.published is None or spec.command:
-        raise HarnessError(
-            f"{spec.name}: its method.yaml does not say how the authors save their images; add the "
-            "key `published` for a class, or leave out --as-published"
-        )
-    return spec.published
 
 
 def publish(
@@ -64,6 +54,47 @@ def publish(
         output = call_fuse(method, infrared, visible, what=source.name)
         fused.append(_checked(output, infrared.shape, source.name))
     return saved(rule, fused, [source.rgb for source in sources])
+
+
+def write_published_stack(
+    job: FusingJob, method: Method, device: torch.device, heartbeat: Heartbeat
+) -> None:
+    """Fuse the tiles of a job as published, and write the luma or the colours of the images.
+
+    Where the authors crop an image, its last row and column are repeated.
+
+    Raises:
+        MethodFailure: naming the tile, if the method raises or returns no image.
+        HarnessError: if the method states no rule.
+        StorageError: if the disk is full or is not writable.
+    """
+    together = published_rule(job.spec).batch
+    with job.open_stack(PUBLISHED) as stack:
+        for start in progress(range(0, len(job.names), together), f"publishing {job.spec.name}"):
+            tiles = range(start, min(start + together, len(job.names)))
+            images = publish(job.spec, method, [_source(job, tile) for tile in tiles], device)
+            for tile, image in zip(tiles, images, strict=True):
+                stack.write(tile, _as_stacked(image, job.pairs.sizes[tile], colour=job.colour))
+            heartbeat()
+
+
+def _as_stacked(image: Bytes, size: tuple[int, int], *, colour: bool) -> Bytes:
+    """Return the luma (H, W) or the colours (3, H, W) of a saved image, extended to the size."""
+    if colour:
+        image = np.broadcast_to(image, (3, *image.shape[-2:]))
+    elif image.ndim == 3:
+        image = luma(image)
+    missing = [(0, wanted - found) for wanted, found in zip(size, image.shape[-2:], strict=True)]
+    return np.pad(image, [(0, 0)] * (image.ndim - 2) + missing, mode="edge")
+
+
+def _source(job: FusingJob, tile: int) -> Source:
+    part = slice(tile, tile + 1)
+    infrared, visible = (
+        images(part)[0].astype(np.float32) / np.float32(255)
+        for images in (job.pairs.infrared, job.pairs.visible)
+    )
+    return Source(job.names[tile], infrared, visible, np.array(job.pairs.rgb(part)[0]))
 
 
 def _tensors(rule: Published, source: Source, device: torch.device) -> list[Tensor]:

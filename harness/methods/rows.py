@@ -7,8 +7,13 @@ from pathlib import Path
 from harness.errors import HarnessError
 
 WORD = "[a-z0-9_]+"
+GIVEN = "given"
+"""Mark of a row whose images come from a folder, in the place of its weights."""
 RUN = rf"{WORD}(@{WORD})?"
 """Pattern of the name of a row that is not stretched: a method and its weights."""
+RUN_GIVEN = rf"{WORD}@{GIVEN}"
+RUN_FUSED = rf"{WORD}(@(?!{GIVEN}/){WORD})?"
+"""Patterns of the rows from folders, and of those that are fused here."""
 NAME = re.compile(rf"(?P<method>{WORD})(@(?P<weights>{WORD}))?(\+(?P<stretch>{WORD}))?")
 
 
@@ -44,6 +49,11 @@ class Row:
                 "correct the name"
             )
         return Row(found["method"], found["weights"] or "", found["stretch"] or "none")
+
+    @property
+    def given(self) -> bool:
+        """Whether the images come from a folder and are not fused here."""
+        return self.weights == GIVEN
 
     @property
     def raw(self) -> bool:

@@ -116,6 +116,9 @@ class Variant(Model):
 
     title: Text = Field(description="the name as tables print it")
     options: dict[str, Any] = Field(description="options that differ from the method's")
+    asked_by: Literal["ablations", "literal"] = Field(
+        "ablations", description="key of the data sets on which the variant runs"
+    )
 
 
 VariantsFile = dict[Name, Variant]
@@ -193,9 +196,14 @@ class MethodFile:
 
 @dataclass(frozen=True, kw_only=True, config=STRICT)
 class MethodSpec(MethodFile):
-    """A method as its folder declares it, or a variant of it (`kind` is `ablation`)."""
+    """A method as its folder declares it, or a variant of it (`kind` is `ablation`).
+
+    asked_by: the key of the data sets on which a variant runs; empty for a method, which always
+    runs.
+    """
 
     folder: Path
+    asked_by: str = ""
 
     @property
     def package(self) -> str:
@@ -281,6 +289,20 @@ def weights_content(spec: MethodSpec, chosen: str, *, trained: bool) -> str:
     return entry.get("sha256") or entry.get("git_blob") or ""
 
 
+def published_rule(spec: MethodSpec) -> Published:
+    """Return how the authors of a method save their images.
+
+    Raises:
+        HarnessError: if its method.yaml does not say it.
+    """
+    if spec.published is None or spec.command:
+        raise HarnessError(
+            f"{spec.name}: its method.yaml does not say how the authors save their images; add the "
+            "key `published` for a class, or do not ask for published images"
+        )
+    return spec.published
+
+
 def weight_source(item: Mapping[str, Any], citation: str = "") -> ExternalFile:
     """Return the source that an entry `weights` of a method.yaml describes."""
     url = item.get("url")
@@ -363,7 +385,8 @@ def read_method(folder: Path) -> Iterator[MethodSpec]:
     own = variants.pop(spec.name, None)
     yield _with_options(spec, own) if own else spec
     for name, variant in variants.items():
-        yield replace(_with_options(spec, variant), name=name, kind="ablation")
+        settings = _with_options(spec, variant)
+        yield replace(settings, name=name, kind="ablation", asked_by=variant.asked_by)
 
 
 def read_variants(path: Path) -> dict[str, Variant]:

@@ -13,8 +13,10 @@ from harness.blocks.renaming import unwrapped
 from harness.disk.files import sha256
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError, MethodFailure, as_method_failure
+from harness.fetching.batch import announce
 from harness.fetching.checksums import file_hashes
-from harness.fetching.source import CACHE, fetch
+from harness.fetching.places import Places
+from harness.fetching.source import CACHE, fetch, locate
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.raw_arrays import read_arrays
 from harness.methods.spec import MethodSpec, weight_entry, weight_source
@@ -115,8 +117,13 @@ def official_file(
             available or its content does not match the stated hash.
     """
     source = weight_source(entry, spec.bibtex)
+    places = Places(cache / spec.weight_folder(entry), mirrors)
     try:
-        return fetch(source, cache=cache / spec.weight_folder(entry), mirrors=mirrors)
+        found = locate(source, places=places)
+        if found is None:
+            announce(f"weights of {spec.name}", 0, [source], places.cache)
+            found = fetch(source, places=places)
+        return found
     except HarnessError as error:
         if spec.train is None:
             raise

@@ -92,8 +92,10 @@ def downloads_of(benchmark: Benchmark) -> dict[str, list[ExternalFile]]:
     """Return data set or method → the external files that it needs."""
     found = {name: files_to_fetch(benchmark.adapter(name)) for name in benchmark.datasets}
     for name, spec in benchmark.methods.items():
-        if spec.kind != "ablation" and benchmark.weights_file(name) == "official":
-            entry = None if benchmark.is_trained(name) else weight_entry(spec)
+        rows = benchmark.method_rows(name)
+        official = any(benchmark.weights(row.name) == "official" for row in rows)
+        if spec.kind != "ablation" and official:
+            entry = weight_entry(spec)
             found[name] = [weight_source(entry)] if entry else []
     return {name: files for name, files in found.items() if files}
 
@@ -103,7 +105,7 @@ def jobs_of(benchmark: Benchmark, tiles: dict[str, Tiles]) -> list[Job]:
     jobs: list[Job] = []
     for dataset, counts in tiles.items():
         prepare = Job("prepare", dataset, "", None, counts.train + counts.test, ())
-        rows = [row for row in benchmark.rows(dataset) if row.raw]
+        rows = [row for row in benchmark.rows(dataset) if row.raw and not row.given]
         runs = [(row, seed) for row in rows for seed in benchmark.seeds(row.name)]
         trainings = {
             (row, seed): Job("train", dataset, row.name, seed, steps, (prepare.name,), spec)
@@ -114,7 +116,7 @@ def jobs_of(benchmark: Benchmark, tiles: dict[str, Tiles]) -> list[Job]:
         }
         jobs += [prepare, *trainings.values()]
         for row, seed in runs:
-            spec, stacks = benchmark.methods[row.method], len(benchmark.stretches(row.method))
+            spec, stacks = benchmark.methods[row.method], len(benchmark.stretches(row.name))
             training = [trainings[row, seed].name] if (row, seed) in trainings else []
             after = (prepare.name, *training)
             fuse = Job("fuse", dataset, row.name, seed, counts.test, after, spec, stacks)

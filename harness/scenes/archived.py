@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from harness.disk.schema import Items, Model
 from harness.errors import HarnessError
 from harness.fetching.batch import fetch_all, listed, record_of_all
-from harness.fetching.source import CACHE, ExternalFile, Inspection, Places, locate, record_of
+from harness.fetching.places import Places
+from harness.fetching.source import CACHE, ExternalFile, Inspection, locate, record_of
 from harness.scenes.labels import LabelEncoding
 from harness.scenes.options import Word
 from harness.scenes.raster import Header, Member, Raster, files_below, members_of, read_header

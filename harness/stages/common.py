@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.cli import add_asked, add_device, add_include, json_object
 from harness.machine.isolation import SILENCE_SECONDS
 from harness.methods.rows import beside
-from harness.pixels import STRETCHES
+from harness.pixels import PUBLISHED, STRETCHES
 
 
 def method_parser(description: str) -> argparse.ArgumentParser:
@@ -29,7 +29,7 @@ def add_stretches(parser: argparse.ArgumentParser, file: str) -> None:
     parser.add_argument(
         "--stretch",
         nargs="+",
-        choices=list(STRETCHES),
+        choices=[*STRETCHES, PUBLISHED],
         default=["none"],
         help="stretches of the fused images; default none",
     )

@@ -37,6 +37,7 @@ def main() -> None:
         store.names("test"),
         outputs,
         classes=len(store.classes),
+        colour=arguments.colour == "per_channel",
         seed=arguments.seed,
         device=arguments.device,
         threads=arguments.threads,
@@ -67,11 +68,15 @@ def _record(arguments: argparse.Namespace, spec: MethodSpec, stretch: str) -> Re
         stacks_of(arguments)[stretch].with_name("fused.json"),
         arguments.asked,
         lambda: identity.fuse(
-            spec, stretch, weights_content(spec, weights, trained=trained), seed, device
+            spec,
+            (stretch, arguments.colour),
+            weights_content(spec, weights, trained=trained),
+            seed,
+            device,
         ),
     )
     run = {"method": spec.name, "options": dict(spec.options)}
-    config = {**run, "stretch": stretch, "seed": seed, "device": device}
+    config = {**run, "stretch": stretch, "colour": arguments.colour, "seed": seed, "device": device}
     return Record("fuse", config, claim=claim)
 
 
@@ -81,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--checkpoint", type=Path, help="path of a trained method's checkpoint.pt")
     parser.add_argument(
         "--weights", default=OFFICIAL, help="official (default) or the path of a weight file"
+    )
+    parser.add_argument(
+        "--colour",
+        choices=("luma", "per_channel"),
+        default="luma",
+        help="luma of the fused images, or their three channels; default luma",
     )
     add_mirrors(parser, "the authors' weights under any name")
     add_timeout(parser)

@@ -68,12 +68,20 @@ def train(method: Method, recipe: Mapping[str, Any], seed: int, device: str) -> 
     return {**_run("train", method, seed, device), "recipe": kept}
 
 
-def fuse(method: Method, stretch: str, weights: str, seed: int, device: str) -> Request:
+def fuse(method: Method, output: tuple[str, str], weights: str, seed: int, device: str) -> Request:
     """Return what a fused stack depends on, but the tiles and the training.
 
-    `weights` is `train`, or the SHA-256 of the file that is loaded, or "" where there is none.
+    `output` is the stretch and the colour rule. `weights` is `train`, or the SHA-256 of the file
+    that is loaded, or "" where there is none.
     """
-    return {**_run("fuse", method, seed, device), "stretch": stretch, "weights": weights}
+    stretch, colour = output
+    kept = {} if colour == "luma" else {"colour": colour}
+    return {**_run("fuse", method, seed, device), "stretch": stretch, **kept, "weights": weights}
+
+
+def take(name: str, colour: str) -> Request:
+    """Return what a stack of given images depends on, but the tiles and the images."""
+    return {"stage": "take", "name": name, "colour": colour, "code": _code("take")}
 
 
 def features(method: Method, seed: int, device: str) -> Request:
@@ -81,10 +89,16 @@ def features(method: Method, seed: int, device: str) -> Request:
     return _run("features", method, seed, device)
 
 
-def measure(dataset: str, row: str, seed: int, metrics: Collection[str]) -> Request:
-    """Return what a per-image table depends on, but the tiles and the fused images."""
+def measure(
+    dataset: str, row: str, seed: int, metrics: Collection[str], rule: Mapping[str, str | None]
+) -> Request:
+    """Return what a per-image table depends on, but the tiles and the fused images.
+
+    `rule` has the dialect and the colour rule of the data set.
+    """
     run = {"dataset": dataset, "row": row, "seed": seed}
-    return {"stage": "measure", **run, "metrics": list(metrics), "code": _code("measure")}
+    measured = {"metrics": list(metrics), **rule}
+    return {"stage": "measure", **run, **measured, "code": _code("measure")}
 
 
 def report(stage: str, plan: Mapping[str, Any]) -> Request:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
+
 from harness import cli
 from harness.cli import add_asked, add_threads
 from harness.disk.files import release_pages, write_text
@@ -18,6 +20,8 @@ from harness.stages.common import add_stretches, stacks_of
 from harness.terminal import progress
 from harness.tiles.array_file import Images
 from harness.tiles.store import TileStore, read_fused
+from metrics.colour import RULES, score_channels
+from metrics.dialects import DIALECTS
 from metrics.errors import MetricError
 from metrics.scoring import score_methods
 
@@ -38,7 +42,7 @@ def main() -> None:
         stretch: _stack(store, fused[stretch], record) for stretch, (_, record) in claimed.items()
     }
     try:
-        scores = _measure(store, stacks, names, arguments.threads)
+        scores = _measure(store, stacks, names, arguments)
     except MetricError as error:
         raise HarnessError(
             f"{arguments.fused}: {error}; leave the metric out or change the tiling"
@@ -55,11 +59,12 @@ def main() -> None:
 def _record(arguments: argparse.Namespace, stretch: str, table: Path) -> tuple[str, Record]:
     """Return the name of the row with a stretch, and begin the record of its table."""
     row = Row.parse(arguments.method).stretched(stretch).name
-    request = arguments.dataset, row, arguments.seed, arguments.metrics
+    rule = {"dialect": arguments.dialect, "colour": arguments.colour}
+    request = arguments.dataset, row, arguments.seed, arguments.metrics, rule
     claim = Claim(
         table.with_name("scores.json"), arguments.asked, lambda: identity.measure(*request)
     )
-    return row, Record("measure", {"metrics": arguments.metrics}, claim=claim)
+    return row, Record("measure", {"metrics": arguments.metrics, **rule}, claim=claim)
 
 
 def _stack(store: TileStore, path: Path, record: Record) -> Images:
@@ -80,6 +85,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--method", required=True, help="row without a stretch, for the table")
     parser.add_argument("--seed", type=int, required=True, help="seed, for the table")
     parser.add_argument("--metrics", nargs="+", required=True, help="names of the metrics")
+    parser.add_argument("--dialect", choices=list(DIALECTS), help="evaluator to reproduce")
+    parser.add_argument(
+        "--colour", choices=RULES, default=RULES[0], help=f"rule for colours; default {RULES[0]}"
+    )
     add_threads(parser)
     add_asked(parser)
     add_stretches(parser, "scores.csv to write")
@@ -87,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _measure(
-    store: TileStore, stacks: Mapping[str, Images], names: list[str], threads: int
+    store: TileStore, stacks: Mapping[str, Images], names: list[str], given: argparse.Namespace
 ) -> dict[str, Scores]:
     """Return the metrics `names` of every fused tile of each stack, which may be empty."""
     pairs = store.test
@@ -95,8 +104,12 @@ def _measure(
     whole = {stretch: stack for stretch, stack in stacks.items() if len(stack)}
     for part in progress(pairs.parts(TILES_PER_CALL) if whole else [], "measuring"):
         fused = {stretch: stack.part(part) for stretch, stack in whole.items()}
-        sources = pairs.infrared(part), pairs.visible(part)
-        measured = score_methods(fused, *sources, names=names, threads=threads)
+        how = {"names": names, "threads": given.threads, "dialect": given.dialect}
+        if given.colour == "per_channel":
+            near = np.repeat(pairs.infrared(part)[:, None], 3, axis=1)
+            measured = score_channels(fused, near, pairs.rgb(part), **how)
+        else:
+            measured = score_methods(fused, pairs.infrared(part), pairs.visible(part), **how)
         for stretch, columns in measured.items():
             for name in names:
                 scores[stretch][name] += columns[name].tolist()

@@ -18,7 +18,7 @@ from harness.disk.files import read_json, sha256_json, write_text
 from harness.disk.identity import content_of
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
-from harness.scenes.scene import BANDS, INFRARED
+from harness.scenes.scene import BANDS, INFRARED, LABEL
 from harness.tiles.array_file import Bytes, Images, array_shape
 from metrics.images import luma
 
@@ -220,6 +220,10 @@ class Pairs:
     def visible(self, part: slice) -> Bytes:
         """Return the BT.601 luma of the visible images of one size (n, H, W), uint8."""
         return luma(self.rgb(part))
+
+    def labels(self, part: slice) -> Bytes:
+        """Return labels of one size (n, H, W), uint8; `harness.pixels.IGNORE` is no class."""
+        return self.pixels(part)[:, LABEL]
 
 
 def map_array(path: Path) -> NDArray[Any]:

@@ -28,7 +28,6 @@ class Dialect:
     metrics: Mapping[str, Metric]
     notes: str
     colour: Literal["luma", "per_channel"] = "luma"
-    side_by_side: frozenset[str] = frozenset()
 
 
 def lookup(names: Sequence[str] | None, dialect: str | None = None) -> list[Metric]:
@@ -133,7 +132,6 @@ _EVALUATORS = (
         "sums by H·W, AG by (H−1)(W−1); MI in nats, of stretched images; RMSE is the norm of the "
         "difference over H·W, which PSNR takes for its mean square.",
         colour="per_channel",
-        side_by_side=frozenset({"sf"}),
     ),
     _evaluator(
         "ivif_zoo",

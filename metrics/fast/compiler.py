@@ -5,6 +5,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar, cast
 
 import numba
@@ -43,15 +44,20 @@ def compiled_into_callers(function: Function) -> Function:
     return cast(Function, njit(forceinline=True, **_OPTIONS)(function))
 
 
+def compiled_exactly(function: Function) -> Function:
+    """Compile a function into its callers that rounds each operation, as numpy does."""
+    options = {**_OPTIONS, "fastmath": False}
+    return cast(Function, njit(forceinline=True, **options)(function))
+
+
 def _keep(dispatcher: Any) -> None:
     """Let numba cache a function beside its file, below the user's home, or in a new folder."""
     try:
         dispatcher.enable_caching()
     except RuntimeError:
-        settings: Any = numba.config
-        if not settings.CACHE_DIR:
-            settings.CACHE_DIR = _temporary_folder()
-        if not settings.CACHE_DIR:
+        config: Any = numba.config
+        config.CACHE_DIR = _temporary_folder()
+        if not config.CACHE_DIR:
             return
         dispatcher.enable_caching()
     save = dispatcher._cache.save_overload
@@ -65,7 +71,9 @@ def _keep(dispatcher: Any) -> None:
     dispatcher._cache.save_overload = save_if_possible
 
 
+@cache
 def _temporary_folder() -> str:
+    """Make a folder that this process deletes at its end, or return "" where none can be made."""
     try:
         folder = tempfile.mkdtemp(prefix="fusion-metrics-")
     except OSError:

@@ -1,89 +1,242 @@
 """The compiled path: one pair of sources at a time, any number of fused images."""
 
 import math
-from functools import cached_property
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cc import mean_correlation
+from ..ms_ssim import WEIGHTS, product_of_scales
 from ..scd import difference_correlations
-from ..shared.arrays import Batch
+from ..sd import standard_deviation
+from ..shared.arrays import Batch, Image
 from ..shared.correlation import correlation
 from ..shared.filters import gaussian
+from ..shared.histograms import Counts
 from ..shared.moments import WINDOWS
-from . import kernels, sums
+from ..ssim import SIGMA, WINDOW
+from ..viff import share_of_scales
+from . import edges, kernels, levels, similarity, sums
+from .levels import Bytes
 from .scratch import BLOCK, PLANES, SIDE, Window, aligned, allocate
 
 
 class CompiledPair:
-    """The fast paths of sf, ag, scd and vif for one pair of sources at a time.
+    """What the fast paths of metrics share, for one pair of sources at a time.
 
-    `load` takes a pair and `take` a fused image; the methods then measure it. What depends on the
-    sources alone is computed once per pair, and what two metrics share once per image. An instance
-    keeps its memory for the next pair and therefore serves one thread. Images hold finite values in
-    [0, 255] and have the metric's minimum size.
+    `loaded` holds a pair and its fused images, `take` chooses one of them, and the methods measure
+    it. What depends on the sources alone is computed once per pair, and what two metrics share once
+    per image. An instance keeps its memory for the next pair and therefore serves one thread. All
+    images hold finite values in [0, 255] and have the metric's minimum size.
     """
 
     def __init__(self, height: int, width: int, reuse: bool) -> None:
         """Prepare for one size, and for several fused images per pair if `reuse` is set."""
         self._size, self._reuse = (height, width), reuse
 
-    def load(self, infrared: Batch, visible: Batch) -> None:
-        """Take the next pair of sources, each (H, W) uint8 or float64."""
-        self._sources = np.ascontiguousarray(infrared), np.ascontiguousarray(visible)
-        self._source_sums: tuple[float, ...] | None = None
-        self._vif_is_loaded = False
+    @contextmanager
+    def loaded(
+        self, infrared: Batch, visible: Batch, fused: Batch, wanted: Collection[str]
+    ) -> Iterator[None]:
+        """Hold one pair of sources (H, W) and fused images (n, H, W), each uint8 or float64.
 
-    def take(self, fused: Batch) -> None:
-        """Take the next fused image, (H, W) uint8 or float64."""
-        self._fused = np.ascontiguousarray(fused)
-        self._texture: tuple[float, float, float] | None = None
+        What is wanted of the images decides which metrics are computed together. Afterwards images
+        and what was computed from them are forgotten; the memory of the windows stays.
+        """
+        self._sources = np.ascontiguousarray(infrared), np.ascontiguousarray(visible)
+        self._stack, self._wanted = np.ascontiguousarray(fused), wanted
+        self._of_sources: dict[str, Any] = {}
+        self._of_stack: dict[str, Any] = {}
+        self.take(0)
+        try:
+            yield
+        finally:
+            del self._sources, self._stack, self._fused
+            del self._of_sources, self._of_stack, self._of_fused
+
+    def take(self, place: int) -> None:
+        """Measure the fused image at this place from now on."""
+        self._place, self._fused = place, self._stack[place]
+        self._of_fused: dict[str, Any] = {}
 
     def sf(self) -> float:
         """Measure the spatial frequency of the fused image."""
         height, width = self._size
-        across, down, _ = self._texture_sums()
+        across, down, _ = self._texture()
         return math.sqrt(across / (height * (width - 1)) + down / ((height - 1) * width))
 
     def ag(self) -> float:
         """Measure the average gradient of the fused image."""
         height, width = self._size
-        return self._texture_sums()[2] / (height * width)
+        return float(self._texture()[2] / (height * width))
 
     def scd(self) -> float:
         """Measure the sum of the correlations of differences."""
-        images = (self._fused, *self._sources)
-        if all(image.dtype == np.uint8 for image in images):
-            return self._exact_scd()
-        return difference_correlations(*(np.asarray(image, np.float64) for image in images))
+        moments = self._moments()
+        if moments is None:
+            return difference_correlations(*self._images())
+        ff, aa, bb, fa, fb, ab = moments
+        beyond_visible, beyond_infrared = ff + bb - 2 * fb, ff + aa - 2 * fa
+        if min(aa, bb, beyond_visible, beyond_infrared) == 0:
+            return math.nan
+        return correlation(fa - ab, aa, beyond_visible) + correlation(fb - ab, bb, beyond_infrared)
+
+    def sd(self) -> float:
+        """Measure the standard deviation of the fused image."""
+        moments = self._moments()
+        if moments is None:
+            return standard_deviation(*self._images())
+        return math.sqrt(moments[0]) / int(self._fused.size)
+
+    def cc(self) -> float:
+        """Measure the mean correlation with both sources."""
+        moments = self._moments()
+        if moments is None:
+            return mean_correlation(*self._images())
+        ff, aa, bb, fa, fb, _ = moments
+        if min(ff, aa, bb) == 0:
+            return math.nan
+        return (correlation(fa, ff, aa) + correlation(fb, ff, bb)) / 2
+
+    def squared_errors(self) -> tuple[float, float]:
+        """Measure the mean squared distance from infrared and from visible."""
+        if not self._is_exact():
+            f, a, b = self._images()
+            return float(np.mean((f - a) ** 2)), float(np.mean((f - b) ** 2))
+        (_, ff, fa, fb), (_, _, aa, bb, _) = self._products()
+        count = self._fused.size
+        return (ff + aa - 2 * fa) / count, (ff + bb - 2 * fb) / count
 
     def vif(self) -> float:
         """Measure the visual information fidelity."""
-        if not self._vif_is_loaded:
+        key = "vif and viff" if "viff" in self._wanted else "vif"
+        return float(self._fidelities(key)[0])
+
+    def viff(self) -> float:
+        """Measure Han's visual information fidelity for fusion."""
+        return float(self._fidelities("vif and viff")[1])
+
+    def qabf(self) -> float:
+        """Measure the edge information transferred."""
+        return self._edges("qabf", edges.transfer)
+
+    def nabf(self) -> float:
+        """Measure the artefacts of fusion."""
+        return self._edges("nabf", edges.artefacts)
+
+    def ssim(self) -> float:
+        """Measure the structural similarity to both sources."""
+        infrared, visible, *_ = self._similarity(0)
+        return infrared + visible
+
+    def ms_ssim(self) -> float:
+        """Measure the multi-scale structural similarity to both sources."""
+        scales = [self._similarity(scale) for scale in range(len(WEIGHTS))]
+        last = len(WEIGHTS) - 1
+        return sum(
+            product_of_scales([s[source + 2 * (n < last)] for n, s in enumerate(scales)])
+            for source in (0, 1)
+        )
+
+    def joint_counts(self) -> tuple[Counts, Counts]:
+        """Count the pairs of levels of fused image and infrared, and of it and visible."""
+        found: tuple[Counts, Counts] = self._once(self._of_fused, "levels", self._count)
+        return found
+
+    def source_counts(self) -> Counts:
+        """Count the pairs of levels of infrared and visible."""
+        count = partial(levels.count_pairs, *map(_whole, self._sources))
+        found: Counts = self._once(self._of_sources, "levels", count)
+        return found
+
+    def _count(self) -> tuple[Counts, Counts]:
+        fused, infrared, visible = map(_whole, (self._fused, *self._sources))
+        return levels.count_pairs(fused, infrared), levels.count_pairs(fused, visible)
+
+    def _fidelities(self, key: str) -> Any:
+        if "vif" not in self._of_sources:
             self._fidelity.load(*self._sources)
-            self._vif_is_loaded = True
-        return self._fidelity.measure(self._fused)
+            self._of_sources["vif"] = True
+        return self._once(
+            self._of_fused, key, lambda: self._fidelity.measure(self._fused, key != "vif")
+        )
+
+    def _edges(self, key: str, measure: Callable[..., Any]) -> float:
+        compute = partial(measure, self._stack, *self._sources)
+        above, below = self._once(self._of_stack, key, compute)[self._place]
+        return float(above / below) if below > 0 else math.nan
+
+    def _similarity(self, scale: int) -> list[float]:
+        """Compare with both sources at one scale, as `similarity.similarities` does."""
+        fused = self._scale(self._of_stack, (self._stack,), scale)[0]
+        sources = self._scale(self._of_sources, self._sources, scale)
+        taps = gaussian(WINDOW, SIGMA)
+        compute = partial(similarity.similarities, fused, sources[0], sources[1], taps)
+        found = self._once(self._of_stack, f"similarity {scale}", compute)
+        return [float(value) for value in found[self._place]]
+
+    def _scale(self, known: dict[str, Any], images: tuple[Batch, ...], scale: int) -> Any:
+        if scale == 0:
+            return images
+        finer = self._scale(known, images, scale - 1)
+        return self._once(known, f"scale {scale}", lambda: tuple(map(_halved, finer)))
 
     @cached_property
     def _fidelity(self) -> "_Fidelity":
         return _Fidelity(*self._size, self._reuse)
 
-    def _texture_sums(self) -> tuple[float, float, float]:
-        self._texture = self._texture or sums.texture(self._fused)
-        return self._texture
+    def _once(self, known: dict[str, Any], key: str, compute: Callable[[], Any]) -> Any:
+        if key not in known:
+            known[key] = compute()
+        return known[key]
 
-    def _exact_scd(self) -> float:
-        """Correlate from sums of whole numbers, in which a flat difference is exactly 0."""
-        self._source_sums = self._source_sums or sums.source_products(*self._sources)
-        f_, ff, fa, fb = map(int, sums.fused_products(self._fused, *self._sources))
-        a_, b_, aa, bb, ab = map(int, self._source_sums)
+    def _images(self) -> tuple[Image, Image, Image]:
+        f, a, b = (np.asarray(image, np.float64) for image in (self._fused, *self._sources))
+        return f, a, b
+
+    def _texture(self) -> Any:
+        return self._once(self._of_fused, "texture", lambda: sums.texture(self._fused))
+
+    def _is_exact(self) -> bool:
+        return all(image.dtype == np.uint8 for image in (self._fused, *self._sources))
+
+    def _products(self) -> Any:
+        """Sum f, f², f·a and f·b, and what `sums.source_products` says, of 8-bit images."""
+        of_fused = self._once(
+            self._of_fused, "sums", lambda: sums.fused_products(self._fused, *self._sources)
+        )
+        of_sources = self._once(
+            self._of_sources, "sums", lambda: sums.source_products(*self._sources)
+        )
+        return [int(total) for total in of_fused], [int(total) for total in of_sources]
+
+    def _moments(self) -> tuple[int, ...] | None:
+        """Return N² times the variances of f, a, b and the covariances fa, fb, ab.
+
+        They are whole numbers, in which a flat image is exactly 0; None if an image is not 8-bit.
+        """
+        if not self._is_exact():
+            return None
+        (f_, ff, fa, fb), (a_, b_, aa, bb, ab) = self._products()
         n = self._fused.size
-        ff, aa, bb = n * ff - f_ * f_, n * aa - a_ * a_, n * bb - b_ * b_
-        fa, fb, ab = n * fa - f_ * a_, n * fb - f_ * b_, n * ab - a_ * b_
-        beyond_visible, beyond_infrared = ff + bb - 2 * fb, ff + aa - 2 * fa
-        if min(aa, bb, beyond_visible, beyond_infrared) == 0:
-            return math.nan
-        return correlation(fa - ab, aa, beyond_visible) + correlation(fb - ab, bb, beyond_infrared)
+        means = ((ff, f_, f_), (aa, a_, a_), (bb, b_, b_), (fa, f_, a_), (fb, f_, b_), (ab, a_, b_))
+        return tuple(n * product - x * y for product, x, y in means)
+
+
+def _whole(image: Batch) -> Bytes:
+    return image if image.dtype == np.uint8 else np.rint(image).astype(np.uint8)
+
+
+def _halved(image: Batch) -> Image:
+    """Halve an image as `metrics.ms_ssim.mean_of_blocks` does."""
+    height, width = (side // 2 * 2 for side in image.shape[-2:])
+    upper, lower = image[..., :height:2, :width], image[..., 1:height:2, :width]
+    rows = np.add(upper, lower, dtype=np.float64)
+    return np.asarray((rows[..., ::2] + rows[..., 1::2]) / 4)
 
 
 class _Fidelity:
@@ -106,6 +259,12 @@ class _Fidelity:
             )
             for _ in range(3)
         )
+        self._counts = np.array(
+            [
+                math.prod(side - window + 1 for side in size)
+                for size, window in zip(sizes, WINDOWS, strict=True)
+            ]
+        )
         blocks = (
             math.prod(math.ceil((side - window + 1) / SIDE) for side in size)
             for size, window in zip(sizes, WINDOWS, strict=True)
@@ -118,13 +277,16 @@ class _Fidelity:
         kernels.prepare(infrared, self._windows, self._scratch.lines, self._infrared_scales)
         kernels.prepare(visible, self._windows, self._scratch.lines, self._visible_scales)
 
-    def measure(self, fused: Batch) -> float:
-        """Measure one fused image against the loaded pair."""
+    def measure(self, fused: Batch, viff: bool) -> tuple[float, float]:
+        """Measure the VIF, and the VIFF if it is wanted, against the loaded pair."""
         fresh = self._held is None or not self._reuse
         kernels.prepare(fused, self._windows, self._scratch.lines, self._fused_scales)
         scales = self._fused_scales, self._infrared_scales, self._visible_scales
         memory = self._windows, self._scratch, self._maps
-        kept, held = np.split(kernels.compare(*scales, self._widths, *memory, fresh), 2)
+        found = kernels.compare(*scales, self._widths, *memory, fresh, viff)
+        kept, held = np.split(found[0, :4] + found[1, :4] + found[2, :4] + found[3, :4], 2)
         if self._held is None:
             self._held = held
-        return float((kept / self._held).sum()) if self._held.all() else math.nan
+        value = float((kept / self._held).sum()) if self._held.all() else math.nan
+        above, below = found[:, 4:].T / math.log(10)
+        return value, share_of_scales(above, below, self._counts)

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from ..shared.arrays import Batch, Image
 from ..shared.moments import FLAT, MID_GREY
 from ..vif import NOISE
+from ..viff import NOISE as VIFF_NOISE
 from .compiler import compiled, compiled_into_callers
 from .intrinsics import LANES, borrow, transpose_lanes
-from .scratch import BLOCK, KEPT, PLANES, SIDE, Buffer, Constant, Scratch, Window
+from .scratch import BLOCK, KEPT, PLANES, PRODUCTS, SIDE, Buffer, Constant, Scratch, Window
 
 # The factors of each plane, 0 being infrared, 1 visible and 2 fused; a mean has only one. One loop
 # over planes instead of one call per plane keeps the code small enough for the processor's cache.
@@ -206,6 +207,33 @@ def _keep_fused(means: Buffer, maps: Buffer, kept: Buffer) -> None:
 
 
 @compiled_into_callers
+def _keep_viff(means: Buffer, maps: Buffer, kept: Buffer) -> None:
+    """Multiply the factors of `metrics.viff`: both parts of what is kept, and what is held."""
+    for j in range(BLOCK):
+        mean = means[j]
+        fused = means[j + BLOCK] - mean * mean
+        first, second = maps[j + 2 * BLOCK], maps[j + 3 * BLOCK]
+        gain0, residual0 = _regress(fused, first, means[j + 2 * BLOCK] - maps[j] * mean)
+        gain1, residual1 = _regress(fused, second, means[j + 3 * BLOCK] - maps[j + BLOCK] * mean)
+        infrared_counts = gain0 < gain1
+        gain = gain0 if infrared_counts else gain1
+        source = first if infrared_counts else second
+        noise = (residual0 if infrared_counts else residual1) + VIFF_NOISE
+        kept[j] *= noise + gain * gain * source
+        kept[j + BLOCK] *= noise
+        kept[j + 2 * BLOCK] *= 1.0 + source / VIFF_NOISE
+
+
+@compiled_into_callers
+def _regress(fused: float, source: float, shared: float) -> tuple[float, float]:
+    """Return gain and residual of `metrics.vif.gain_and_residual`."""
+    usable = (shared > 0.0) & (source > 0.0) & (fused >= FLAT)
+    gain = shared / (source + FLAT) if usable else 0.0
+    variance = fused if fused >= FLAT else 0.0
+    return gain, max(variance - gain * shared, FLAT)
+
+
+@compiled_into_callers
 def _normalise(bits: Bits) -> int:
     """Remove the exponents of BLOCK positive float64 numbers, given as bits; return their sum."""
     exponents = 0
@@ -227,12 +255,13 @@ def _log(factors: Buffer) -> float:
 @compiled_into_callers
 def _sums(factors: Buffer, bits: Bits, exponents: Bits) -> Buffer:
     """Turn products without exponents, and the exponents, into the sums of `compare`."""
-    logs = np.zeros(6)
-    for k in range(6):
+    logs = np.zeros(PRODUCTS)
+    for k in range(PRODUCTS):
         exponents[k] += _normalise(bits[k * BLOCK :])
         logs[k] = _log(factors[k * BLOCK :])
     logs += exponents * np.log(2.0)
-    return np.array([logs[0] - logs[2], logs[1] - logs[3], logs[4], logs[5]])
+    kept = logs[0] - logs[2], logs[1] - logs[3]
+    return np.array([kept[0], kept[1], logs[4], logs[5], logs[6] - logs[7], logs[8]])
 
 
 @compiled_into_callers
@@ -262,6 +291,7 @@ def _compare(
     scratch: Scratch,
     maps: Image,
     fresh: bool,
+    viff: bool,
 ) -> Buffer:
     f, a, b, maps = borrow(f), borrow(a), borrow(b), borrow(maps)
     window = Window(borrow(window.taps), window.half)
@@ -271,7 +301,7 @@ def _compare(
     blocks = (columns + SIDE - 1) // SIDE
     pixels, means, factors = scratch.pixels, scratch.means, scratch.factors
     bits = factors.view(np.int64)
-    exponents = np.zeros(6, np.int64)
+    exponents = np.zeros(PRODUCTS, np.int64)
     factors[:] = 1.0
     done = 0
     for top in range(0, rows, SIDE):
@@ -298,9 +328,11 @@ def _compare(
             if fresh:
                 _keep_source(means, kept, factors[4 * BLOCK :])
             _keep_fused(means[PLANES * BLOCK :], kept, factors)
+            if viff:
+                _keep_viff(means[PLANES * BLOCK :], kept, factors[6 * BLOCK :])
             done += 1
             if done % RESCALE == 0:
-                for k in range(6):
+                for k in range(PRODUCTS):
                     exponents[k] += _normalise(bits[k * BLOCK :])
     return _sums(factors, bits, exponents)
 
@@ -315,6 +347,7 @@ def compare(
     scratch: Scratch,
     maps: Scales,
     fresh: bool,
+    viff: bool,
 ) -> Buffer:
     """Compare a fused image with its sources, `prepare`d all three, at all scales.
 
@@ -323,12 +356,13 @@ def compare(
     computed if `fresh` says that the sources are new.
 
     Returns:
-        (4,): Σ log(1 + g²σ²ᵣ / (σ²ᵥ + 2)) for infrared and for visible, then Σ log(1 + σ²ᵣ / 2) for
-        both, which is 0 unless fresh.
+        Per scale (4, 6): Σ log(1 + g²σ²ᵣ / (σ²ᵥ + 2)) for infrared and for visible, then
+        Σ log(1 + σ²ᵣ / 2) for both, which is 0 unless fresh, and the two sums of `metrics.viff`,
+        which are 0 unless `viff`.
     """
-    return (
-        _compare(f[0], a[0], b[0], widths[0], windows[0], scratch, maps[0], fresh)
-        + _compare(f[1], a[1], b[1], widths[1], windows[1], scratch, maps[1], fresh)
-        + _compare(f[2], a[2], b[2], widths[2], windows[2], scratch, maps[2], fresh)
-        + _compare(f[3], a[3], b[3], widths[3], windows[3], scratch, maps[3], fresh)
-    )
+    found = np.empty((4, 6))
+    found[0] = _compare(f[0], a[0], b[0], widths[0], windows[0], scratch, maps[0], fresh, viff)
+    found[1] = _compare(f[1], a[1], b[1], widths[1], windows[1], scratch, maps[1], fresh, viff)
+    found[2] = _compare(f[2], a[2], b[2], widths[2], windows[2], scratch, maps[2], fresh, viff)
+    found[3] = _compare(f[3], a[3], b[3], widths[3], windows[3], scratch, maps[3], fresh, viff)
+    return found

@@ -17,6 +17,9 @@ BLOCK = SIDE * SIDE
 PLANES = 4
 # Blocks of one row of blocks kept between the two passes; the 20 of a 320 px image fit.
 KEPT = 20
+# Products of factors of one block: four for what the VIF keeps, two for what its sources hold, and
+# three for the VIFF.
+PRODUCTS = 9
 Buffer = NDArray[np.float64]
 Constant = tuple[int, ...]
 
@@ -39,7 +42,7 @@ class Scratch(NamedTuple):
         columns: for each plane `KEPT` blocks side by side, filtered and transposed,
             (2·PLANES·KEPT·BLOCK,).
         means: one block of each plane, filtered both ways, (2·PLANES·BLOCK,).
-        factors: products of factors, (6·BLOCK,).
+        factors: products of factors, (PRODUCTS·BLOCK,).
         lines: lines of an image, (3, at least SIDE·strips).
     """
 
@@ -69,6 +72,6 @@ def allocate(width: int) -> Scratch:
         filtered=aligned(BLOCK),
         columns=aligned(2 * PLANES * KEPT * BLOCK),
         means=aligned(2 * PLANES * BLOCK),
-        factors=aligned(6 * BLOCK),
+        factors=aligned(PRODUCTS * BLOCK),
         lines=aligned(3, (math.ceil(width / SIDE) + 1) * SIDE),
     )

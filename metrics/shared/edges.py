@@ -23,3 +23,8 @@ def sobel(image: Image, border: Literal["constant", "reflect", "edge"]) -> tuple
     smooth_down = padded[:-2] + 2 * padded[1:-1] + padded[2:]
     smooth_across = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
     return smooth_down[:, 2:] - smooth_down[:, :-2], smooth_across[2:] - smooth_across[:-2]
+
+
+def strength(across: Image, down: Image) -> Image:
+    """Return √(across² + down²), which is equal for equal sums where `np.hypot` need not be."""
+    return np.asarray(np.sqrt(across * across + down * down))

@@ -34,7 +34,12 @@ def entropy(counts: Counts) -> float:
 
 def mutual_information(x: Image, y: Image) -> float:
     """Return the mutual information, in bits, of the levels of two images (H, W)."""
-    apart = entropy(histogram(x)), entropy(histogram(y))
-    shared = sum(apart) - entropy(joint_histogram(levels(x), levels(y)))
+    return information(joint_histogram(levels(x), levels(y)).reshape(LEVELS, LEVELS))
+
+
+def information(joint: Counts) -> float:
+    """Return the mutual information, in bits, of the distribution with counts (256, 256)."""
+    apart = entropy(joint.sum(axis=1)), entropy(joint.sum(axis=0))
+    shared = sum(apart) - entropy(joint)
     # Rounding must make it neither negative nor larger than the entropy of one image.
     return max(min(shared, *apart), 0.0)

@@ -127,8 +127,8 @@ def test_read_only_results(finished, public, name):
 def test_read_only_cache_serves_what_it_holds(public, known):
     cache = public / "cache"
     cache.mkdir()
-    (cache / "data.tif").write_bytes(b"II*\0data")
-    source = ExternalFile("data.tif", sha256=sha256(cache / "data.tif") if known else "")
+    (cache / "data.bin").write_bytes(b"data")
+    source = ExternalFile("data.bin", sha256=sha256(cache / "data.bin") if known else "")
     cache.chmod(0o555)
 
     def ask():
@@ -140,7 +140,7 @@ def test_read_only_cache_serves_what_it_holds(public, known):
     ended = forked(ask, public, user=NOBODY)
     if known:
         assert ended.status == 0, ended.output
-        assert "data.tif" in ended.output
+        assert "data.bin" in ended.output
     else:
         assert "sources.lock.json" in ended.output
         assert "Permission denied" in ended.output

@@ -41,6 +41,8 @@ def test_every_example_is_accepted(tmp_path, config, name):
     entry = config["datasets"][name]
     for folder in ("rgb", "ir", "seg"):
         (tmp_path / folder).mkdir()
+    for row in entry.get("fused", {}):
+        entry["fused"][row] = str(tmp_path)
     adapter = find_adapter(entry["adapter"])
     if not isinstance(adapter, PublishedSet):
         entry["options"]["root"] = str(tmp_path)

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from harness.benchmark import Benchmark
 from harness.datasets import published
 from harness.datasets.published import PublishedSet
+from harness.disk.schema import ROOT, read_yaml
 from harness.errors import HarnessError
 from harness.fetching import registry
 from harness.fetching.checksums import file_hashes
+from harness.planner.jobs import tiles_of
 from harness.scenes.adapters import FOLDER, find_adapter, layout_of
 from tests.helpers.published_servers import Repositories, play
 from tests.helpers.shared_data import SHARED
@@ -54,6 +57,27 @@ def test_tables_are_complete_and_need_no_file(name):
             assert source.urls[0].endswith(registry.quote(row["path"]))
     assert (adapter.folder / "README.md").is_file()
     assert all(path.is_file() for path in adapter.DATA_FILES)
+
+
+def test_whole_images_are_the_default_of_sets_of_whole_images():
+    names = dict.fromkeys(SETS)
+    benchmark = Benchmark({"title": "t", "methods": ["average"], "datasets": names})
+    tiled = {"whu_tiles", "potsdam_tiles", "mfnet_tiles", "cwfid"}
+    assert {name for name in SETS if not benchmark.tiling(name)["whole"]} == tiled
+    given = {"tno25": {"tiling": {"size": 128, "stride": 128}}}
+    cut = Benchmark({"title": "t", "methods": ["average"], "datasets": given}).tiling("tno25")
+    assert (cut["size"], cut["whole"]) == (128, False)
+
+
+def test_configurations_say_how_many_tiles_and_images_they_use():
+    counts = {}
+    for name in ("field", "cwfid"):
+        benchmark = Benchmark(read_yaml(ROOT / "config" / f"{name}.yaml"))
+        for dataset in benchmark.datasets:
+            tiles = tiles_of(benchmark, dataset)
+            counts[dataset] = (tiles.train, tiles.test)
+    assert counts.pop("cwfid") == (780, 420)
+    assert counts == {"tno25": (0, 25), "roadscene50": (0, 50), "vifb21": (0, 21)}
 
 
 def test_pairs_of_one_content_have_each_others_addresses():

@@ -83,7 +83,7 @@ def test_the_paper_s_jobs():
     assert by_name["train:whu:segfanet_2sinet:1"].amount == 432_000
     assert by_name["train:potsdam:segfanet:0"].amount == 270_750
     segfanet = [job for job in jobs if job.stage == "train" and "segfanet" in job.row]
-    assert len(segfanet) == 3 * (7 + 1)
+    assert len(segfanet) == 3 * (7 + 1 + 2), "the literal network trains on both data sets"
     fused = by_name["fuse:whu:segfanet:2"]
     assert set(fused.after) == {"prepare:whu", "train:whu:segfanet:2"}
     assert fused.stacks == 3, "one job makes the raw outputs and two stretches"

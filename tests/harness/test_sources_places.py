@@ -10,7 +10,8 @@ from harness.errors import HarnessError
 from harness.fetching import download as downloads
 from harness.fetching.drive import drive_download
 from harness.fetching.first_use import FirstUseHashes
-from harness.fetching.source import Places, fetch, locate, record_of
+from harness.fetching.places import Places
+from harness.fetching.source import fetch, locate, record_of
 from tests.helpers.downloads import DATA, QUICK, SHA, source
 from tests.helpers.file_server import Script, serve
 

@@ -88,7 +88,7 @@ def test_get_takes_names_only(capsys, cache):
 def test_get_leaves_optional_and_outer_archives_alone(monkeypatch, cache):
     asked = []
 
-    def fetch_all(_, files, __):
+    def fetch_all(_, files, __, **___):
         asked.extend(file.name for file in files)
         return {file.name: Path(file.name) for file in files}
 
@@ -96,6 +96,17 @@ def test_get_leaves_optional_and_outer_archives_alone(monkeypatch, cache):
     main(["sources", "get", "potsdam", "--cache", str(cache)])
     labels = ["5_Labels_for_participants.zip", "5_Labels_all.zip"]
     assert asked == ["4_Ortho_RGBIR.zip", *labels]
+
+
+def test_get_and_verify_look_into_sheets_before_their_hash_is_recorded(cache, capsys):
+    sheet = cache / "lbl/NH49E001013.tif"
+    sheet.parent.mkdir(parents=True)
+    sheet.write_bytes(b"II*\0 and nothing else")
+    name = "lbl/NH49E001013.tif"
+    for command in ("get", "verify"):
+        with pytest.raises(HarnessError, match=f"{name}: it cannot be read"):
+            main(["sources", command, name, "--cache", str(cache)])
+    assert not (cache / "sources.lock.json").exists()
 
 
 def test_get_leaves_a_mirror_alone_that_is_also_the_cache(monkeypatch, capsys, cache):

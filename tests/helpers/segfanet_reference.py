@@ -96,11 +96,17 @@ def encoder_stage(state, name, x, halve):
     return conv(state, f"{name}.mix", bilinear(x, (x.shape[-2] // 2, x.shape[-1] // 2)))
 
 
-def irm(state, name, f_s):
+def image(state, name, x, plain):
+    """Return the last convolution, alone or as a small change of grey."""
+    last = conv(state, name, x)
+    return last if plain else 0.5 + 0.0025 * last
+
+
+def irm(state, name, f_s, plain=False):
     """Eq. 3: f^R_i and I_res,i."""
     for layer in (0, 2, 4, 6):
         f_s = relu(conv(state, f"{name}.body.{layer}", f_s))
-    return f_s, 0.5 + 0.0025 * conv(state, f"{name}.head", f_s)
+    return f_s, image(state, f"{name}.head", f_s, plain)
 
 
 def cam(state, name, f_f, f_r, side, training):
@@ -134,8 +140,9 @@ def group_norm(state, name, x):
     return x * state[f"{name}.weight"][:, None, None] + state[f"{name}.bias"][:, None, None]
 
 
-def normalised_conv(state, name, x):
-    return relu(group_norm(state, f"{name}.1", conv(state, f"{name}.0", x)))
+def normalised_conv(state, name, x, grouped):
+    x = conv(state, f"{name}.0", x)
+    return relu(group_norm(state, f"{name}.1", x) if grouped else x)
 
 
 def halve(x):
@@ -144,19 +151,19 @@ def halve(x):
     return (x[..., ::2, ::2] + x[..., 1::2, ::2] + x[..., ::2, 1::2] + x[..., 1::2, 1::2]) / 4
 
 
-def segmentation_decoder(state, f_s):
+def segmentation_decoder(state, f_s, halvings=3, grouped=True):
     name = "segmentation_decoder"
-    levels = [*f_s[:2], normalised_conv(state, f"{name}.bottom", f_s[2])]
-    for step in range(3):
-        levels.append(normalised_conv(state, f"{name}.down.{step}", halve(levels[-1])))
+    levels = [*f_s[:2], normalised_conv(state, f"{name}.bottom", f_s[2], grouped)]
+    for step in range(halvings):
+        levels.append(normalised_conv(state, f"{name}.down.{step}", halve(levels[-1]), grouped))
     x = levels.pop()
     for step, skip in enumerate(reversed(levels)):
         joined = np.concatenate([bilinear(x, skip.shape[-2:]), skip], 1)
-        x = normalised_conv(state, f"{name}.up.{step}", joined)
+        x = normalised_conv(state, f"{name}.up.{step}", joined, grouped)
     return conv(state, f"{name}.head", x)
 
 
-def fusion_decoder(state, deepest, aligned):
+def fusion_decoder(state, deepest, aligned, plain):
     x = relu(conv(state, "bottom", deepest))
     for i in reversed(range(STAGES)):
         x = residual(state, f"refine.{i}", x)
@@ -165,19 +172,24 @@ def fusion_decoder(state, deepest, aligned):
         if i > 0:
             doubled = bilinear(x, (2 * x.shape[-2], 2 * x.shape[-1]))
             x = conv(state, f"up.{i - 1}", doubled)
-    return 0.5 + 0.0025 * conv(state, "head", x)
+    return image(state, "head", x, plain)
 
 
 def forward(state, config, infrared, visible, training):
-    """Run the whole network on sides that are multiples of four; keys are the names of `Output`."""
-    pair = 4 * (np.concatenate([infrared, visible], 1) - 0.5)
+    """Run the whole network on sides that are multiples of four; keys are the names of `Output`.
+
+    Of `config`, this reads the settings of Tables 3-5 and where the network departs from the text.
+    """
+    plain, grouped = config.head == "plain", config.segmentation_norm == "group"
+    pair = np.concatenate([infrared, visible], 1)
+    pair = 4 * (pair - 0.5) if config.scale_inputs else pair
     f_s, x = [], pair
     for i in range(STAGES):
         x = encoder_stage(state, f"segmentation_encoder.{i}", x, halve=i > 0)
         f_s.append(x)
     aligned, reconstructed = f_s[: config.sinets], []
     if config.irm:
-        pairs = [irm(state, f"sinets.{i}.irm", f) for i, f in enumerate(aligned)]
+        pairs = [irm(state, f"sinets.{i}.irm", f, plain) for i, f in enumerate(aligned)]
         aligned, reconstructed = [f_r for f_r, _ in pairs], [image for _, image in pairs]
     fusion, attention, x = [], [], pair
     for i in range(STAGES):
@@ -191,8 +203,8 @@ def forward(state, config, infrared, visible, training):
         else:
             x = x + aligned[i]
     return {
-        "fused": fusion_decoder(state, x, aligned),
-        "logits": segmentation_decoder(state, f_s),
+        "fused": fusion_decoder(state, x, aligned, plain),
+        "logits": segmentation_decoder(state, f_s, config.segmentation_context, grouped),
         "reconstructed": reconstructed,
         "segmentation": f_s[: config.sinets],
         "aligned": aligned,
@@ -227,13 +239,14 @@ def reconstruction_loss(images, infrared, visible):
     return sum(fusion_loss(image, *pair) for image, pair in zip(images, sources, strict=True))
 
 
-def segmentation_loss(logits, label, ignore=255):
-    """Return Eq. 18, pixel by pixel: cross entropy, and Dice over the classes that occur."""
+def segmentation_loss(logits, label, ignore=255, every_class=False):
+    """Return Eq. 18 pixel by pixel: cross entropy, and Dice over the classes that occur or all."""
     shares = softmax(logits, axis=1)
     known = [(b, y, x) for b, y, x in np.ndindex(label.shape) if label[b, y, x] != ignore]
     entropy = np.mean([-np.log(shares[b, label[b, y, x], y, x]) for b, y, x in known])
     scores = []
-    for cls in sorted({int(label[place]) for place in known}):
+    occurring = sorted({int(label[place]) for place in known})
+    for cls in range(logits.shape[1]) if every_class else occurring:
         overlap = sum(shares[b, cls, y, x] for b, y, x in known if label[b, y, x] == cls)
         size = sum(shares[b, cls, y, x] + (label[b, y, x] == cls) for b, y, x in known)
         scores.append((2 * overlap + 0.05) / (size + 0.05))

@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from harness.__main__ import main
 from harness.errors import HarnessError
 from harness.fusing.inference import load_method
 from harness.fusing.publishing import Source, publish
@@ -96,6 +98,22 @@ def test_saved_image_is_the_authors(name, pair, tmp_path):
     assert distance.sum() <= NETWORKS[name].differing
 
 
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_command_writes_the_saved_image_of_a_pair_on_disk(name, tmp_path):
+    data = golden(name)
+    paths = {"ir": tmp_path / "ir.png", "vi": tmp_path / "vi.png"}
+    for short, path in paths.items():
+        Image.fromarray(np.uint8(255 * data[f"{short}_2"][0, 0] + 0.5)).save(path)
+    output, mirror = tmp_path / "fused.png", SHARED / "methods" / name
+    words = ["fuse", name, "--infrared", str(paths["ir"]), "--visible", str(paths["vi"])]
+    words += ["-o", str(output), "--as-published", "--mirror", str(mirror), "--device", "cpu"]
+    main(words)
+    with Image.open(output) as image:
+        distance = np.abs(np.asarray(image).astype(int) - data["saved_2"])
+    assert distance.max() <= 1
+    assert distance.sum() <= NETWORKS[name].differing
+
+
 def test_sfdfusion_publishes_the_even_crop(tmp_path):
     data = golden("sfdfusion")
     found = published("sfdfusion", loaded("sfdfusion", tmp_path), data, 1)
@@ -147,11 +165,16 @@ def test_flat_images_give_finite_output(name, flat):
         assert torch.isfinite(method.fuse(**pair)).all()
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_a_damaged_or_truncated_file_is_refused_by_name(name, tmp_path):
     spec = discover()[name]
-    authors = choose_weights(spec, mirrors=[need(SHARED / "methods" / name)]).path
-    content = bytearray(authors.read_bytes())
+    if name in PUBLISHED:
+        whole = choose_weights(spec, mirrors=[need(SHARED / "methods" / name)]).path
+    else:
+        whole = tmp_path / "whole.pth"
+        torch.save({"state_dict": spec.load().state_dict()}, whole)
+        load_method(spec, CPU, whole, 0)
+    content = bytearray(whole.read_bytes())
     content[len(content) // 2] ^= 0xFF
     for title, damaged in (
         ("damaged", content),

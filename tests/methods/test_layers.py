@@ -2,8 +2,15 @@
 
 import numpy as np
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from harness.blocks.layers import BatchRenorm
+from harness.blocks.layers import BatchRenorm, stretched
+from harness.blocks.renaming import flattened
+from harness.blocks.ycrcb import to_rgb, to_ycrcb
+
+COLOURS = arrays(np.uint8, (2, 3, 2, 5))
 
 
 def batches(count):
@@ -44,3 +51,39 @@ def test_its_first_step_is_that_of_batch_norm():
         (norm(x) * weight).sum().backward()
         gradients.append(x.grad.clone())
     torch.testing.assert_close(*gradients)
+
+
+@given(COLOURS)
+def test_ycrcb_is_the_rounded_bt601_in_full_range(rgb):
+    red, green, blue = np.moveaxis(rgb.astype(float), 1, 0)
+    y = 0.299 * red + 0.587 * green + 0.114 * blue
+    exact = np.stack([y, 0.713 * (red - y) + 128, 0.564 * (blue - y) + 128], axis=1)
+    found = to_ycrcb(torch.from_numpy(rgb)).numpy()
+    # Cr and Cb are computed from the luma that is already rounded.
+    assert np.abs(found - np.clip(exact, 0, 255)).max() <= 0.5 + 0.713 * 0.5 + 0.01
+
+
+@given(COLOURS)
+def test_colours_come_back_from_ycrcb(rgb):
+    back = to_rgb(to_ycrcb(torch.from_numpy(rgb))).numpy()
+    assert np.abs(back.astype(int) - rgb).max() <= 3
+    gray = np.repeat(rgb[:, :1], 3, axis=1)
+    assert np.array_equal(to_rgb(to_ycrcb(torch.from_numpy(gray))).numpy(), gray)
+
+
+@given(arrays(np.int16, (3, 1, 4, 5), elements=st.integers(-9999, 9999)))
+def test_each_image_is_stretched_by_itself(thousandths):
+    images = np.float32(thousandths / 1000)
+    found = stretched(torch.from_numpy(images)).numpy()
+    assert found.min() >= 0
+    assert found.max() <= 1
+    for image, result in zip(images, found, strict=True):
+        flat = image.max() == image.min()
+        assert (result.min(), result.max()) == ((0, 0) if flat else (0, 1))
+        alone = stretched(torch.from_numpy(image[None])).numpy()[0]
+        assert np.array_equal(alone, result)
+
+
+def test_nested_state_dicts_get_dotted_names():
+    state = {"a": {"b": {"c": 1}, "d": 2}, "e": 3, "f": {}}
+    assert flattened(state) == {"a.b.c": 1, "a.d": 2, "e": 3}

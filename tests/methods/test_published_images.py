@@ -6,19 +6,14 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from harness.__main__ import main
-from harness.errors import HarnessError, MethodFailure
+from harness.errors import HarnessError
 from harness.fusing.inference import load_method
-from harness.fusing.publishing import Source, publish, saved
+from harness.fusing.publishing import Source, publish
 from harness.methods.spec import MethodSpec, Published, discover
 from harness.methods.weights import choose_weights
-from harness.pixels import exact_luma
-from metrics.images import luma
 from tests.helpers.shared_data import SHARED, need, tensor
 
 CPU = torch.device("cpu")
@@ -206,124 +201,8 @@ def test_what_cannot_be_published_is_refused(tmp_path):
     assert not (tmp_path / "o.png").exists()
     rule = Published()
     program = MethodSpec(name="a", title="A", folder=tmp_path, command=("sh",), published=rule)
-    with pytest.raises(HarnessError, match="leave out --as-published"):
+    with pytest.raises(HarnessError, match="do not ask for published images"):
         publish(program, None, [], CPU)
-
-
-# The rule
-
-FUSED = arrays(np.float32, (3, 4), elements=st.floats(-0.5, 1.5, width=32))
-COLOURS = arrays(np.uint8, (3, 3, 4))
-
-
-@given(FUSED)
-def test_without_stretch_the_image_is_clamped(fused):
-    expected = np.uint8(np.clip(fused, 0, 1) * np.float32(255))
-    assert np.array_equal(saved(Published(), [fused], [None])[0], expected)
-    rounded = saved(Published(quantise="round"), [fused], [None])[0]
-    assert np.array_equal(rounded, np.uint8(np.clip(fused, 0, 1) * np.float32(255) + 0.5))
-
-
-@given(FUSED, st.sampled_from(["truncate", "round"]))
-def test_minmax_spans_all_levels(fused, quantise):
-    found = saved(Published(stretch="minmax", quantise=quantise), [fused], [None])[0]
-    if fused.max() == fused.min():
-        assert not found.any()
-        return
-    exact = 255 * (fused.astype(float) - fused.min()) / (fused.max().astype(float) - fused.min())
-    assert (found.min(), found.max()) == (0, 255)
-    half = 0.5 if quantise == "round" else 0
-    assert np.abs(found - np.floor(exact + half)).max() <= 1
-    assert (
-        np.abs(found + 0.5 - half - exact) <= 0.5 + 1e-3 + (0.5 if quantise == "truncate" else 0)
-    ).all()
-
-
-@given(arrays(np.float32, (3, 4), elements=st.floats(0, 1.5, width=32)))
-def test_max_keeps_black(fused):
-    found = saved(Published(stretch="max", quantise="round"), [fused], [None])[0]
-    assert found.max() == (255 if fused.max() > 0 else 0)
-    assert not found[fused == 0].any()
-
-
-@given(FUSED, COLOURS)
-def test_over_rgb_the_image_is_in_colour_and_keeps_its_luma(fused, rgb):
-    found = saved(Published(over="rgb", quantise="round"), [fused], [rgb])[0]
-    assert found.shape == (3, 3, 4)
-    inside = ((found > 0) & (found < 255)).all(0)
-    wanted = 255 * np.clip(fused, 0, 1)
-    assert (np.abs(luma(found).astype(float) - wanted)[inside] <= 1.5).all()
-    gray = saved(Published(over="rgb"), [fused], [None])[0]
-    assert np.array_equal(gray, saved(Published(), [fused], [None])[0])
-
-
-@given(st.lists(FUSED, min_size=2, max_size=3))
-def test_images_of_a_batch_share_minimum_and_maximum(batch):
-    rule = Published(stretch="minmax", batch=3)
-    together = saved(rule, batch, [None] * len(batch))
-    side_by_side = saved(rule, [np.concatenate(batch)], [None])[0]
-    assert np.array_equal(np.concatenate(together), side_by_side)
-
-
-@given(COLOURS)
-def test_exact_luma_is_that_before_rounding(rgb):
-    weights = np.array([0.299, 0.587, 0.114])
-    exact = np.einsum("c,chw->hw", weights, rgb / 255)
-    assert np.abs(exact_luma(rgb) - exact).max() < 1e-6
-    assert np.abs(255 * exact_luma(rgb) - luma(rgb)).max() <= 0.5 + 1e-4
-
-
-# Hooks of a method
-
-
-class Hooked:
-    """A method whose `publish` returns what it is given."""
-
-    def __init__(self, image):
-        self.image = image
-
-    def publish(self, infrared, visible, rgb):
-        if isinstance(self.image, Exception):
-            raise self.image
-        return self.image
-
-    def fuse(self, infrared, visible):
-        return torch.full_like(infrared, float("nan"))
-
-
-def published_by(image, **source):
-    gray = np.zeros((5, 6), np.float32)
-    spec = replace(discover()["average"], published=Published())
-    return publish(spec, Hooked(image), [Source("pair", gray, gray, None)], CPU)[0]
-
-
-@pytest.mark.parametrize("shape", [(5, 6), (3, 5, 6), (4, 6)])
-def test_a_hook_may_return_gray_colours_and_crops(shape):
-    assert published_by(torch.zeros(shape, dtype=torch.uint8)).shape == shape
-
-
-@pytest.mark.parametrize(
-    ("image", "message"),
-    [
-        (None, "no uint8 tensor"),
-        (torch.zeros(5, 6), "no uint8 tensor"),
-        (torch.zeros(1, 5, 6, dtype=torch.uint8), r"\(1, 5, 6\), expected"),
-        (ValueError("no"), "pair: ValueError: no"),
-    ],
-)
-def test_a_hook_that_fails_is_a_failure_of_the_method(image, message):
-    with pytest.raises(MethodFailure, match=message):
-        published_by(image)
-
-
-def test_a_rule_over_an_output_that_is_not_finite_is_a_failure_of_the_method():
-    class Nan:
-        fuse = Hooked.fuse
-
-    gray = np.zeros((5, 6), np.float32)
-    spec = replace(discover()["average"], published=Published())
-    with pytest.raises(MethodFailure, match=r"pair: .*not finite"):
-        publish(spec, Nan(), [Source("pair", gray, gray, None)], CPU)
 
 
 # Weight files

@@ -11,12 +11,23 @@ from hypothesis import strategies as st
 from harness.methods.contract import Batch
 from harness.methods.spec import discover
 from harness.pixels import IGNORE
-from segfanet.model import CAM, FFM, IRM, Config, EncoderStage, SegFANet, pad
+from segfanet.model import (
+    CAM,
+    CHOICES,
+    FFM,
+    IRM,
+    Config,
+    EncoderStage,
+    NormalisedConv,
+    SegFANet,
+    pad,
+)
 from tests.helpers import segfanet_reference as reference
 from tests.helpers.segfanet_reference import images
 
 FOUND = discover()
 VARIANTS = [name for name, spec in FOUND.items() if spec.kind in ("proposed", "ablation")]
+LITERAL = "segfanet_literal"
 TOLERANCE = {"atol": 1e-5, "rtol": 0}
 SHIFTS_EVERY_SCORE = "norm_k.bias"
 """It adds q·β to all scores of a query; the softmax cancels this, so it has no gradient."""
@@ -128,7 +139,11 @@ def test_every_term_of_the_loss_of_every_variant(name):
     inside = np.s_[..., :45, :50]
     expected = {
         "fusion": reference.fusion_loss(output["fused"][inside], *tiles_of(tiles)),
-        "segmentation": reference.segmentation_loss(output["logits"][inside], tiles.label.numpy()),
+        "segmentation": reference.segmentation_loss(
+            output["logits"][inside],
+            tiles.label.numpy(),
+            every_class=method.config.dice == "all",
+        ),
     }
     if method.config.irm:
         images_i = output["reconstructed"]
@@ -167,14 +182,77 @@ def test_at_the_start_only_silent_branches_have_no_gradient(name):
     silent |= {key.replace("weight", "bias") for key in silent}
     without = {key for key, value in method.named_parameters() if not value.grad.any()}
     assert {key for key in without if not key.endswith(SHIFTS_EVERY_SCORE)} == silent
-    assert len(silent) == 18
+    assert len(silent) == (0 if name == LITERAL else 18)
 
 
-def test_the_variants_are_the_seven_settings_of_tables_3_to_5():
-    found = {(c.sinets, c.irm, c.cam) for c in (variant(name).config for name in VARIANTS)}
+def test_the_variants_are_the_seven_settings_of_tables_3_to_5_and_the_literal_one():
+    settings_ = [name for name in VARIANTS if name != LITERAL]
+    found = {(c.sinets, c.irm, c.cam) for c in (variant(name).config for name in settings_)}
     pairs = {(k, irm, cam) for k in (2, 3) for irm, cam in ((True, False), (False, True))}
     assert found == {(1, True, True), (2, True, True), (3, True, True), *pairs}
-    assert len(VARIANTS) == 7
+    assert len(settings_) == 7
+
+
+def test_the_literal_network_departs_nowhere_from_the_text():
+    config = variant(LITERAL).config
+    assert {name: getattr(config, name) for name in CHOICES} == {
+        "norm": "batch",
+        "initial": "torch",
+        "head": "plain",
+        "dice": "all",
+        "scale_inputs": False,
+        "segmentation_norm": "none",
+        "segmentation_context": 0,
+    }
+    ours = variant("segfanet").config
+    assert {name: getattr(ours, name) for name in CHOICES} == {
+        name: values[0] for name, values in CHOICES.items()
+    }
+
+
+def test_the_literal_network_has_plain_batch_norms_in_its_attention_and_no_other_norm():
+    method = variant(LITERAL).train()
+    norms = [module for module in method.modules() if "Norm" in type(module).__name__]
+    kinds = [type(module) for module in norms if not isinstance(module, NormalisedConv)]
+    assert kinds == [torch.nn.BatchNorm2d] * 9
+    moments = lively(method).state_dict()["sinets.0.cam.norm_q.running_mean"].clone()
+    pair = images(1, 2, 1, 44, 52), images(2, 2, 1, 44, 52)
+    f_f = method(*pair).fusion[0].detach().numpy()
+    tokens = reference.adaptive_pool(f_f, 6)
+    expected = 0.9 * moments.numpy() + 0.1 * tokens.mean((0, 2, 3))
+    assert_equal(method.state_dict()["sinets.0.cam.norm_q.running_mean"], expected)
+
+
+def test_the_literal_network_starts_with_torch_s_own_weights():
+    torch.manual_seed(5)
+    method = variant(LITERAL, width=32)
+    for name, conv in method.named_modules():
+        if isinstance(conv, torch.nn.Conv2d):
+            bound = conv.weight[0].numel() ** -0.5
+            largest = conv.weight.abs().max().item()
+            assert 0.9 * bound < largest <= bound, name
+            assert conv.bias is None or 0 < conv.bias.abs().max() <= bound, name
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [(k, v) for k, values in CHOICES.items() for v in values[1:]]
+)
+def test_each_departure_can_be_taken_back_alone(option, value):
+    method = lively(variant("segfanet", **{option: value})).train()
+    pair = images(1, 2, 1, 44, 52), images(2, 2, 1, 44, 52)
+    expected = reference.forward(state_of(method), method.config, *(x.numpy() for x in pair), True)
+    output = method(*pair)
+    assert_equal(output.fused, expected["fused"])
+    assert_equal(output.logits, expected["logits"])
+
+
+def test_a_plain_head_starts_with_the_images_of_a_scaled_one():
+    fused = []
+    for head in ("scaled", "plain"):
+        torch.manual_seed(0)
+        fused.append(variant("segfanet", head=head).eval()(*images(1, 2, 1, 1, 44, 52).float()))
+    torch.testing.assert_close(fused[0].fused, fused[1].fused, rtol=0, atol=1e-6)
+    assert fused[0].fused.std() > 1e-3
 
 
 @settings(max_examples=8, deadline=None)
@@ -213,7 +291,14 @@ def test_one_image_in_eval_does_not_depend_on_its_batch():
     torch.testing.assert_close(together[:1], alone, atol=1e-9, rtol=0)
 
 
-@pytest.mark.parametrize("options", [{"sinets": 0}, {"sinets": 4}, {"pool": (8, 8)}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"sinets": 0}, {"sinets": 4}, {"pool": (8, 8)}, {"norm": "group"}, {"initial": "ours"}),
+        *({"head": "sigmoid"}, {"dice": "none"}, {"scale_inputs": "no"}),
+        *({"segmentation_norm": "batch"}, {"segmentation_context": 4}),
+    ],
+)
 def test_impossible_settings_are_refused(options):
     with pytest.raises(ValueError, match="expected"):
         SegFANet(Config(**options))

@@ -49,6 +49,7 @@ def present(condition, config, stage):
     """Say whether a part exists: `always`, or conditions on IRM, CAM, i and k joined by `and`."""
     clauses = {
         "always": True,
+        "literal": config.segmentation_norm == "none",
         "IRM": config.irm,
         "CAM": config.cam,
         "i ≤ k": stage <= config.sinets,

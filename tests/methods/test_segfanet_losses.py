@@ -73,6 +73,18 @@ def test_reconstruction_loss_is_equations_16_and_17():
     assert found == pytest.approx(expected, abs=1e-5)
 
 
+def test_dice_of_all_classes_counts_those_that_do_not_occur():
+    logits = images(0, 2, 4, 5, 6) * 3
+    label = torch.randint(0, 3, (2, 5, 6), generator=torch.Generator().manual_seed(0))
+    label[0, :2] = IGNORE
+    expected = reference.segmentation_loss(logits.numpy(), label.numpy(), every_class=True)
+    found = segmentation_loss(logits, label, "all").item()
+    assert found == pytest.approx(expected, abs=1e-5)
+    assert abs(found - segmentation_loss(logits, label).item()) > 0.05
+    nothing = torch.full_like(label, IGNORE)
+    assert segmentation_loss(logits, nothing, "all") == segmentation_loss(logits, nothing) == 0
+
+
 def test_segmentation_loss_is_equation_18_and_skips_what_has_no_label():
     logits = images(0, 2, 4, 5, 6) * 3
     label = torch.randint(0, 3, (2, 5, 6), generator=torch.Generator().manual_seed(0))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from metrics.fast import kernels, sums
+from metrics.fast import edges, kernels, levels, similarity, sums
 from tests.helpers.faults import SEGFANET, measure_arguments
 
 KINDS = ("uint8", "float64")
@@ -83,7 +83,9 @@ def test_the_measure_stage_writes_the_same_bytes_from_cold_and_warm_caches(finis
     np.testing.assert_allclose(np.array(compiled, float), np.array(defined, float), rtol=1e-9)
 
 
-@pytest.mark.parametrize("module", [kernels, sums], ids=lambda module: module.__name__)
+@pytest.mark.parametrize(
+    "module", [edges, kernels, levels, similarity, sums], ids=lambda module: module.__name__
+)
 def test_compiled_functions_call_only_what_becomes_part_of_them(module: ModuleType):
     """A call that stays one is linked to whichever copy of its target was loaded first."""
     functions = {k: v for k, v in vars(module).items() if isinstance(v, Dispatcher)}

@@ -107,6 +107,22 @@ def test_ablations_run_only_where_asked():
     }
 
 
+def test_the_literal_network_runs_only_where_asked():
+    without = {row.name for row in Benchmark(SMALL).rows("town")}
+    literal = Benchmark(changed(("datasets", "town", "literal"), True))
+    assert {row.name for row in literal.rows("town")} - without == {"segfanet_literal"}
+    assert literal.methods["segfanet_literal"].options["norm"] == "batch"
+    assert literal.methods["segfanet_literal"].options["width"] == 32
+
+
+def test_the_paper_trains_the_literal_network_beside_ours():
+    paper = Benchmark(read_yaml(CONFIG / "paper.yaml"))
+    for dataset in ("whu", "potsdam"):
+        runs = paper.runs(dataset)
+        for name in ("segfanet", "segfanet_literal"):
+            assert {seed for row, seed in runs if row == name} == {0, 1, 2}
+
+
 def test_only_trained_methods_repeat_with_every_seed():
     config = changed(("seeds",), [3, 4])
     runs = Benchmark(config).runs("town")
@@ -118,7 +134,7 @@ def test_official_weights_make_training_unnecessary(tmp_path):
     official = Benchmark(changed(("weights",), "official"))
     assert not official.is_trained("ydtr")
     assert not official.is_trained("umfusion")
-    assert official.is_trained("segfanet"), "it has no official file"
+    assert official.is_trained("segfanet"), "its authors published no file"
     assert Benchmark(changed(("weights",), "train")).is_trained("ydtr")
     mine = tmp_path / "mine.pth"
     mine.touch()
@@ -188,9 +204,9 @@ def test_a_list_of_weights_gives_one_row_each():
     assert benchmark.weights_file("ydtr@train") == benchmark.weights_file("ydtr") == "official"
     # A method with one kind of weights has one row, and so has one without any.
     names = [name for name, seed in rows]
-    assert "umfusion" in names
-    assert benchmark.is_trained("umfusion"), "no official file can be fetched"
-    assert not {"umfusion@train", "segfanet@train", "average@train"} & set(names)
+    assert {"umfusion", "umfusion@train", "segfanet"} <= set(names)
+    assert benchmark.is_trained("segfanet"), "its authors published no file"
+    assert not {"segfanet@train", "segfanet@official", "average@train"} & set(names)
     assert names.count("average") == 1
 
 

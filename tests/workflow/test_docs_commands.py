@@ -55,8 +55,8 @@ def checkout(tmp_path_factory):
     (code,) = re.findall(r"```python\n(\"\"\"Gradient.*?)```", texts, re.DOTALL)
     (described,) = re.findall(r"```yaml\n(name: gradient.*?)```", texts, re.DOTALL)
     add_method_files(folder, "gradient_transfer", described, {"model.py": code})
-    (metric,) = re.findall(r"```python\n(\"\"\"EI, .*?)```", texts, re.DOTALL)
-    (folder / "metrics" / "ei.py").write_text(metric)
+    (metric,) = re.findall(r"```python\n(\"\"\"Contrast .*?)```", texts, re.DOTALL)
+    (folder / "metrics" / "contrast.py").write_text(metric)
     rng = np.random.default_rng(0)
     for place in ("ir", "vis", "rgb", "mine", "fused"):
         (folder / place).mkdir()

@@ -74,6 +74,10 @@ REFUSED = {
         {"stretched": {"average": ["minmx"]}},
         "stretched: average: no stretch 'minmx'; did you mean 'minmax'",
     ),
+    "a published row of a method without a rule": (
+        {"stretched": {"average": ["published"]}},
+        "average: its method.yaml does not say how the authors save",
+    ),
     "an unknown adapter": ({"datasets": {"potsdm": {}}}, "adapter 'potsdm'; did you mean 'pots"),
     "a text for a number": ({"threads": "3"}, "threads: found '3', expected a valid integer"),
     "a boolean for a number": ({"threads": True}, "threads: found True, expected a valid integer"),

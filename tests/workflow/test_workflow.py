@@ -1,6 +1,7 @@
 """The whole path from scenes to a report, run as a user runs it."""
 
 import csv
+import hashlib
 import json
 import os
 import subprocess
@@ -8,10 +9,20 @@ import sys
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from PIL import Image
 
+from harness.disk.records import read_record
 from harness.disk.schema import ROOT
-from tests.helpers.project import add_method, copy_project, edit, planned, snakemake
+from tests.helpers.project import (
+    add_method,
+    add_method_files,
+    copy_project,
+    edit,
+    planned,
+    snakemake,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -61,16 +72,16 @@ def test_second_run_has_nothing_to_do(finished):
 @pytest.mark.parametrize(
     ("file", "expected"),
     [
-        ("metrics/vif.py", {"measure": 3, **REPORTING}),
+        ("metrics/vif.py", {"measure": 2, **REPORTING}),
         (
             "baselines/average/control.py",
-            {"fuse": 2, "measure": 2, **REPORTING},
+            {"fuse": 1, "measure": 1, **REPORTING},
         ),
         (
             "segfanet/model.py",
             {"train": 1, "fuse": 1, "measure": 1, **REPORTING},
         ),
-        ("reports/templates/page.css", {"report": 1, "complete": 1}),
+        ("reports/templates/page.css", {"report": 1}),
         ("baselines/visible/control.py", {}),
     ],
 )
@@ -132,6 +143,75 @@ def test_new_folder_is_a_row_and_broken_methods_are_visible_failures(tmp_path):
     # Only what failed is tried again.
     again = planned(folder)
     assert again["fuse"] == again["measure"] == len(BROKEN)
+    assert "train" not in again
+
+
+BOTH = """\
+import torch
+
+
+class Method(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.tensor([0.25]))
+
+    def fuse(self, infrared, visible):
+        return self.weight * infrared + (1 - self.weight) * visible
+
+    def training_loss(self, batch):
+        fused = self.fuse(batch.infrared, batch.visible)
+        return {"error": (fused - batch.infrared).square().mean()}
+"""
+
+
+def test_official_and_trained_weights_are_rows_of_one_run(tmp_path):
+    folder = copy_project(tmp_path / "project")
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    torch.save({"weight": torch.tensor([0.75])}, mirror / "authors.pth")
+    digest = hashlib.sha256((mirror / "authors.pth").read_bytes()).hexdigest()
+    description = (
+        "name: both\ntitle: Both\nentry: code:Method\nclamp: true\ntrain: {learning_rate: 0.1}\n"
+        f"weights: {{file: authors.pth, sha256: {digest}, licence: none stated}}\n"
+    )
+    add_method_files(folder, "both", description, {"code.py": BOTH})
+    config = yaml.safe_load((folder / "tiny.yaml").read_text())
+    config |= {"methods": ["both", "average"], "weights": ["official", "train"], "seeds": [3, 4]}
+    config |= {"stretched": {"both": ["minmax"]}, "mirror": str(mirror)}
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(config))
+    reporting = {
+        rule: count for rule, count in REPORTING.items() if rule not in ("examples", "features")
+    }
+    assert planned(folder) == {"prepare": 1, "train": 2, "fuse": 4, "measure": 4, **reporting}
+    run = snakemake(folder)
+    assert run.returncode == 0, run.stdout[-3000:]
+    town = folder / "results/town"
+    found = {str(path.parent.relative_to(town)) for path in town.rglob("scores.csv")}
+    trained = {f"both@train{stretch}/seed{k}" for stretch in ("", "+minmax") for k in (3, 4)}
+    assert found == {"average/seed3", "both/seed3", "both+minmax/seed3", *trained}
+    checkpoints = {str(path.parent.relative_to(town)) for path in town.rglob("checkpoint.pt")}
+    assert checkpoints == {"both@train/seed3", "both@train/seed4"}
+    origins = {
+        name: read_record(town / name / "fused.json")["details"]["weights"]["origin"]
+        for name in found
+        if name.startswith("both")
+    }
+    assert {name for name, origin in origins.items() if origin == "official"} == {
+        "both/seed3",
+        "both+minmax/seed3",
+    }
+    assert set(origins.values()) == {"official", "retrained"}
+    with (town / "both@train+minmax/seed4/scores.csv").open() as stream:
+        assert {row["method"] for row in csv.DictReader(stream)} == {"both@train+minmax"}
+    stacks = [np.load(town / name / "fused.npy") for name in ("both/seed3", "both@train/seed3")]
+    assert not np.array_equal(*stacks)
+    page = (folder / "results/report/index.html").read_text()
+    assert "Both, trained here" in page
+    assert planned(folder) == {}
+    # Deleting the images of one stretch makes its run again, and no training.
+    (town / "both@train+minmax/seed4/fused.npy").unlink()
+    again = planned(folder)
+    assert again["fuse"] == 1
     assert "train" not in again
 
 

@@ -4,7 +4,7 @@ from snakemake.logging import logger
 from snakemake.settings.types import RerunTrigger
 
 from harness.methods.recipe import Recipe
-from harness.methods.rows import RUN, Row
+from harness.methods.rows import RUN_FUSED, RUN_GIVEN, RUN, Row
 from harness.workflow import DERIVED, Job, Results, as_json, export_environment, gpus
 from reports.plan import plan_of
 
@@ -133,7 +133,30 @@ def trained(wildcards, file):
 
 def stretches_of(wildcards):
     """Stretches of the outputs that one job fuses or measures, as an argument."""
-    return " ".join(BENCHMARK.stretches(spec_of(wildcards).name))
+    return " ".join(BENCHMARK.stretches(wildcards.row))
+
+
+def rule_of(wildcards):
+    """Dialect and colour rule of a data set, as arguments."""
+    how = BENCHMARK.measuring(wildcards.dataset)
+    dialect = f"--dialect {how['dialect']} " if how["dialect"] else ""
+    return f"{dialect}--colour {how['colour']}"
+
+
+def colour_of(wildcards):
+    """Colour rule of a data set."""
+    return BENCHMARK.measuring(wildcards.dataset)["colour"]
+
+
+def given_of(wildcards):
+    """The folder of given images behind a row, and how its files are named."""
+    row = Row.parse(wildcards.row)
+    return BENCHMARK.datasets[wildcards.dataset].fused[row.method]
+
+
+def kind_of(row):
+    """Kind of the method behind a row; given images take part as baselines do."""
+    return "baseline" if row.given else BENCHMARK.methods[row.method].kind
 
 
 def scores_of(*kinds):
@@ -145,7 +168,7 @@ def scores_of(*kinds):
         f"results/{dataset}/{row.name}/seed{seed}/scores.csv"
         for dataset in BENCHMARK.datasets
         for row in BENCHMARK.rows(dataset)
-        if row.raw and (not kinds or BENCHMARK.methods[row.method].kind in kinds)
+        if row.raw and (not kinds or kind_of(row) in kinds)
         for seed in BENCHMARK.seeds(row.name)
     ]
 

@@ -25,10 +25,11 @@ rule measure:
         folder=subpath(input.tiles, parent=True),
         metrics=BENCHMARK.metrics,
         stretches=stretches_of,
+        measuring=rule_of,
     shell:
         "python -P -m harness.stages.measure --tiles {params.folder} --fused {input.fused}"
         " --dataset {wildcards.dataset} --method {wildcards.row} --seed {wildcards.seed}"
-        " --metrics {params.metrics} --stretch {params.stretches} --threads {threads}"
+        " --metrics {params.metrics} --stretch {params.stretches} {params.measuring} --threads {threads}"
         " --asked {params.asked:q} --output {output.table} > {log} 2>&1"
 
 
