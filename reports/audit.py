@@ -182,7 +182,8 @@ def describe_audit(plan: ReportPlan, dataset: str, table: pd.DataFrame) -> dict[
     indexed = table.set_index(["row", "choice", "metric"])
     values, defined = indexed["value"], indexed["tiles"]
     tiles = int(defined.max()) if len(table) else 0
-    found = choices(plan.metrics)
+    # A table from before a choice was added lacks it.
+    found = [choice for choice in choices(plan.metrics) if choice.name in set(table["choice"])]
     rows = list(dict.fromkeys(table["row"]))
     methods = [row for row in rows if plan.method(row).compared]
 

@@ -187,6 +187,14 @@ def test_page_shows_the_audit(run, tmp_path):
     assert "&lt;svg" not in page
 
 
+def test_audit_from_before_a_choice_was_added_is_shown_without_it(run):
+    table = measure_choices(run, run.datasets[0], read_report(run).analyses["d"])
+    titles = [c["title"] for c in describe_audit(run, "d", table)["choices"]]
+    older = table[table["choice"] != "viff"]
+    shown = [c["title"] for c in describe_audit(run, "d", older)["choices"]]
+    assert set(titles) - set(shown) == {"VIFF (Han, as cited), not VIF"}
+
+
 def test_cliques_are_maximal():
     assert cliques([1.0, 1.5, 2.4, 4.0], 1.0) == [(0, 1), (1, 2)]
     assert cliques([1.0, 3.0], 1.0) == []
