@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.disk.schema import check
@@ -58,6 +58,7 @@ def test_files_of_one_name_lie_in_folders_of_their_own():
     assert tardal.weight_folder(tardal.weight_files["ct"]) == Path("weights/tardal")
 
 
+@settings(deadline=None)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 5))
 def test_any_size_is_extended_by_reflection_and_cropped_back(height, width, multiple):
     image = torch.arange(2.0 * height * width).view(2, 1, height, width)

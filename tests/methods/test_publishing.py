@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -24,6 +24,7 @@ FUSED = arrays(np.float32, (3, 4), elements=st.floats(-0.5, 1.5, width=32))
 COLOURS = arrays(np.uint8, (3, 3, 4))
 
 
+@settings(deadline=None)
 @given(FUSED)
 def test_without_stretch_the_image_is_clamped(fused):
     expected = np.uint8(np.clip(fused, 0, 1) * np.float32(255))
@@ -32,6 +33,7 @@ def test_without_stretch_the_image_is_clamped(fused):
     assert np.array_equal(rounded, np.uint8(np.clip(fused, 0, 1) * np.float32(255) + 0.5))
 
 
+@settings(deadline=None)
 @given(FUSED, st.sampled_from(["truncate", "round"]))
 def test_minmax_spans_all_levels(fused, quantise):
     found = saved(Published(stretch="minmax", quantise=quantise), [fused], [None])[0]
@@ -47,6 +49,7 @@ def test_minmax_spans_all_levels(fused, quantise):
     ).all()
 
 
+@settings(deadline=None)
 @given(arrays(np.float32, (3, 4), elements=st.floats(0, 1.5, width=32)))
 def test_max_keeps_black(fused):
     found = saved(Published(stretch="max", quantise="round"), [fused], [None])[0]
@@ -54,6 +57,7 @@ def test_max_keeps_black(fused):
     assert not found[fused == 0].any()
 
 
+@settings(deadline=None)
 @given(FUSED, COLOURS)
 def test_over_rgb_the_image_is_in_colour_and_keeps_its_luma(fused, rgb):
     found = saved(Published(over="rgb", quantise="round"), [fused], [rgb])[0]
@@ -65,6 +69,7 @@ def test_over_rgb_the_image_is_in_colour_and_keeps_its_luma(fused, rgb):
     assert np.array_equal(gray, saved(Published(), [fused], [None])[0])
 
 
+@settings(deadline=None)
 @given(st.lists(FUSED, min_size=2, max_size=3))
 def test_images_of_a_batch_share_minimum_and_maximum(batch):
     rule = Published(stretch="minmax", batch=3)
@@ -73,6 +78,7 @@ def test_images_of_a_batch_share_minimum_and_maximum(batch):
     assert np.array_equal(np.concatenate(together), side_by_side)
 
 
+@settings(deadline=None)
 @given(COLOURS)
 def test_exact_luma_is_that_before_rounding(rgb):
     weights = np.array([0.299, 0.587, 0.114])
