@@ -1,13 +1,11 @@
-"""The configuration that a command is about, and the results that it asks for."""
+"""The configuration that a command is about."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from harness.benchmark import Benchmark
 from harness.disk.schema import ROOT, read_yaml
 from harness.errors import HarnessError
-from harness.workflow import Results
 
 
 def add_configfile(parser: argparse.ArgumentParser) -> None:
@@ -31,12 +29,3 @@ def read_config(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise HarnessError(f"{path}: is not a configuration; see config/README.md")
     return config
-
-
-def read_results(arguments: argparse.Namespace) -> Results:
-    """Return the results below the current folder that the configuration asks for.
-
-    Raises:
-        HarnessError: if the configuration cannot be read or cannot work.
-    """
-    return Results(Benchmark(read_config(arguments.configfile)))
