@@ -4,7 +4,7 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,7 +19,6 @@ from harness.fetching.checksums import Digests
 from harness.fetching.drive import drive_download, is_drive
 from harness.fetching.hosts import TIMEOUT, check_status, is_page, open_share
 from harness.fetching.places import Places
-from harness.fetching.source import ExternalFile
 from harness.terminal import progress
 
 CHUNK = 1 << 16
@@ -51,12 +50,13 @@ class Part:
     expected: int = 0
 
     @staticmethod
-    def of(source: ExternalFile, target: Path) -> "Part":
-        """Return the part beside the place where a file is kept."""
-        strong = source.sha256 or source.git_blob
-        kinds = {*source.hashes, *(() if strong else ("sha256",))}
+    def beside(target: Path, kinds: Collection[str], size: int) -> "Part":
+        """Return the part beside the place `target` where the file will be kept.
+
+        `kinds` are the hashes to compute; `size` is in bytes, 0 if it is unknown.
+        """
         path = target.with_name(f".{target.name}.part")
-        return Part(path, Digests(kinds, source.bytes), source.bytes)
+        return Part(path, Digests(kinds, size), size)
 
     @property
     def state(self) -> Path:

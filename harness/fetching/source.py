@@ -247,7 +247,9 @@ def _obtain(source: ExternalFile, target: Path, places: Places, inspect: Inspect
             problems.append(str(error))
         else:
             return _unpack(source, archive, target, places.cache)
-    part = Part.of(source, target)
+    # Where no strong hash is stated, that of the first use is recorded.
+    kinds = {*source.hashes, *(() if source.sha256 or source.git_blob else ("sha256",))}
+    part = Part.beside(target, kinds, source.bytes)
     for url in source.urls:
         try:
             download(url, part, places, password=source.password)

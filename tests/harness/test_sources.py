@@ -29,7 +29,7 @@ def cache(tmp_path):
 def part_of(url, cache):
     """Return the part of `source(url)`, whose folder exists."""
     wanted = source(url)
-    part = downloads.Part.of(wanted, wanted.place(cache))
+    part = downloads.Part.beside(wanted.place(cache), wanted.hashes, wanted.bytes)
     part.path.parent.mkdir(parents=True)
     return part
 

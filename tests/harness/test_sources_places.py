@@ -121,7 +121,7 @@ def test_what_came_from_elsewhere_is_not_taken_for_the_file_of_a_drive(cache, mo
     monkeypatch.setattr(gdown, "download", FakeDrive([]).download)
     cache.mkdir()
     wanted = source("https://drive.google.com/uc?id=abc")
-    part = downloads.Part.of(wanted, wanted.place(cache))
+    part = downloads.Part.beside(wanted.place(cache), wanted.hashes, wanted.bytes)
     part.path.parent.mkdir()
     part.path.write_bytes(DATA[:1000])
     part.note("http://127.0.0.1:9/file.zip", len(DATA), "")
