@@ -81,14 +81,6 @@ PRODUCT = python_files(*PACKAGES, "benchmarks")
 TESTS = python_files("tests")
 
 
-def outside_functions(node):
-    """Yield the statements that run, or that a type checker reads, when a module is imported."""
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            yield child
-            yield from outside_functions(child)
-
-
 def origin(node, path):
     """Return the dotted name that a `from` import reads, in full where it is relative."""
     if not node.level:
@@ -97,12 +89,11 @@ def origin(node, path):
     return ".".join([*package, *filter(None, [node.module])])
 
 
-def imports(path, *, inside_functions=True):
+def imports(path):
     """Return the dotted names that a file imports, each `from` import with the imported name."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = ast.walk(tree) if inside_functions else outside_functions(tree)
     found = []
-    for node in nodes:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -187,7 +178,7 @@ def test_no_module_imports_itself_through_others():
     graph = {}
     for path in PRODUCT:
         targets = set()
-        for name in imports(path, inside_functions=False):
+        for name in imports(path):
             file = module_file(name) or module_file(name.rpartition(".")[0])
             targets |= {file} - {None, path}
         graph[path] = targets
