@@ -81,14 +81,6 @@ PRODUCT = python_files(*PACKAGES, "benchmarks")
 TESTS = python_files("tests")
 
 
-def origin(node, path):
-    """Return the dotted name that a `from` import reads, in full where it is relative."""
-    if not node.level:
-        return node.module
-    package = path.relative_to(ROOT).parts[: -node.level]
-    return ".".join([*package, *filter(None, [node.module])])
-
-
 def imports(path):
     """Return the dotted names that a file imports, each `from` import with the imported name."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
