@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     from harness.planner.measuring import Setting
     from harness.planner.table import render
 
-    config = {**read_config(arguments.configfile), **arguments.config}
+    config = {**read_config(arguments.configfile), **dict(arguments.config)}
     if arguments.include:
         config["include"] = [str(folder) for folder in arguments.include]
     benchmark = Benchmark(config)
