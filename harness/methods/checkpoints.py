@@ -30,7 +30,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
 def _canonical(value: Any) -> Any:
     """Rebuild plain containers, with one object per text.
 
-    A pickle refers back to an object that it holds already. Which equal texts are one object
+    A file of torch refers back to an object that it holds already. Which equal texts are one object
     depends on whether the state was computed or loaded from an earlier checkpoint.
     """
     if isinstance(value, str):

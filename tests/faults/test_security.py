@@ -275,6 +275,7 @@ def test_no_rule_puts_a_free_text_into_its_command():
         *("output.weights", "wildcards.dataset", "wildcards.row", "wildcards.seed"),
         # Checked against the schema, the methods, the metrics or the adapters.
         *("params.adapter", "params.method", "params.stretch", "params.metrics", "params.device"),
+        "params.stretches",
         *("params.tiling", "params.trained", "threads"),
         # Quoted where they are made.
         *("resources.mirrors", "resources.timeout", "resources.include", "resources.examples"),
