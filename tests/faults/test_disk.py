@@ -103,7 +103,7 @@ def as_nobody(folder, name, arguments=None):
 def public(tmp_path):
     """A folder that other users may enter."""
     folder = tmp_path
-    while folder != folder.parent and folder.name.startswith(("pytest-", tmp_path.name)):
+    while folder != folder.parent and folder.name.startswith(("pytest-", "popen-", tmp_path.name)):
         folder.chmod(0o755)
         folder = folder.parent
     return tmp_path
