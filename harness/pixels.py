@@ -6,6 +6,7 @@ because they move every contrast metric (`docs/protocol.md`, point 5).
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +30,11 @@ def exact_luma(rgb: Bytes) -> Float:
 
 
 def recompose(fused: Float, rgb: Bytes) -> Float:
-    """Give a fused luma the chroma of the visible picture.
+    """Give a fused luma the chroma of the visible image.
 
     Args:
         fused: (N, H, W) float32 luma in [0, 1].
-        rgb: (N, 3, H, W) uint8 visible picture whose Cb and Cr (BT.601, full range) are kept.
+        rgb: (N, 3, H, W) uint8 visible image whose Cb and Cr (BT.601, full range) are kept.
 
     Returns:
         (N, 3, H, W) float32 RGB clipped to [0, 1].
@@ -57,43 +58,44 @@ def _span(values: Float, axes: tuple[int, ...]) -> Float:
     return np.where(width > 0, (values - low) / np.where(width > 0, width, 1), values)
 
 
-def _none(fused: Float, rgb: Bytes) -> Bytes:
-    return quantise(fused)
+def _clamped(fused: Float) -> Float:
+    return np.clip(fused, 0, 1)
 
 
-def _minmax(fused: Float, rgb: Bytes) -> Bytes:
-    return quantise(_span(np.clip(fused, 0, 1), (1, 2)))
+def _minmax(fused: Float) -> Float:
+    return _span(_clamped(fused), (1, 2))
 
 
-def _minmax_rgb_values(fused: Float, rgb: Bytes, together: int) -> Float:
-    colour = recompose(fused, rgb)
+LUMAS: dict[str, Callable[[Float], Float]] = {"none": _clamped, "minmax": _minmax}
+"""Stretch of the luma by itself → its function."""
+TOGETHER = {"minmax_rgb": 1, "minmax_rgb_batch2": 2}
+"""Stretch of recomposed RGB → the number of consecutive tiles that share minimum and maximum."""
+
+
+def _spanned_colours(stretch: str, fused: Float, rgb: Bytes) -> Bytes:
+    colour, together = recompose(fused, rgb), TOGETHER[stretch]
     starts = range(0, len(colour), together)
-    return np.concatenate([_span(colour[i : i + together], (0, 1, 2, 3)) for i in starts])
+    spanned = [_span(colour[i : i + together], (0, 1, 2, 3)) for i in starts]
+    return quantise(np.concatenate(spanned))
 
 
-def _minmax_rgb(fused: Float, rgb: Bytes) -> Bytes:
-    return luma(quantise(_minmax_rgb_values(fused, rgb, 1)))
-
-
-def _minmax_rgb_batch2(fused: Float, rgb: Bytes) -> Bytes:
-    return luma(quantise(_minmax_rgb_values(fused, rgb, 2)))
+def _stretched(stretch: str, fused: Float, rgb: Bytes) -> Bytes:
+    if stretch in LUMAS:
+        return quantise(LUMAS[stretch](fused))
+    return luma(_spanned_colours(stretch, fused, rgb))
 
 
 def stretched_colours(stretch: str, fused: Float, rgb: Bytes) -> Bytes:
     """Stretch like `STRETCHES[stretch]`, and keep the colours: (N, 3, H, W) uint8."""
-    if stretch in ("none", "minmax"):
-        grey = np.clip(fused, 0, 1) if stretch == "none" else _span(np.clip(fused, 0, 1), (1, 2))
-        return quantise(recompose(grey, rgb))
-    return quantise(_minmax_rgb_values(fused, rgb, 1 if stretch == "minmax_rgb" else 2))
+    if stretch in LUMAS:
+        return quantise(recompose(LUMAS[stretch](fused), rgb))
+    return _spanned_colours(stretch, fused, rgb)
 
 
 PUBLISHED = "published"
 """Name of the output that is made as the authors publish it, by `harness.fusing.publishing`."""
 STRETCHES: dict[str, Callable[[Float, Bytes], Bytes]] = {
-    "none": _none,
-    "minmax": _minmax,
-    "minmax_rgb": _minmax_rgb,
-    "minmax_rgb_batch2": _minmax_rgb_batch2,
+    name: partial(_stretched, name) for name in (*LUMAS, *TOGETHER)
 }
 """Name → function of fused luma (N, H, W) float32 in [0, 1] and the visible RGB
 (N, 3, H, W) uint8, giving the (N, H, W) uint8 luma that is measured. `minmax` spans one

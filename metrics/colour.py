@@ -70,8 +70,3 @@ def score_channels(
 
 def _side_by_side(images: Bytes) -> Bytes:
     return np.concatenate(list(np.moveaxis(images, 1, 0)), axis=-1)
-
-
-def in_colour(bands: Bytes) -> Bytes:
-    """Return (3, H, W) of (3, H, W), or of a grey image (1, H, W) three times its channel."""
-    return np.repeat(bands, 3, axis=0) if len(bands) == 1 else bands

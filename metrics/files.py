@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from .colour import Colour, colour_rule, in_colour, score_channels
+from .colour import Colour, colour_rule, score_channels
 from .dialects import lookup
 from .errors import MetricError
-from .images import Bytes, grey_of, read_aligned, read_grey, read_image
+from .images import Bytes, grey_of, in_colour, read_aligned, read_grey, read_image
 from .resize import bilinear
 from .scoring import Table, score_methods
 from .shared.arrays import Values, as_batch

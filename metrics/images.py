@@ -90,6 +90,11 @@ def grey_of(image: Bytes) -> Bytes:
     return image[0] if len(image) == 1 else luma(image)
 
 
+def in_colour(bands: Bytes) -> Bytes:
+    """Return (3, H, W) of (3, H, W), or of a grey image (1, H, W) three times its channel."""
+    return np.repeat(bands, 3, axis=0) if len(bands) == 1 else bands
+
+
 def read_stored(path: Path, *, palette: bool = True) -> Bytes:
     """Read the bands as they are stored, (bands, H, W) uint8, whatever they mean.
 

@@ -5,15 +5,15 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from harness.disk.records import check_artefact, read_record
 from harness.methods.rows import Row
 from harness.tiles.array_file import Bytes
 from harness.tiles.store import Pairs, read_fused
-from metrics.images import luma
+from metrics.images import grey_of
 from metrics.scoring import score
 from reports.analysis import Analysis
 from reports.claims import NOT_RUN, Claim, judge_rank
 from reports.examples import evenly
+from reports.features import read_measures
 from reports.plan import PlannedDataset
 from reports.printed import LITERAL, printed_table, table_definitions
 from reports.rows import representatives
@@ -21,8 +21,6 @@ from reports.run import Report
 from reports.statistics import Values
 from reports.verdicts import SURE, Judgement, deciding, interval_of, judge_sign
 
-PREFIX = "measured_"
-"""Names of the arrays that `harness.fusing.feature_measures` returns."""
 TILES = 8
 """Number of test tiles on which contrast and artefacts are measured if the run did not."""
 CONTRAST = {
@@ -86,8 +84,7 @@ def _measured(report: Report, dataset: PlannedDataset, analysis: Analysis) -> An
 
 def _contrast_of(fused: Bytes, pairs: Pairs, tile: int) -> list[float]:
     part = slice(tile, tile + 1)
-    grey = luma(fused) if fused.ndim == 3 else fused
-    values = score(grey[None], pairs.infrared(part), pairs.visible(part), list(CONTRAST))
+    values = score(grey_of(fused)[None], pairs.infrared(part), pairs.visible(part), list(CONTRAST))
     return [float(values[name][0]) for name in CONTRAST]
 
 
@@ -104,7 +101,7 @@ def _sample(
 
 
 def _features(report: Report, dataset: PlannedDataset) -> Iterator[Claim]:
-    seeds = _read_measures(report, dataset)
+    seeds = read_measures(report.plan, dataset)
     if not seeds:
         return
     analysis = report.analyses[dataset.name]
@@ -156,16 +153,3 @@ def _attention(sample: Analysis, shares: Values) -> tuple[Judgement, str]:
     decide = deciding(sample.chances(best, "excess"), abs(mean), level)
     judged = Judgement(verdict, mean, interval, decide="" if verdict == "supported" else decide)
     return judged, f"attention over area: {', '.join(ratios)}"
-
-
-def _read_measures(report: Report, dataset: PlannedDataset) -> list[dict[str, Values]]:
-    """Read what was measured of SegFANet's features, one mapping per seed that has them."""
-    found = []
-    folder = report.plan.results / dataset.name / "segfanet"
-    for path in sorted(folder.glob("seed*/features.npz")):
-        check_artefact(read_record(path.with_suffix(".json")), path)
-        with np.load(path, allow_pickle=False) as stored:
-            measures = {k: v.astype(np.float64) for k, v in stored.items() if k.startswith(PREFIX)}
-        if measures:
-            found.append(measures)
-    return found

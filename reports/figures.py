@@ -11,14 +11,13 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 from harness.disk.files import atomic_path
-from harness.disk.records import check_artefact, read_record
 from harness.pixels import Bytes, Float
 from harness.tiles.store import TileStore
 from metrics.images import grey_of
 from reports import panels
 from reports.analysis import Analysis
-from reports.evidence import PREFIX
 from reports.examples import choose_examples, choose_window
+from reports.features import read_features
 from reports.gallery import data_url, fused_stacks
 from reports.plan import PlannedDataset, ReportPlan
 from reports.printed import TITLES, paper_title
@@ -103,25 +102,6 @@ def _examples(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> 
         return Example(dataset, store, index, name, fused, maps.get(index, {}))
 
     return [example(index) for index in choose_examples(plan, dataset, analysis)]
-
-
-def read_features(plan: ReportPlan, dataset: PlannedDataset) -> dict[int, dict[str, Float]]:
-    """Read the feature maps of `harness.stages.features` by tile; empty if none are kept."""
-    folder = plan.results / dataset.name / "segfanet"
-    for path in sorted(folder.glob("seed*/features.npz")):
-        check_artefact(read_record(path.with_suffix(".json")), path)
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {k: v for k, v in stored.items() if not k.startswith(PREFIX)}
-        tiles = arrays.pop("tiles")
-        return {
-            int(tile): {
-                name.partition(".")[0]: array
-                for name, array in arrays.items()
-                if name.partition(".")[2] == str(place)
-            }
-            for place, tile in enumerate(tiles)
-        }
-    return {}
 
 
 def _comparison(plan: ReportPlan, number: str, examples: list[Example], where: str) -> Drawing:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Optional
 
-from harness.disk.files import atomic_path, refuse_overwriting
+from harness.disk.files import atomic_path, refuse_overwriting, sha256
 from harness.errors import HarnessError
 from harness.fetching.archives import extract_member
 from harness.fetching.checksums import file_hashes
@@ -288,7 +288,7 @@ def record_of(source: ExternalFile, path: Path, *, cache: Path = CACHE) -> dict[
     known = source.sha256 or ("" if source.git_blob else FirstUseHashes(cache).get(source.name))
     return {
         "name": source.name,
-        "sha256": known or file_hashes(path, ["sha256"])["sha256"],
+        "sha256": known or sha256(path),
         "bytes": path.stat().st_size,
         "licence": source.licence,
         "citation": source.citation,

@@ -15,7 +15,7 @@ from harness.methods.contract import Method
 from harness.methods.spec import MethodSpec, Published, published_rule
 from harness.pixels import PUBLISHED, Bytes, Float, exact_luma, recompose
 from harness.terminal import progress
-from metrics.images import luma
+from metrics.images import grey_of
 
 
 class Source(NamedTuple):
@@ -80,10 +80,7 @@ def write_published_stack(
 
 def _as_stacked(image: Bytes, size: tuple[int, int], *, colour: bool) -> Bytes:
     """Return the luma (H, W) or the colours (3, H, W) of a saved image, extended to the size."""
-    if colour:
-        image = np.broadcast_to(image, (3, *image.shape[-2:]))
-    elif image.ndim == 3:
-        image = luma(image)
+    image = np.broadcast_to(image, (3, *image.shape[-2:])) if colour else grey_of(image)
     missing = [(0, wanted - found) for wanted, found in zip(size, image.shape[-2:], strict=True)]
     return np.pad(image, [(0, 0)] * (image.ndim - 2) + missing, mode="edge")
 

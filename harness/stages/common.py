@@ -49,6 +49,16 @@ def stacks_of(arguments: argparse.Namespace, of: str = "output") -> dict[str, Pa
     return {first: path, **beside_it}
 
 
+def add_colour(parser: argparse.ArgumentParser) -> None:
+    """Add `--colour`. The rules are those of `metrics.colour`, whose code a stage may not run."""
+    parser.add_argument(
+        "--colour",
+        choices=("luma", "per_channel"),
+        default="luma",
+        help="luma of the fused images, or their three channels; default luma",
+    )
+
+
 def add_timeout(parser: argparse.ArgumentParser) -> None:
     """Add `--timeout`, for a stage that supervises a method."""
     parser.add_argument(

@@ -9,18 +9,22 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from harness.cli import add_mirrors, run
-from harness.disk.files import atomic_path, remove_stale
+from harness.disk.files import remove_stale
 from harness.disk.records import Claim, Record
 from harness.errors import MethodFailure
 from harness.fusing.job import FusingJob
 from harness.machine.isolation import Heartbeat, supervise
 from harness.methods.spec import OFFICIAL, MethodSpec, find_method, weights_content
 from harness.stages import identity
-from harness.stages.common import add_stretches, add_timeout, method_parser, stacks_of
-from harness.tiles.store import TileStore
+from harness.stages.common import (
+    add_colour,
+    add_stretches,
+    add_timeout,
+    method_parser,
+    stacks_of,
+)
+from harness.tiles.store import TileStore, write_empty_stack
 
 
 def main() -> None:
@@ -55,8 +59,7 @@ def main() -> None:
         record.details = details
         if failure:
             record.fail(failure)
-            with atomic_path(outputs[stretch]) as temporary, temporary.open("wb") as stream:
-                np.save(stream, np.empty((0, *job.pairs.largest), np.uint8))
+            write_empty_stack(outputs[stretch], job.pairs)
         record.write(outputs[stretch].with_name("fused.json"), [outputs[stretch]])
 
 
@@ -87,12 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--weights", default=OFFICIAL, help="official (default) or the path of a weight file"
     )
-    parser.add_argument(
-        "--colour",
-        choices=("luma", "per_channel"),
-        default="luma",
-        help="luma of the fused images, or their three channels; default luma",
-    )
+    add_colour(parser)
     add_mirrors(parser, "the authors' weights under any name")
     add_timeout(parser)
     return parser

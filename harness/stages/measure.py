@@ -16,11 +16,11 @@ from harness.disk.records import Claim, Record, read_record
 from harness.errors import HarnessError
 from harness.methods.rows import Row
 from harness.stages import identity
-from harness.stages.common import add_stretches, stacks_of
+from harness.stages.common import add_colour, add_stretches, stacks_of
 from harness.terminal import progress
 from harness.tiles.array_file import Images
 from harness.tiles.store import TileStore, read_fused
-from metrics.colour import RULES, score_channels
+from metrics.colour import score_channels
 from metrics.dialects import DIALECTS
 from metrics.errors import MetricError
 from metrics.scoring import score_methods
@@ -86,9 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, required=True, help="seed, for the table")
     parser.add_argument("--metrics", nargs="+", required=True, help="names of the metrics")
     parser.add_argument("--dialect", choices=list(DIALECTS), help="evaluator to reproduce")
-    parser.add_argument(
-        "--colour", choices=RULES, default=RULES[0], help=f"rule for colours; default {RULES[0]}"
-    )
+    add_colour(parser)
     add_threads(parser)
     add_asked(parser)
     add_stretches(parser, "scores.csv to write")

@@ -3,8 +3,6 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from harness import cli
 from harness.cli import add_asked
 from harness.disk.files import atomic_path
@@ -13,11 +11,11 @@ from harness.disk.inventory import Inventory
 from harness.disk.records import Claim, Record
 from harness.errors import HarnessError, MethodFailure
 from harness.stages import identity
+from harness.stages.common import add_colour
 from harness.terminal import progress
 from harness.tiles.array_file import Bytes, TileFile
-from harness.tiles.store import INVENTORY, TileRow, TileStore
-from metrics.colour import RULES, in_colour
-from metrics.images import read_grey, read_image
+from harness.tiles.store import INVENTORY, TileRow, TileStore, write_empty_stack
+from metrics.images import in_colour, read_grey, read_image
 
 
 def main() -> None:
@@ -46,8 +44,7 @@ def main() -> None:
     except MethodFailure as failure:
         record.fail(str(failure))
         print(f"failed: {failure}")
-        with atomic_path(output) as temporary, temporary.open("wb") as stream:
-            np.save(stream, np.empty((0, *store.test.largest), np.uint8))
+        write_empty_stack(output, store.test)
     record.write(record_path, [output])
 
 
@@ -102,9 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         default="{name}",
         help="name of a fused image without its suffix, {name} being that of its sources",
     )
-    parser.add_argument(
-        "--colour", choices=RULES, default=RULES[0], help=f"rule for colours; default {RULES[0]}"
-    )
+    add_colour(parser)
     add_asked(parser)
     parser.add_argument("--output", type=Path, required=True, help="path of fused.npy to write")
     return parser

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.disk.code import DIGITS
-from harness.disk.files import read_json, sha256_json, write_text
+from harness.disk.files import atomic_path, read_json, sha256_json, write_text
 from harness.disk.identity import content_of
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
@@ -239,6 +239,12 @@ def map_array(path: Path) -> NDArray[Any]:
         # Part of a header is Python source; numpy raises many error types for a broken one.
         raise HarnessError(f"{path}: not a readable array: {error!r}") from error
     return array
+
+
+def write_empty_stack(path: Path, pairs: Pairs) -> None:
+    """Write the fused stack of a run that failed, which holds no image."""
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.save(stream, np.empty((0, *pairs.largest), np.uint8))
 
 
 def read_fused(path: Path, record: Mapping[str, Any], sizes: Sequence[tuple[int, int]]) -> Images:

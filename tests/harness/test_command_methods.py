@@ -11,10 +11,8 @@ from harness.disk.schema import ROOT
 from harness.errors import MethodFailure
 from harness.fusing.command import fuse_pictures, write_command_stack
 from harness.fusing.job import FusingJob
-from harness.machine.isolation import USERS_PYTHONPATH
 from harness.methods.spec import MethodSpec
 from harness.tiles.store import Pairs
-from harness.workflow import export_environment
 from tests.helpers import contract
 
 
@@ -50,27 +48,6 @@ def test_a_failing_command_is_explained(command, message):
     pair = np.zeros((2, 41, 41), np.float32)
     with pytest.raises(MethodFailure, match=message):
         fuse_pictures(shell_method(command), [tuple(pair)], ["t"], torch.device("cpu"), 1)
-
-
-@pytest.mark.parametrize("users", [None, "", "/opt/theirs"])
-def test_a_command_gets_the_users_own_search_path_of_python(monkeypatch, users):
-    # Every variable that the export changes is set first, so that it is restored at the end.
-    for name in ("PATH", "PYTHONPATH", USERS_PYTHONPATH):
-        monkeypatch.setenv(name, os.environ.get(name, ""))
-    monkeypatch.delenv(USERS_PYTHONPATH)
-    monkeypatch.setenv("PYTHONPATH", users or "")
-    if users is None:
-        monkeypatch.delenv("PYTHONPATH")
-    export_environment()
-    # A job on another machine parses the workflow again.
-    export_environment()
-    assert str(ROOT) in os.environ["PYTHONPATH"]
-    spec = shell_method(
-        f"test \"${{PYTHONPATH-}}\" = '{users or ''}' && cp {{visible}}/* {{output}}/"
-    )
-    pair = np.ones((2, 41, 41), np.float32)
-    pair[1, 0] = 0
-    fuse_pictures(spec, [tuple(pair)], ["tile"], torch.device("cpu"), 1)
 
 
 def test_a_command_can_have_a_conda_environment(tmp_path, monkeypatch):

@@ -19,7 +19,6 @@ from metrics.images import luma, read_grey
 from metrics.intervals import student_t, summary
 
 ROOT = Path(__file__).resolve().parents[2]
-SHARED = Path(os.environ.get("SEGFANET_SHARED", ROOT.parent / "shared"))
 
 
 @pytest.fixture

@@ -1,15 +1,11 @@
 """`python -m metrics verify vifb`: the published values of VIFB, to every printed digit."""
 
-import os
-from pathlib import Path
-
 import pytest
 from PIL import Image
 
 from metrics.cli import main
+from tests.helpers.shared_data import SHARED
 
-ROOT = Path(__file__).resolve().parents[2]
-SHARED = Path(os.environ.get("SEGFANET_SHARED", ROOT.parent / "shared"))
 SAMPLES = SHARED / "datasets/samples/vifb21"
 needs_vifb = pytest.mark.skipif(
     not SAMPLES.is_dir(), reason=f"no images of VIFB in {SAMPLES}; set SEGFANET_SHARED"

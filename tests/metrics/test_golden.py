@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,9 @@ from metrics.dialects import lookup
 from metrics.ms_ssim import pair_ms_ssim
 from metrics.registry import PAPER
 from metrics.shared.arrays import per_image
+from tests.helpers.shared_data import SHARED
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SHARED = Path(os.environ.get("SEGFANET_SHARED", REPOSITORY.parent / "shared"))
 GOLDEN = SHARED / "golden_metrics"
 TABLE = REPOSITORY / "docs" / "metrics.md"
 

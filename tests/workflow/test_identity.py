@@ -26,8 +26,6 @@ from tests.helpers.copies import (
     TARGETS,
     YAML,
     config,
-    copy_of_run,
-    finished_run,
     keep_date,
     record,
     replace,
@@ -37,18 +35,6 @@ from tests.helpers.copies import (
 from tests.helpers.project import add_method_files, copy_project, planned, snakemake
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    """The finished run that every case begins with."""
-    return finished_run(tmp_path_factory.mktemp("original"))
-
-
-@pytest.fixture
-def project(original, tmp_path):
-    """A copy of the finished run that a test may change."""
-    return copy_of_run(original, tmp_path)
 
 
 def image(folder):

@@ -14,26 +14,12 @@ from tests.helpers.copies import (
     TABLES,
     TARGETS,
     config,
-    copy_of_run,
-    finished_run,
     replace,
     seal,
 )
 from tests.helpers.project import planned, snakemake
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory):
-    """The finished run that every case begins with."""
-    return finished_run(tmp_path_factory.mktemp("original"))
-
-
-@pytest.fixture
-def project(original, tmp_path):
-    """A copy of the finished run that a test may change."""
-    return copy_of_run(original, tmp_path)
 
 
 @pytest.mark.parametrize(
