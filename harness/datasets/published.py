@@ -117,8 +117,12 @@ class PublishedSet:
 
     def check_options(self, options: Mapping[str, Any]) -> Options:
         """Check the options without opening an image."""
-        chosen: Options = check(Options, dict(options), self.folder.name)
+        chosen = self._chosen(options)
         self.split(chosen)
+        return chosen
+
+    def _chosen(self, options: Mapping[str, Any]) -> Options:
+        chosen: Options = check(Options, dict(options), self.folder.name)
         return chosen
 
     def split(self, chosen: Options) -> list[tuple[str, str]]:
@@ -130,7 +134,7 @@ class PublishedSet:
     def layout(self, options: Mapping[str, Any]) -> SceneSizes:
         """Return sizes and classes from the table, before any file is there."""
         scenes = []
-        for name, split in self.split(self.check_options(options)):
+        for name, split in self.split(self._chosen(options)):
             row = self.pairs[name]["visible"]
             scenes.append(Extent(name, split, int(row["height"]), int(row["width"])))
         return SceneSizes(tuple(scenes), self.reading.classes)
@@ -141,7 +145,7 @@ class PublishedSet:
         Raises:
             HarnessError: naming the files that are missing or wrong.
         """
-        chosen = self.check_options(options)
+        chosen = self._chosen(options)
         split = self.split(chosen)
         paths = {name: self._paths(name) for name, _ in split}
         known = dataset_sources(self.SOURCES)
