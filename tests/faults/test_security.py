@@ -274,8 +274,8 @@ def test_no_rule_puts_a_free_text_into_its_command():
         *("output.text", "output.fused", "output.table", "output.features", "output.page", "log"),
         *("output.weights", "wildcards.dataset", "wildcards.row", "wildcards.seed"),
         # Checked against the schema, the methods, the metrics or the adapters.
-        *("params.adapter", "params.method", "params.stretch", "params.metrics", "params.device"),
-        "params.stretches",
+        *("params.adapter", "params.method", "params.metrics", "params.device"),
+        *("params.stretches", "params.colour", "params.measuring"),
         *("params.tiling", "params.trained", "threads"),
         # Quoted where they are made.
         *("resources.mirrors", "resources.timeout", "resources.include", "resources.examples"),
@@ -284,6 +284,12 @@ def test_no_rule_puts_a_free_text_into_its_command():
         for block in re.findall(r"shell:\n((?:\s+\".*\"\n)+)", path.read_text()):
             for value in re.findall(r"\{([^{}]+)\}", block):
                 assert value.endswith(":q") or value in known, f"{path.name}: {{{value}}}"
+
+
+def test_a_dialect_is_a_known_word_before_it_enters_a_command():
+    data = {"landsat7": {"dialect": "vifb; touch pwned"}}
+    with pytest.raises(HarnessError, match="unknown dialect 'vifb; touch pwned'; known: "):
+        Benchmark({"title": "t", "methods": ["average"], "datasets": data})
 
 
 def test_no_module_evaluates_text_or_unpickles():
