@@ -83,9 +83,11 @@ def sfdfusion(method: Any, infrared: Tensor, visible: Tensor) -> Tensor:
     def gated(x: Tensor, layer: Any) -> Tensor:
         return x * torch.sigmoid(conv(x, layer))
 
-    spectra = [torch.fft.rfft2(image) for image in (infrared, visible)]
-    amplitude = spectral(torch.cat([x.abs() for x in spectra], dim=1), method.amplitude)
-    phase = spectral(torch.cat([x.angle() for x in spectra], dim=1), method.phase)
+    # Some elements are real and negative: rounding, which is not the same for one image and for
+    # two, decides whether their angle is π or −π.
+    spectra = torch.fft.rfft2(torch.cat([infrared, visible], dim=1))
+    amplitude = spectral(spectra.abs(), method.amplitude)
+    phase = spectral(spectra.angle(), method.phase)
     real, imaginary = amplitude * phase.cos() + 1e-8, amplitude * phase.sin() + 1e-8
     mixed = torch.fft.irfft2(torch.complex(real, imaginary), s=infrared.shape[-2:]).abs()
     pooled = torch.cat([mixed.amax(1, keepdim=True), mixed.mean(1, keepdim=True)], dim=1)
