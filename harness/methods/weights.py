@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from harness.blocks.renaming import unwrapped
-from harness.disk.files import sha256
+from harness.disk.files import require_regular, sha256
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError, MethodFailure, as_method_failure
 from harness.fetching.batch import announce
@@ -77,8 +77,9 @@ def choose_weights(
 
 
 def _trained(checkpoint: Path) -> Weights:
-    if not checkpoint.is_file():
+    if not checkpoint.exists():
         raise HarnessError(f"{checkpoint}: no such checkpoint; train the method first")
+    require_regular(checkpoint)
     path = checkpoint.with_name("training.json")
     if path.is_file():
         record = read_record(path)
@@ -89,8 +90,9 @@ def _trained(checkpoint: Path) -> Weights:
 
 
 def _given(spec: MethodSpec, file: Path) -> Weights:
-    if not file.is_file():
+    if not file.exists():
         raise HarnessError(f"{file}: no such weight file; check the path")
+    require_regular(file)
     found = file_hashes(file, ("sha256", "git_blob"))
     size = file.stat().st_size
     for entry in spec.weight_files.values():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from harness.disk.files import walk
 from harness.errors import HarnessError
 from harness.fetching.archives import copy_member, find_members, open_archive
 from harness.fetching.source import make_cache
@@ -51,13 +52,7 @@ def members_of(archive: Path, names: Collection[str]) -> dict[str, Member]:
 
 def files_below(folder: Path) -> list[Member]:
     """Return the TIFF files of a folder and of all folders in it, linked ones too, sorted."""
-    found = []
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        here = Path(parent)
-        # A link to a folder that contains it would be followed without end.
-        real = here.resolve()
-        folders[:] = [name for name in folders if not real.is_relative_to((here / name).resolve())]
-        found += [here / name for name in files if name.lower().endswith(SUFFIXES)]
+    found = [path for path in walk(folder, unreadable=True) if path.suffix.lower() in SUFFIXES]
     return [Member(path.name, path) for path in sorted(found) if path.is_file()]
 
 
