@@ -213,6 +213,11 @@ class MethodSpec(MethodFile):
         return load_package(self.folder)
 
     @property
+    def demonstration(self) -> Path:
+        """Folder of the weights that this project trained on the demonstration's tiles."""
+        return self.folder / DEMONSTRATION
+
+    @property
     def needs_labels(self) -> bool:
         """Whether it trains on labels; its class then takes their number as `classes`."""
         return bool(self.train and self.train.get("labels"))

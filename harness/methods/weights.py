@@ -25,6 +25,9 @@ AUXILIARY = "auxiliary."
 """Prefix of submodules that only training needs, such as discriminators. The authors' weight
 files need not contain them, and they do not count as a cost of fusing."""
 
+DEMONSTRATION_FILE = "weights.safetensors"
+"""File in a method's folder `demonstration`, trained by this project."""
+
 
 @dataclass(frozen=True)
 class Weights:
