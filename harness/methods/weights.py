@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 
 from harness.blocks.renaming import unwrapped
@@ -25,15 +26,13 @@ AUXILIARY = "auxiliary."
 """Prefix of submodules that only training needs, such as discriminators. The authors' weight
 files need not contain them, and they do not count as a cost of fusing."""
 
-DEMONSTRATION_FILE = "weights.safetensors"
-"""File in a method's folder `demonstration`, trained by this project."""
-
 
 @dataclass(frozen=True)
 class Weights:
     """A verified local weight file.
 
-    origin: `official` (the authors' file, by its hash), `retrained` (trained here) or `user`.
+    origin: `official` (the authors' file, by its hash), `retrained` (trained here),
+    `demonstration` (trained by this project on demonstration data) or `user`.
     """
 
     origin: str
@@ -94,6 +93,9 @@ def _trained(checkpoint: Path) -> Weights:
 def _given(spec: MethodSpec, file: Path) -> Weights:
     if not file.is_file():
         raise HarnessError(f"{file}: no such weight file; check the path")
+    if file.resolve() == spec.demonstration.resolve():
+        check_artefact(read_record(file.with_name("record.json")), file)
+        return Weights("demonstration", file, sha256(file))
     found = file_hashes(file, ("sha256", "git_blob"))
     size = file.stat().st_size
     for entry in spec.weight_files.values():
@@ -143,7 +145,16 @@ def _arrays(path: Path) -> dict[str, Any]:
         raise HarnessError(f"{path}: not a readable archive of arrays: {error!r}") from error
 
 
+def _tensors(path: Path) -> dict[str, Any]:
+    try:
+        return dict(safetensors.torch.load_file(path))
+    except Exception as error:
+        raise HarnessError(f"{path}: not a readable safetensors file: {error!r}") from error
+
+
 def _read_state(method: torch.nn.Module, path: Path) -> dict[str, Any]:
+    if path.suffix == ".safetensors":
+        return _tensors(path)
     if path.suffix == ".npz":
         return _arrays(path)
     order = getattr(method, "official_order", ())

@@ -12,13 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
 
 from harness.disk.files import sha256
 from harness.errors import HarnessError, MethodFailure
 from harness.fetching.archives import extract_member
 from harness.fusing.command import fuse_pictures
-from harness.fusing.cost import gflops, parameters
+from harness.fusing.cost import OperationCounter, gflops, parameters
 from harness.fusing.inference import call_fuse, load_method, to_tensor
 from harness.machine.device import synchronise
 from harness.methods.contract import Batch
@@ -145,7 +144,7 @@ def step_footprint(method: Any, batch: Batch, precision: Precision) -> tuple[flo
             sizes[storage.data_ptr()] = storage.nbytes()
         return tensor.detach()
 
-    with FlopCounterMode(display=False) as counter, saved_tensors_hooks(keep, lambda kept: kept):
+    with OperationCounter() as counter, saved_tensors_hooks(keep, lambda kept: kept):
         with precision.forward():
             terms = method.training_loss(batch)
         precision.backward(torch.stack(list(terms.values())).sum())
