@@ -38,7 +38,7 @@ def one_or_more(kind: Any) -> BeforeValidator:
 
 
 Folders = Annotated[Items[Text], one_or_more(Text)]
-Mode = Literal["official", "train"]
+Mode = Literal["official", "train", "demonstration"]
 
 
 def _folder(value: Any) -> Any:
@@ -147,8 +147,8 @@ class OverrideSection(Model):
     )
     weights: Annotated[Items[Text], Different, one_or_more(Text)] = Field(
         (),
-        description="`official`, `train`, or the path of a weight file of your own; a list gives "
-        "one row each, and a file can only be its first item",
+        description="`official`, `train`, `demonstration`, or the path of a weight file of your "
+        "own; a list gives one row each, and a file can only be its first item",
     )
 
 
@@ -189,8 +189,9 @@ class Configuration(Model):
     weights: Annotated[Items[Mode], Different, one_or_more(Mode)] = Field(
         ("official",),
         min_length=1,
-        description="`official` or `train`, for methods that have both; a list gives one row each, "
-        "the first under the method's name, further ones as `ydtr@train`",
+        description="`official`, `train` or `demonstration` (trained by this project on the "
+        "demonstration's tiles), for methods that have them; a list gives one row each, the first "
+        "under the method's name, further ones as `ydtr@train`",
     )
     metrics: Annotated[Items[str], Different] = Field(
         tuple(PAPER),

@@ -22,7 +22,8 @@ from harness.disk.schema import ROOT
 from harness.errors import HarnessError
 from harness.machine.isolation import USERS_PYTHONPATH
 from harness.methods.rows import Row
-from harness.methods.spec import MethodSpec, weights_content
+from harness.methods.spec import MethodSpec
+from harness.methods.weight_files import weights_content
 from harness.scenes.adapters import adapter_files, adapter_folder, source_places
 from harness.stages import identity
 from harness.tiles.store import INVENTORY, RECORD

@@ -19,7 +19,11 @@ COLOURS = {
     "per_channel": "colours channel by channel, SF on the channels side by side",
 }
 """The colour rules in words, for the tables."""
-WEIGHTS = {"train": "trained here", "official": "authors' weights"}
+WEIGHTS = {
+    "train": "trained here",
+    "official": "authors' weights",
+    "demonstration": "demonstration weights",
+}
 """What the titles of rows with marked weights add to that of their method."""
 
 

@@ -15,6 +15,7 @@ from reports.verdicts import REPEATABILITY, Judgement, judge, relative_differenc
 
 ORIGINS = {
     "retrained": "weights trained here",
+    "demonstration": "weights trained by this project on demonstration data, not the authors'",
     "user": "weights given by the user, not known to be its authors'",
 }
 """What footnotes say about weights that are not the authors' file."""

@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "cli": LOW,
     "planner": MIDDLE | {"fusing", "training", "benchmark"},
     "stages": MIDDLE | {"fusing", "training", "cli"},
-    "commands": MIDDLE | {"fusing", "planner", "benchmark", "configuration", "cli", "workflow"},
+    "commands": MIDDLE
+    | {"fusing", "training", "planner", "benchmark", "configuration", "cli", "workflow"},
     "__main__": {"commands", "cli"},
 }
 """Room of `harness/` → the other rooms that its files may import, also inside functions."""

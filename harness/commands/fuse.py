@@ -8,6 +8,7 @@ from harness.commands.image_pairs import list_pairs
 from harness.disk.files import refuse_overwriting
 from harness.errors import HarnessError
 from harness.methods.spec import find_method
+from harness.methods.weight_files import OFFICIAL, given_file
 
 CHANGING = (".npy", ".jpg", ".jpeg")
 """Suffixes of files that would hold other values than those that the workflow measures."""
@@ -42,7 +43,10 @@ def add_parser(commands: Commands) -> None:
         "--checkpoint", type=Path, metavar="FILE", help="checkpoint.pt that a training run wrote"
     )
     parser.add_argument(
-        "--weights", type=Path, metavar="FILE", help="weight file to use instead of the authors'"
+        "--weights",
+        default=OFFICIAL,
+        metavar="FILE",
+        help="weight file to use instead of the authors', or the word demonstration",
     )
     add_mirrors(parser, "the authors' weights under any name")
     parser.add_argument(
@@ -76,6 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
             or if an output would replace an input.
     """
     spec = find_method(arguments.method, {}, arguments.include)
+    arguments.weights = given_file(spec, arguments.weights)
     for folder in arguments.mirror:
         if not folder.is_dir():
             raise HarnessError(f"--mirror {folder}: no such folder")

@@ -32,6 +32,7 @@ from harness.terminal import progress
 ORIGINS = {
     "official": "the authors' file",
     "retrained": "trained with this benchmark",
+    "demonstration": "trained by this project on demonstration data",
     "user": "given by you, not known to be the authors'",
 }
 

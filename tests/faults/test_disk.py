@@ -22,6 +22,7 @@ from tests.helpers.faults import (
     copy_of,
     forked,
     fuse_arguments,
+    import_needs_of,
     limit_file_size,
     litter,
     measure_arguments,
@@ -90,6 +91,7 @@ def test_real_full_disk(tmp_path):
 
 def as_nobody(folder, name, arguments=None):
     """Run a stage without the right to write below `folder`."""
+    import_needs_of(name, folder, arguments)
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     try:
