@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 BLOCK_CACHE = "48MB"
 """Memory for decoded blocks, because two rows of tiles may share a block; GDAL would otherwise
 take a twentieth of the machine's memory."""
+SETTINGS = {
+    # No file beside the image says anything about it: it could name a file of any format.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+    # No address has this ending, so that nothing in an image leads to the network.
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".nothing",
+}
+"""Settings of GDAL that nobody may change, which it reads from the environment."""
 SUFFIXES = (".tif", ".tiff")
 
 
@@ -156,8 +164,9 @@ class Raster:
 
 
 def _open(path: Path | str, member: Member) -> "DatasetReader":
-    # GDAL reads this once, at the first block; a rasterio.Env around every read is slower.
+    # GDAL looks here at any time; a rasterio.Env around every read is slower.
     os.environ.setdefault("GDAL_CACHEMAX", BLOCK_CACHE)
+    os.environ.update(SETTINGS)
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
@@ -165,7 +174,8 @@ def _open(path: Path | str, member: Member) -> "DatasetReader":
         with warnings.catch_warnings():
             # The position of a Potsdam image is in a separate file.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            # No other driver: a file of GDAL's own formats could name further files to read.
-            return rasterio.open(path, driver="GTiff")
+            # No other driver: a file of GDAL's own formats could name further files to read. An
+            # image could do that, too, for copies of lower resolution.
+            return rasterio.open(path, driver="GTiff", OVERVIEW_LEVEL="NONE")
     except RasterioError as error:
         raise HarnessError(f"{member}: not a readable image: {error}") from error

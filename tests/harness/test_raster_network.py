@@ -15,7 +15,8 @@ from harness.scenes.raster import Member, Raster, files_below, read_header
 PIXELS = np.random.default_rng(3).integers(0, 256, (1, 128, 128), np.uint8)
 VRT = """<VRTDataset rasterXSize="128" rasterYSize="128"><VRTRasterBand dataType="Byte" band="1">
 <SimpleSource><SourceFilename>{}</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>"""
-AUX = '<PAMDataset><Metadata domain="OVERVIEWS"><MDI key="OVERVIEW_FILE">{}</MDI></Metadata></PAMDataset>'
+AUX = """<PAMDataset><Metadata domain="OVERVIEWS"><MDI key="OVERVIEW_FILE">{}</MDI></Metadata>
+</PAMDataset>"""
 
 
 @contextmanager
