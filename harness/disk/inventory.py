@@ -55,6 +55,15 @@ class Inventory:
                 write_json(self.path, now)
         return sha256_json({key: row[-1] for key, row in now.items()})[:DIGITS]
 
+    def folders(self) -> list[Path]:
+        """Return the folders that the files lie in.
+
+        Raises:
+            OSError: if a folder cannot be read.
+        """
+        found = (path.parent for place in self.places for path, *_ in _files(place))
+        return list(dict.fromkeys(found))
+
     def newest(self) -> float:
         """Return the latest time of change, in seconds since 1970; 0 without files."""
         times = (status.st_mtime for place in self.places for *_, status in _files(place))
