@@ -202,9 +202,19 @@ def assignment(text: str) -> tuple[str, Any]:
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """Parse a JSON object; raise `ArgumentTypeError` for any other text."""
-    with suppress(ValueError):
-        value = json.loads(text)
+    """Parse a JSON object or the file `@FILE` with one; raise `ArgumentTypeError` for others."""
+    with suppress(ValueError, RecursionError):
+        value = json.loads(json_text(text))
         if isinstance(value, dict):
             return value
-    raise argparse.ArgumentTypeError(f"expected a JSON object, got {text!r}")
+    raise argparse.ArgumentTypeError(f"expected a JSON object, got {printable(text, 200)!r}")
+
+
+def json_text(text: str) -> str:
+    """Return JSON text itself, or that of the file `@FILE`, which holds what is large."""
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise argparse.ArgumentTypeError(f"{text[1:]}: cannot be read: {error}") from error
