@@ -4,7 +4,9 @@ import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from .dialects import lookup
 from .errors import MetricError
 from .images import Bytes, grey_of, in_colour, read_aligned, read_grey, read_image
 from .resize import bilinear
-from .scoring import Table, check_threads, score_methods
+from .scoring import LARGE, Table, check_threads, score_methods
 from .shared.arrays import Values, as_batch
 from .texts import csv_cell
 
@@ -52,9 +54,16 @@ def score_files(
     entries = [entry.name for entry in lookup(metrics, dialect)]
     rule = colour or colour_rule(dialect)
     read = read_image if rule == "per_channel" else read_grey
+    one_at_a_time = Lock()
 
     def measure(files: Mapping[str, Path]) -> Table:
         images = read_aligned(files, read)
+        height, width = images["infrared"].shape[-2:]
+        # Large images would need the memory of one for every thread.
+        with one_at_a_time if height * width > LARGE else nullcontext():
+            return measured(files, images)
+
+    def measured(files: Mapping[str, Path], images: Mapping[str, Bytes]) -> Table:
         try:
             if any(image.ndim == 3 and len(image) == 3 for image in images.values()):
                 bands = {role: _resized(in_colour(image), resize) for role, image in images.items()}

@@ -38,6 +38,8 @@ Table = dict[str, dict[str, Values]]
 # Pool of idle pairs: allocating one is expensive, and consecutive calls usually have one size.
 _idle: "deque[tuple[PairKey, CompiledPair]]" = deque(maxlen=os.cpu_count())
 
+LARGE = 1 << 22
+"""Pixels above which images are measured one at a time and no memory is kept for the next one."""
 MOST_THREADS = 1024
 """Largest number of threads that share images."""
 
@@ -199,7 +201,9 @@ def _compiled_pair(*key: *PairKey) -> "Iterator[CompiledPair]":
     if found != key:
         pair = CompiledPair(*key)
     yield pair
-    _idle.append((key, pair))
+    height, width, _ = key
+    if height * width <= LARGE:
+        _idle.append((key, pair))
 
 
 def _measure_compiled(
