@@ -9,7 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
-from harness.configuration import Configuration, DatasetSection, Mode, OverrideSection
+from harness.configuration import (
+    EVERY,
+    Configuration,
+    DatasetSection,
+    FusedSection,
+    Mode,
+    OverrideSection,
+)
 from harness.disk.schema import check
 from harness.errors import HarnessError, suggest
 from harness.methods.recipe import Recipe
@@ -137,11 +144,16 @@ class Benchmark:
 
     def _check_measuring(self, name: str) -> None:
         section = self.datasets[name]
+        for metric in section.metrics or ():
+            if metric not in METRICS:
+                raise HarnessError(f"metrics: no metric {metric!r}; {suggest(metric, METRICS)}")
         try:
-            lookup(self.metrics, section.dialect)
+            lookup(self.metrics(name), section.dialect)
         except MetricError as error:
             raise HarnessError(f"dialect: {error}") from error
-        for row, given in section.fused.items():
+        for row, given in self.given(name).items():
+            if given is None:
+                continue
             if not Path(given.folder).is_dir():
                 raise HarnessError(
                     f"fused: {row}: the folder {given.folder} does not exist; correct it, or leave "
@@ -152,10 +164,9 @@ class Benchmark:
                     f"fused: {row}: name: found {given.name!r}, expected a text with {{name}}"
                 )
 
-    @property
-    def metrics(self) -> list[str]:
-        """Columns of the tables."""
-        return list(self.config.metrics)
+    def metrics(self, dataset: str) -> list[str]:
+        """Return the columns of the tables of a data set."""
+        return list(self.datasets[dataset].metrics or self.config.metrics)
 
     def adapter_name(self, dataset: str) -> str:
         """Return the name of a data set's adapter: its own name unless configured."""
@@ -191,7 +202,30 @@ class Benchmark:
             if not spec.asked_by or getattr(self.datasets[dataset], spec.asked_by)
             for row in self.method_rows(name)
             for stretch in self.stretches(name)
-        ] + [Row(name, GIVEN) for name in self.datasets[dataset].fused]
+        ] + [Row(name, GIVEN) for name in self.given(dataset)]
+
+    def given(self, dataset: str) -> dict[str, FusedSection | None]:
+        """Return name → folder of fused images; None for those that the data set publishes.
+
+        Raises:
+            HarnessError: naming the images that the data set does not publish.
+        """
+        found: dict[str, FusedSection | None] = {}
+        for name, section in self.datasets[dataset].fused.items():
+            if section is not None:
+                found[name] = section
+                continue
+            published = getattr(self.adapter(dataset), "fused", {})
+            if not published:
+                raise HarnessError(
+                    f"fused: {name}: {self.adapter_name(dataset)} publishes no fused images; give "
+                    "the folder that holds them"
+                )
+            if name not in (EVERY, *published):
+                words = suggest(name, [EVERY, *published])
+                raise HarnessError(f"fused: no published images {name!r}; {words}")
+            found |= dict.fromkeys(published if name == EVERY else [name])
+        return found
 
     def method_rows(self, method: str) -> list[Row]:
         """Return one row per mode of a method's weights; the first one is unmarked."""

@@ -173,7 +173,7 @@ def analyse(plan: ReportPlan, dataset: PlannedDataset, runs: list[Run]) -> Analy
             )
         tables.setdefault(run.row, []).append(run.scores)
     failed = {run.row for run in runs if run.failure}
-    columns = list(plan.metrics)
+    columns = list(plan.metrics_of(dataset))
     values = {
         row: np.stack([table[columns].to_numpy(np.float64) for table in seeds])
         for row, seeds in tables.items()
@@ -182,7 +182,7 @@ def analyse(plan: ReportPlan, dataset: PlannedDataset, runs: list[Run]) -> Analy
     scenes = [row.scene for row in manifest]
     trained = {run.row for run in runs if run.trained or plan.method(run.row).trained}
     same = is_printed_sample(dataset.stands_for, scenes)
-    return Analysis(tiles, scenes, plan.metrics, values, trained, same)
+    return Analysis(tiles, scenes, tuple(columns), values, trained, same)
 
 
 @dataclass(frozen=True)

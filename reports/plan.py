@@ -57,6 +57,7 @@ class PlannedDataset:
     stands_for: the data set of the paper whose printed values stand beside ours, "" for none.
     examples: names of the tiles in the figures; if empty, `reports.examples.RULE` chooses them.
     measured: the dialect and the colour rule of the metrics, in words.
+    metrics: the columns of its tables; empty for those of the plan.
     """
 
     name: str
@@ -64,12 +65,14 @@ class PlannedDataset:
     stands_for: str = ""
     examples: Sequence[str] = ()
     measured: str = ""
+    metrics: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class ReportPlan:
     """Everything that a report is about.
 
+    metrics: the columns of the tables, unless a data set has its own.
     results: folder that holds `<dataset>/<row>/seed<k>/`.
     tiles: number of tiles per data set whose images come with the page.
     """
@@ -81,6 +84,15 @@ class ReportPlan:
     datasets: Sequence[PlannedDataset]
     results: Path
     tiles: int = TILES
+
+    def metrics_of(self, dataset: PlannedDataset) -> tuple[str, ...]:
+        """Return the columns of the tables of a data set."""
+        return tuple(dataset.metrics) or self.metrics
+
+    @property
+    def every_metric(self) -> list[str]:
+        """The columns of all tables, each once."""
+        return list(dict.fromkeys(name for d in self.datasets for name in self.metrics_of(d)))
 
     def method(self, row: str) -> PlannedMethod:
         """Return the method behind a row."""
@@ -111,10 +123,19 @@ def _given_rows(benchmark: Benchmark) -> list[Row]:
 
 def _given(row: Row, benchmark: Benchmark) -> PlannedMethod:
     """Describe a row of images from a folder: by its name, or the title of a known method."""
-    known = benchmark.found.get(row.method)
-    title = f"{known.title if known else row.method}, given images"
-    notes = "The fused images come from a folder; they were not fused here."
+    known, published = benchmark.found.get(row.method), _published_title(row, benchmark)
+    title = f"{published or (known.title if known else row.method)}, given images"
+    origin = "are published with the data set" if published else "come from a folder"
+    notes = f"The fused images {origin}; they were not fused here."
     return PlannedMethod(row.name, title, "baseline", benchmark.seeds(row.name), notes)
+
+
+def _published_title(row: Row, benchmark: Benchmark) -> str:
+    for name in benchmark.datasets:
+        adapter: Any = benchmark.adapter(name)
+        if row.method in (given := benchmark.given(name)) and given[row.method] is None:
+            return str(adapter.fused[row.method].title)
+    return ""
 
 
 def plan_of(benchmark: Benchmark) -> dict[str, Any]:
@@ -135,13 +156,14 @@ def plan_of(benchmark: Benchmark) -> dict[str, Any]:
             section.stands_for or "",
             list(section.examples or ()),
             _measured(**benchmark.measuring(name)),
+            list(section.metrics or ()),
         )
         for name, section in benchmark.datasets.items()
     ]
     return {
         "title": config.title,
         "demonstration": config.demonstration,
-        "metrics": benchmark.metrics,
+        "metrics": config.metrics,
         "tiles": config.report.tiles,
         "methods": [asdict(method) for method in methods],
         "datasets": [asdict(dataset) for dataset in datasets],

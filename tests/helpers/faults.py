@@ -138,7 +138,7 @@ def fuse_arguments(method, folder, *more, options=None):
 def measure_arguments(row, folder):
     """Return arguments of the measure stage."""
     names = ["--dataset", "town", "--method", row, "--seed", "0", "--tiles", str(TOWN / "tiles")]
-    metrics = ["--metrics", *BENCHMARK.metrics]
+    metrics = ["--metrics", *BENCHMARK.metrics("town")]
     return [*names, *metrics, "--fused", f"{folder}/fused.npy", "--output", f"{folder}/scores.csv"]
 
 
