@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.disk.records import read_record
+from harness.methods.rows import Row
 from reports.analysis import Analysis, analyse
 from reports.claims import Claim, table_claims
 from reports.plan import ReportPlan
@@ -23,6 +24,15 @@ class Report:
     def failures(self) -> list[Run]:
         """List all runs that failed, in table order."""
         return [run for runs in self.runs.values() for run in runs if run.failure]
+
+    def unlearned(self) -> list[Run]:
+        """List all runs whose training did not learn, in table order, without stretched rows."""
+        return [
+            run
+            for runs in self.runs.values()
+            for run in runs
+            if run.unlearned and Row.parse(run.row).raw
+        ]
 
     def claims(self) -> list[Claim]:
         """Judge the paper's claims about its tables, in its order."""

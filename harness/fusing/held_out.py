@@ -81,9 +81,10 @@ def measure_network(
 
     Returns:
         Lists and numbers, which are NaN where nothing is defined. `response`, `finite`: see
-        `response`. `terms`: mode (`eval`, `train`) → the means of the terms of `training_loss`. `confusion`:
-        (classes, classes) pixels by label and prediction. `reconstructed`: correlation of every
-        IRM image with the infrared and with the visible image, mean over tiles.
+        `response`. `terms`: mode (`eval`, `train`) → the means of the terms of `training_loss`.
+        `confusion`: (classes, classes) pixels by label and prediction. `reconstructed`:
+        correlation of every IRM image with the infrared and with the visible image, mean over
+        tiles.
 
     Raises:
         MethodFailure: if the method raises.

@@ -120,7 +120,7 @@ def _table(names: list[str], losses: list[float], averages: list[float]) -> str:
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["tile", "fusion_loss", "average_loss"])
-    columns = [values or [""] * len(names) for values in (losses, averages)]
+    columns: list[Any] = [values or [""] * len(names) for values in (losses, averages)]
     writer.writerows(zip(names, *columns, strict=True))
     return text.getvalue()
 
