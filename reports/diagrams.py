@@ -91,10 +91,8 @@ class _Plane:
         return [
             *(_line(44, 12, 44, base), _line(44, base, 194, base)),
             *(_text(40, y, f"{value:.3g}", "end") for y, value in ends),
-            *(
-                _text(44, self.height - 6, "1"),
-                _text(194, self.height - 6, f"{self.last:,}", "end"),
-            ),
+            _text(44, self.height - 6, "1"),
+            _text(194, self.height - 6, f"{self.last:,.0f}", "end"),
         ]
 
 
@@ -133,11 +131,9 @@ def _legend(lines: Mapping[str, Sequence[Sequence[Point]]], plane: _Plane) -> It
     numbers = {name: number for number, name in enumerate(lines)}
     ends = {name: plane.place(several[-1][-1])[1] for name, several in lines.items()}
     y = 0.0
-    for left, name in zip(
-        range(len(lines), 0, -1), sorted(lines, key=ends.__getitem__), strict=True
-    ):
+    for place, name in enumerate(sorted(lines, key=ends.__getitem__)):
         # Names keep their distance, and leave room for those that follow.
-        y = max(y + 14, min(ends[name] + 4, plane.height - 14 * left))
+        y = max(y + 14, min(ends[name] + 4, plane.height - 14 * (len(lines) - place)))
         finals = [line[-1][1] for line in lines[name]]
         words = " … ".join(f"{value:.3g}" for value in sorted({min(finals), max(finals)}))
         yield _curve([(200, y - 4), (216, y - 4)], numbers[name])

@@ -27,7 +27,9 @@ class TrainedRun:
     @property
     def correlations(self) -> list[str]:
         """Per stage, the correlation of the IRM image with the infrared and the visible image."""
-        stages = [] if self.learning.reconstructed is None else self.learning.reconstructed
+        stages = self.learning.reconstructed
+        if stages is None:
+            return []
         return [f"{infrared:+.2f} / {visible:+.2f}" for infrared, visible in stages]
 
 
