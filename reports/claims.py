@@ -88,12 +88,7 @@ class _TableClaims:
         first, second = (float(self.printed[method, metric]) for method in (having, lacking))
         # The decimals of the print are no binary fractions.
         printed = METRICS[metric].sign * round(first - second, 9)
-        absent = Absent.of(self.analysis, self.rows, (having, lacking))
-        if absent.methods:
-            judgement = absent.judgement()
-        else:
-            duel = Duel.of(self.analysis, metric, self.rows[having], self.rows[lacking])
-            judgement = judge_sign(duel.difference, duel.chances, printed)
+        judgement = judge_pair(self.analysis, self.rows, having, lacking, metric, printed)
         return self._claim(text, metric.upper(), judgement, printed, printed > 0)
 
     def _rank(self, method: str, metric: str, place: int) -> Judgement:
@@ -159,6 +154,22 @@ class Duel:
     def interval(self, level: float = SURE) -> Interval:
         """Return the interval of the difference."""
         return interval_of(self.difference, self.chances, level)
+
+
+def judge_pair(
+    analysis: Analysis,
+    rows: Mapping[str, str],
+    better: str,
+    other: str,
+    metric: str,
+    printed: float = math.nan,
+) -> Judgement:
+    """Judge the claim that a method is better than another; `printed` is their difference there."""
+    absent = Absent.of(analysis, rows, (better, other))
+    if absent.methods:
+        return absent.judgement()
+    duel = Duel.of(analysis, metric, rows[better], rows[other])
+    return judge_sign(duel.difference, duel.chances, printed)
 
 
 def judge_rank(

@@ -9,6 +9,7 @@ from reports.analysis import Analysis, analyse
 from reports.claims import Claim, table_claims
 from reports.plan import ReportPlan
 from reports.scores import Run, read_runs
+from reports.semantics import semantics_claims
 from reports.tables import Table, build_tables
 
 
@@ -35,11 +36,12 @@ class Report:
         ]
 
     def claims(self) -> list[Claim]:
-        """Judge the paper's claims about its tables, in its order."""
+        """Judge the paper's claims about its tables in its order, and its thesis by controls."""
         return [
             claim
+            for judge in (table_claims, semantics_claims)
             for dataset in self.plan.datasets
-            for claim in table_claims(dataset, self.analyses[dataset.name])
+            for claim in judge(dataset, self.analyses[dataset.name])
         ]
 
     def provenance(self) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.blocks.layers import BatchRenorm
+from segfanet.controls import Controls
 from segfanet.initial import LARGE, looks_linear, normal, normal_difference
 
 STAGES = 3
@@ -37,8 +38,8 @@ CHOICES = {
 
 
 @dataclass(frozen=True)
-class Config:
-    """One variant of the network.
+class Config(Controls):
+    """One variant of the network; `Controls` has two further options.
 
     width: channels of stage 1. sinets: the first k encoder stages interact (Table 3).
     irm: without it the segmentation feature goes straight to CAM and FFM (Table 4).
@@ -68,6 +69,7 @@ class Config:
     segmentation_context: int = 3
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, values in CHOICES.items():
             if getattr(self, name) not in values:
                 known = ", ".join(map(str, values))
@@ -263,12 +265,13 @@ class SINet(nn.Module):
 
 
 class NormalisedConv(nn.Sequential):
-    """3×3 convolution, group norm of eight channels or none, ReLU: (B, a, h, w) → (B, b, h, w)."""
+    """3×3 convolution, group norm (about 8 channels) or none, ReLU: (B, a, h, w) → (B, b, h, w)."""
 
     def __init__(self, inputs: int, outputs: int, norm: str) -> None:
         grouped = norm == "group"
         conv = normal(nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=not grouped))
-        norms = [nn.GroupNorm(max(1, outputs // 8), outputs)] if grouped else []
+        groups = next(n for n in range(max(1, outputs // 8), 0, -1) if outputs % n == 0)
+        norms = [nn.GroupNorm(groups, outputs)] if grouped else []
         super().__init__(conv, *norms, nn.ReLU())
 
 
@@ -336,9 +339,9 @@ class SegFANet(nn.Module):
             pair = INPUT_GAIN * (pair - 0.5)
         stages = accumulate(self.segmentation_encoder, lambda x, stage: stage(x), initial=pair)
         _, *f_s = stages  # f^S_i of all stages, Eq. 1
-        aligned, reconstructed = self._align(f_s)
+        aligned, reconstructed = self._align(self.config.seen(f_s, self.training))
         fusion, deepest, attention = self._fusion_features(pair, aligned)
-        fused = self.head(self._decode(deepest, aligned))
+        fused = self.head(self._decode(deepest, [*map(self.config.guide, fusion, aligned)]))
         logits = self.segmentation_decoder(f_s)[..., :height, :width] if segment else None
         return Output(
             fused=fused[..., :height, :width],
@@ -362,7 +365,7 @@ class SegFANet(nn.Module):
         self, pair: Tensor, aligned: list[Tensor]
     ) -> tuple[list[Tensor], Tensor, list[Tensor]]:
         """Return f^F_i of each SINet, the decoder's input, and CAM's weights (Eqs. 2, 4)."""
-        features, attention = [], []
+        features, attention = [], list[Tensor]()
         x = pair
         for i, stage in enumerate(self.fusion_encoder):
             x = stage(x)
@@ -370,11 +373,9 @@ class SegFANet(nn.Module):
                 continue
             features.append(x)
             cam: Any = self.sinets[i].cam
-            if cam is None:
-                x = x + aligned[i]
-            else:
-                x, weights = cam(x, aligned[i])
-                attention.append(weights)
+            f_r = self.config.guide(x, aligned[i])
+            x, *weights = (x + f_r,) if cam is None else cam(x, f_r)
+            attention += weights
         return features, x, attention
 
     def _decode(self, deepest: Tensor, aligned: list[Tensor]) -> Tensor:

@@ -58,7 +58,12 @@ class Training:
         recipe, loss = task.recipe, method.training_loss
         self.training_loss = torch.compile(loss) if recipe.compile else loss
         self.batches = Batches(
-            task.tiles, recipe.batch, task.seed, parts=recipe.parts, augment=recipe.augment
+            task.tiles,
+            recipe.batch,
+            task.seed,
+            parts=recipe.parts,
+            augment=recipe.augment,
+            permute_labels=recipe.permute_labels,
         )
         self.total = recipe.total_steps(len(task.tiles))
         self.precision = Precision(recipe.precision, task.device)
