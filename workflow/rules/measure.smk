@@ -53,7 +53,7 @@ rule learning:
     wildcard_constraints:
         row=RUN_FUSED,
     group:
-        group_of
+        "learning"
     conda:
         "../../environment.yml"
     threads: THREADS
