@@ -39,9 +39,7 @@ class Table:
     @property
     def identifier(self) -> str:
         """Name of the table's files."""
-        return (
-            f"table{self.number}_{self.dataset}" if self.number else f"{self.name}_{self.dataset}"
-        )
+        return f"{f'table{self.number}' if self.number else self.name}_{self.dataset}"
 
     @property
     def label(self) -> str:
@@ -83,9 +81,9 @@ def build_tables(
     ]
     for dataset in plan.datasets:
         if ran := controls(dataset):
-            titles = {row: plan.method(row).title for row in ran}
-            rows = [[TITLES[REFERENCE], REFERENCE], *([titles[row], row] for row in ran)]
-            wanted.append((dataset, {**SEMANTICS, "rows": rows}))
+            titles = {REFERENCE: TITLES[REFERENCE], **{row: plan.method(row).title for row in ran}}
+            listing = {"rows": [[title, row] for row, title in titles.items()]}
+            wanted.append((dataset, {**SEMANTICS, **listing}))
     judged: set[tuple[str, str, str]] = set()
     tables = []
     for dataset, definition in wanted:
