@@ -96,17 +96,13 @@ def test_images_of_the_irms_are_correlated_with_both_sources():
     for index in range(2):
         pair = sources(pairs, index)
         with torch.no_grad():
-            images = method(*pair).reconstructed
-        small = [
-            [x[0, 0].numpy(), x[0, 0].reshape(22, 2, 24, 2).mean((1, 3)).numpy()] for x in pair
-        ]
+            images = [x[0, 0].numpy() for x in method(*pair).reconstructed]
+        whole = [x[0, 0].numpy() for x in pair]
+        halved = [x.reshape(22, 2, 24, 2).mean((1, 3)) for x in whole]
         rows.append(
             [
-                [
-                    np.corrcoef(image[0, 0].numpy().ravel(), kind[stage].ravel())[0, 1]
-                    for kind in small
-                ]
-                for stage, image in enumerate(images)
+                [np.corrcoef(image.ravel(), kind.ravel())[0, 1] for kind in kinds]
+                for image, kinds in zip(images, (whole, halved), strict=True)
             ]
         )
     found = measured(method, pairs)["reconstructed"]
