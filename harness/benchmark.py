@@ -31,6 +31,8 @@ from metrics.errors import MetricError
 from metrics.registry import METRICS
 
 MODES = get_args(Mode)
+NAMED = "name"
+"""A variant that is asked by it takes part only where `methods` names it."""
 
 
 class Benchmark:
@@ -66,7 +68,8 @@ class Benchmark:
         return {
             name: self._configured(spec)
             for name, spec in self.found.items()
-            if chosen is None or name in chosen or spec.folder.name in chosen
+            if name in (chosen or ())
+            or (spec.asked_by != NAMED and (chosen is None or spec.folder.name in chosen))
         }
 
     def _overrides(self, spec: MethodSpec) -> list[OverrideSection]:
@@ -199,7 +202,7 @@ class Benchmark:
         return [
             row.stretched(stretch)
             for name, spec in self.methods.items()
-            if not spec.asked_by or getattr(self.datasets[dataset], spec.asked_by)
+            if spec.asked_by in ("", NAMED) or getattr(self.datasets[dataset], spec.asked_by)
             for row in self.method_rows(name)
             for stretch in self.stretches(name)
         ] + [Row(name, GIVEN) for name in self.given(dataset)]

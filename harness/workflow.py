@@ -35,6 +35,7 @@ RECORDS = {
     "train": "training.json",
     "fuse": "fused.json",
     "measure": "scores.json",
+    "learning": "learning.json",
     "features": "features.json",
     "tables": "tables/tables.json",
     "examples": "examples.json",
@@ -48,6 +49,8 @@ RETRIED = ("train", "fuse", "measure")
 """Stages whose failure is tried again by every run."""
 
 
+OPTIMUM = "loss_optimum"
+"""The control whose loss is the least that any image can have."""
 MISSING, AGAIN, GONE = "it is not there", " is made again", " was deleted"
 DERIVED = (MISSING, AGAIN)
 """Ends of the reasons that follow from others, or explain themselves."""
@@ -109,6 +112,22 @@ class Results:
         ]
 
     @cached_property
+    def learning(self) -> list[Job]:
+        """The jobs that measure what each training learned, and the optimum beside them."""
+        trained = [
+            replace(job, stage="learning")
+            for job in self.runs
+            if Row.parse(job.row).raw and self.benchmark.is_trained(job.row)
+        ]
+        datasets = {job.dataset for job in trained}
+        optima = [
+            replace(job, stage="learning")
+            for job in self.runs
+            if job.row == OPTIMUM and job.dataset in datasets
+        ]
+        return [*trained, *optima]
+
+    @cached_property
     def features(self) -> list[Job]:
         """The jobs that save SegFANet's feature maps, where it is trained here."""
         known = "segfanet" in self.benchmark.methods and self.benchmark.is_trained("segfanet")
@@ -135,19 +154,20 @@ class Results:
             return []
         if job.stage == "report":
             audits = [Job("audit", dataset) for dataset in self.benchmark.datasets]
-            return [*self.runs, *audits, *self.features]
+            return [*self.runs, *self.learning, *audits, *self.features]
         if job.stage in REPORTING:
-            return self.runs
+            return [*self.runs, *self.learning]
         tiles = Job("prepare", job.dataset)
         if job.stage == "train":
             return [tiles]
         if job.stage == "measure":
             return [tiles, *self.stretches(replace(job, stage="fuse"))]
         examples = [Job("examples")] if job.stage == "features" else []
+        fused = [replace(job, stage="fuse")] if job.stage == "learning" else []
         row = Row.parse(job.row).run.name
         trained = self.benchmark.is_trained(row)
         training = [Job("train", job.dataset, row, job.seed)] if trained else []
-        return [tiles, *examples, *training]
+        return [tiles, *examples, *fused, *training]
 
     def stretches(self, job: Job) -> list[Job]:
         """Return all results that the job which fuses or measures one of them makes."""
@@ -190,8 +210,9 @@ class Results:
         spec, device = self.spec(job), bench.config.device
         if job.stage == "train":
             return identity.train(spec, spec.train or {}, job.seed, device)
-        if job.stage == "features":
-            return identity.features(spec, job.seed, device)
+        if job.stage in ("learning", "features"):
+            state = identity.learning if job.stage == "learning" else identity.features
+            return state(spec, job.seed, device)
         file, trained = bench.weights_file(job.row), bench.is_trained(job.row)
         weights = weights_content(spec, file, trained=trained)
         output = Row.parse(job.row).stretch, bench.measuring(job.dataset)["colour"]

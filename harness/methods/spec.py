@@ -33,7 +33,7 @@ from harness.disk.schema import (
 from harness.errors import HarnessError, as_method_failure, suggest
 from harness.fetching.checksums import contradiction
 from harness.fetching.source import ExternalFile
-from harness.methods.recipe import MethodRecipe
+from harness.methods.recipe import MethodRecipe, RecipeKeys
 
 FileName = Annotated[
     str, Matching("[A-Za-z0-9_][A-Za-z0-9 ._+()-]*", "a file name without folders")
@@ -114,9 +114,11 @@ class Variant(Model):
 
     title: Text = Field(description="the name as tables print it")
     options: dict[str, Any] = Field(description="options that differ from the method's")
-    asked_by: Literal["ablations", "literal"] = Field(
-        "ablations", description="key of the data sets on which the variant runs"
+    asked_by: Literal["ablations", "literal", "name"] = Field(
+        "ablations",
+        description="key of the data sets on which it runs; `name`: all, where `methods` names it",
     )
+    train: Annotated[dict[str, Any], Section(RecipeKeys)] = Field({}, description="for the recipe")
 
 
 VariantsFile = dict[Name, Variant]
@@ -196,8 +198,7 @@ class MethodFile:
 class MethodSpec(MethodFile):
     """A method as its folder declares it, or a variant of it (`kind` is `ablation`).
 
-    asked_by: the key of the data sets on which a variant runs; empty for a method, which always
-    runs.
+    asked_by: as in `Variant`; empty for a method, which always runs.
     """
 
     folder: Path
@@ -382,4 +383,6 @@ def read_variants(path: Path) -> dict[str, Variant]:
 
 
 def _with_options(spec: MethodSpec, variant: Variant) -> MethodSpec:
-    return replace(spec, title=variant.title, options={**spec.options, **variant.options})
+    options = {**spec.options, **variant.options}
+    train = spec.train and {**spec.train, **variant.train}
+    return replace(spec, title=variant.title, options=options, train=train)

@@ -178,6 +178,11 @@ def scores_of(*kinds):
     ]
 
 
+def learning_of():
+    """Measures of what every training here learned."""
+    return [str(job.record.with_name("held_out.csv")) for job in RESULTS.learning]
+
+
 def features_of():
     """Feature maps of the data sets on which SegFANet is trained here."""
     return [str(job.record.with_suffix(".npz")) for job in RESULTS.features]
