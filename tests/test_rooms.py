@@ -52,8 +52,8 @@ ROOMS_OF_REPORTS = {
 """Rooms of the harness that `reports` may import."""
 ROOMS_WITH_METRICS = {"benchmark", "commands", "configuration", "planner", "stages"}
 """Rooms of the harness that may import metrics."""
-READER = ("metrics.images", "metrics.errors")
-"""The reader of image files and its error, which every room may import."""
+READER = ("metrics.images", "metrics.errors", "metrics.texts")
+"""The reader of image files, its error, and texts from outside: every room may import these."""
 
 ENTRIES, FLOORS, FILE_LINES, FUNCTION_LINES = 22, 10, 400, 55
 

@@ -9,6 +9,7 @@ from harness.disk.files import refuse_overwriting
 from harness.errors import HarnessError
 from harness.methods.spec import find_method
 from harness.methods.weight_files import OFFICIAL, given_file
+from harness.pixels import ROUND, TRUNCATE
 
 CHANGING = (".npy", ".jpg", ".jpeg")
 """Suffixes of files that would hold other values than those that the workflow measures."""
@@ -18,6 +19,9 @@ colour, the fused image is in colour. If the sources are `.npy` files, (H, W) fl
 or the output is one, the method's own float32 values are written, neither clamped nor quantised.
 With --as-published the images are those that the authors' script saves: in the luma that it reads,
 stretched, rounded and in colour or gray as it does (`docs/methods.md` lists the rules).
+Of two folders, all pairs are tried; those that fail are listed at the end. What an earlier run
+finished and nothing has changed since is not fused again; the record `.segfanet-fused.jsonl` in the
+output folder knows.
 
 examples:
   segfanet-bench fuse ydtr --infrared ir.png --visible rgb.png -o fused.png
@@ -67,6 +71,14 @@ def add_parser(commands: Commands) -> None:
         "--as-published",
         action="store_true",
         help="images as the method's authors publish them, instead of the clamped output",
+    )
+    parser.add_argument(
+        "--quantise",
+        choices=(TRUNCATE, ROUND),
+        help=f"from [0, 255] to 8 bits; default {TRUNCATE}, as the workflow measures it",
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="also fuse pairs that are finished and unchanged"
     )
     add_device(parser)
     add_include(parser)
