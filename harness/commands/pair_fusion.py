@@ -14,6 +14,7 @@ from harness.commands.image_pairs import (
     Float,
     Pair,
     PairFiles,
+    pair_size,
     read_pair,
     write_fused,
     write_pixels,
@@ -23,6 +24,7 @@ from harness.errors import HarnessError, MethodFailure
 from harness.fusing.command import fuse_pictures
 from harness.fusing.inference import call_fuse, load_method
 from harness.fusing.publishing import Source, publish
+from harness.fusing.windows import fit
 from harness.machine.device import choose_device, make_deterministic
 from harness.methods.contract import Method, check_fused, copied
 from harness.methods.spec import MethodSpec, published_rule
@@ -84,6 +86,12 @@ def _run_class(
     if weights:
         origin = ORIGINS[weights.origin]
         print(f"weights: {weights.path.name}, {origin}, sha256 {weights.sha256}")
+    sizes = [pair_size(file) for file in files]
+    if parts := fit(spec, method, sizes, device).get("parts"):
+        print(
+            f"too large to be fused whole: images of {len(parts['sizes'])} sizes are fused in "
+            f"parts of {parts['side']} pixels that overlap by {parts['overlap']}"
+        )
     if given.as_published:
         _write_published(spec, method, files, device)
         return
