@@ -60,7 +60,8 @@ def main() -> None:
         if failure:
             record.fail(failure)
             write_empty_stack(outputs[stretch], job.pairs)
-        record.write(outputs[stretch].with_name("fused.json"), [outputs[stretch]])
+        files = [outputs[stretch]] if failure else job.artefacts(stretch)
+        record.write(outputs[stretch].with_name("fused.json"), files)
 
 
 def _record(arguments: argparse.Namespace, spec: MethodSpec, stretch: str) -> Record:

@@ -1,4 +1,4 @@
-"""The workflow measures what `fuse --gray` and `score` measure, to the last bit, for all methods."""
+"""The workflow measures what `fuse --gray` and `score` measure, to the last bit, in all methods."""
 
 import json
 import sys
