@@ -103,7 +103,9 @@ class DatasetSection(Model):
     )
     ablations: bool = Field(False, description="also run the settings of Tables 3-5")
     literal: bool = Field(
-        False, description="also run `segfanet_literal`, the network as Eqs. 1-18 print it"
+        False,
+        description="also run the other readings of the print: `segfanet_literal`, the network as "
+        "Eqs. 1-18 print it, and `tardal_running`, TarDAL with running statistics",
     )
     tiling: Annotated[
         TilingSection | None,

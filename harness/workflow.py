@@ -21,9 +21,9 @@ from harness.disk.records import SOURCES, read_record
 from harness.disk.schema import ROOT
 from harness.errors import HarnessError
 from harness.machine.isolation import USERS_PYTHONPATH
+from harness.methods.chosen_weights import weights_content
 from harness.methods.rows import Row
 from harness.methods.spec import MethodSpec
-from harness.methods.weight_files import weights_content
 from harness.scenes.adapters import adapter_files, adapter_folder, source_places
 from harness.stages import identity
 from harness.tiles.store import INVENTORY, RECORD
