@@ -197,7 +197,7 @@ class Configuration(Model):
     )
     device: Device = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:N`")
     threads: int = Field(
-        1, ge=1, description="threads of one job; jobs run side by side up to `--cores`"
+        1, ge=1, le=1024, description="threads of one job; jobs run side by side up to `--cores`"
     )
     timeout: float = Field(
         SILENCE_SECONDS,
