@@ -4,7 +4,7 @@ PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
 
-.PHONY: demo report install test test-fast coverage schemas lint format clean
+.PHONY: demo report install test test-fast test-gpu coverage schemas lint format clean
 
 demo: .venv/runtime ## whole benchmark on the embedded data
 	@$(BIN)/snakemake --cores $(CORES); status=$$?; \
@@ -20,6 +20,9 @@ test: .venv/dev ## all tests
 
 test-fast: .venv/dev ## all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"
+
+test-gpu: .venv/dev ## the tests that need a GPU, in about ten minutes; they say why one is skipped
+	$(BIN)/python -m pytest -m gpu -rs
 
 coverage: .venv/dev ## all tests, and a list of the lines that none of them ran
 	$(BIN)/python -m pytest --cov --cov-report=term
