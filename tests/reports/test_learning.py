@@ -196,7 +196,7 @@ def test_a_run_whose_network_was_not_measured_says_why(tmp_path):
     report = made(tmp_path)
     make_learning(tmp_path / "d", "umfusion", 0.25, 0.2, failure="killed (SIGKILL)")
     page = render(read_report(report.plan))
-    assert "not measured: killed (SIGKILL)" in page
+    assert "UMFusion, seed 0, was not measured in full: killed (SIGKILL)" in page
 
 
 def test_damaged_measures_are_refused_by_name(tmp_path):
