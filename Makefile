@@ -16,7 +16,7 @@ report: .venv/runtime ## tables and page rendered again, without training or fus
 install: .venv/dev ## only .venv, with everything that commands and tests need
 
 test: .venv/dev ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
 
 test-fast: .venv/dev ## all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"

@@ -22,7 +22,8 @@ from harness.disk.schema import ROOT
 from harness.errors import HarnessError
 from harness.machine.isolation import USERS_PYTHONPATH
 from harness.methods.rows import Row
-from harness.methods.spec import MethodSpec, weights_content
+from harness.methods.spec import MethodSpec
+from harness.methods.weight_files import weights_content
 from harness.scenes.adapters import adapter_files, adapter_folder, source_places
 from harness.stages import identity
 from harness.tiles.store import INVENTORY, RECORD
@@ -202,10 +203,10 @@ class Results:
             return identity.prepare(name, options, bench.tiling(job.dataset), *files)
         if job.stage == "measure":
             rule = bench.measuring(job.dataset)
-            return identity.measure(job.dataset, job.row, job.seed, bench.metrics, rule)
+            names = bench.metrics(job.dataset)
+            return identity.measure(job.dataset, job.row, job.seed, names, rule)
         if Row.parse(job.row).given:
-            given = bench.datasets[job.dataset].fused[Row.parse(job.row).method]
-            return identity.take(given.name, bench.measuring(job.dataset)["colour"])
+            return self._taking(job)
         spec, device = self.spec(job), bench.config.device
         if job.stage == "train":
             return identity.train(spec, spec.train or {}, job.seed, device)
@@ -216,6 +217,16 @@ class Results:
         weights = weights_content(spec, file, trained=trained)
         output = Row.parse(job.row).stretch, bench.measuring(job.dataset)["colour"]
         return identity.fuse(spec, output, weights, job.seed, device)
+
+    def _taking(self, job: Job) -> Request:
+        bench, name = self.benchmark, Row.parse(job.row).method
+        given, colour = bench.given(job.dataset)[name], bench.measuring(job.dataset)["colour"]
+        if given is not None:
+            return identity.take(given.name, colour)
+        adapter = bench.adapter_name(job.dataset)
+        return identity.take_published(
+            name, colour, adapter_files(adapter), adapter_folder(adapter)
+        )
 
     def spec(self, job: Job) -> MethodSpec:
         """Return the method behind the row of a job."""
@@ -279,7 +290,8 @@ class Results:
         row = Row.parse(job.row) if job.stage == "fuse" else None
         if row is None or not row.given:
             return None
-        return [Path(self.benchmark.datasets[job.dataset].fused[row.method].folder)]
+        given = self.benchmark.given(job.dataset)[row.method]
+        return None if given is None else [Path(given.folder)]
 
     def _without_identity(self, job: Job) -> str:
         if job.stage not in KEPT:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from .files import check_no_input, check_output, score_files, write_csv
 from .images import pair_files
 from .intervals import summary
 from .registry import METRICS, PAPER, VARIANTS, find
+from .texts import printable
 
 SOURCES = ("infrared", "visible")
 
@@ -33,9 +35,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A reader such as `head` may stop early; discard what is left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (MetricError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def program() -> None:
+    """Run the command line as a program of its own, which leaves no temporary file behind.
+
+    A request to terminate, or the closing of the terminal, unwinds it like an interruption.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        # `nohup` has the closing of the terminal ignored, and so it stays; Windows has none.
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _terminate)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+
+
+def _terminate(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _program() -> str:
@@ -146,9 +169,9 @@ def _score(options: argparse.Namespace) -> None:
     definition = f"dialect {options.dialect}" if options.dialect else "default definitions"
     size = f"resized to {options.resize}×{options.resize} px" if options.resize else "native size"
     print(f"{definition}, {size}, colour: {colour}; mean ± half the 95 % interval")
-    print(f"written to {options.output}")
+    print(f"written to {printable(options.output)}")
     for method, columns in table.items():
-        print(f"\n{method} ({len(names)} images)")
+        print(f"\n{printable(method)} ({len(names)} images)")
         for name, values in columns.items():
             print(f"  {name:<10}{summary(values)}")
 

@@ -16,6 +16,7 @@ from .images import Bytes, grey_of, in_colour, read_aligned, read_grey, read_ima
 from .resize import bilinear
 from .scoring import Table, score_methods
 from .shared.arrays import Values, as_batch
+from .texts import csv_cell
 
 
 def score_files(
@@ -101,14 +102,13 @@ def write_csv(path: Path, names: Sequence[str], table: Mapping[str, Mapping[str,
     """
     temporary = path.with_name(f".scores.{os.getpid()}.part")
     try:
-        # File names may hold bytes that are not text.
-        with temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["method", "image", *next(iter(table.values()))])
             for method, columns in table.items():
                 for index, name in enumerate(names):
                     values = (repr(float(column[index])) for column in columns.values())
-                    writer.writerow([method, name, *values])
+                    writer.writerow([csv_cell(method), csv_cell(name), *values])
         temporary.replace(path)
     except OSError as error:
         raise MetricError(f"{path}: cannot be written ({error.strerror})") from error

@@ -179,7 +179,7 @@ def analyse(plan: ReportPlan, dataset: PlannedDataset, runs: list[Run]) -> Analy
             )
         tables.setdefault(run.row, []).append(run.scores)
     failed = {run.row for run in runs if run.failure}
-    columns = list(plan.metrics)
+    columns = list(plan.metrics_of(dataset))
     values = {
         row: np.stack([table[columns].to_numpy(np.float64) for table in seeds])
         for row, seeds in tables.items()
@@ -193,7 +193,7 @@ def analyse(plan: ReportPlan, dataset: PlannedDataset, runs: list[Run]) -> Analy
         if run.unlearned:
             unlearned.setdefault(run.row, []).append(f"seed {run.seed}: {run.unlearned}")
     why = {row: "; ".join(words) for row, words in unlearned.items()}
-    return Analysis(tiles, scenes, plan.metrics, values, trained, same, why)
+    return Analysis(tiles, scenes, tuple(columns), values, trained, same, why)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def explorer_data(
         folder: folder of the page, for the images that do not fit inside.
     """
     share = EMBEDDED_BYTES // max(len(plan.datasets), 1)
-    metrics = [METRICS[name] for name in plan.metrics]
+    metrics = [METRICS[name] for name in plan.every_metric]
     return {
         "metrics": [
             {"name": m.name, "title": m.title, "larger": m.larger_is_better} for m in metrics
@@ -58,6 +58,7 @@ def _dataset(
         "name": dataset.name,
         "title": store.meta["title"],
         "count": len(analysis.tiles),
+        "metrics": list(analysis.metrics),
         "rows": [_row(plan, row, analysis) for row in rows],
         "tiles": [
             {

@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable
 from io import StringIO
 
+from metrics.texts import csv_cell, printable
 from reports.learning import UNLEARNED
 from reports.rows import Cell, TableRow
 from reports.tables import Table, heading
@@ -63,12 +64,14 @@ def to_csv(table: Table) -> str:
         seeds = 0 if row.missing else row.seeds
         status = "not run" if row.missing else row.failure
         kind = [row.stretch, row.control, row.unranked]
-        notes = [status, row.unlearned, table.measured]
-        writer.writerow([row.name, row.title, *kind, seeds, *values, *notes])
+        notes = map(csv_cell, [status, row.unlearned, table.measured])
+        writer.writerow([row.name, csv_cell(row.title), *kind, seeds, *values, *notes])
     return text.getvalue()
 
 
 def _plain(value: float | str) -> float | str:
+    if isinstance(value, str):
+        return csv_cell(value)
     return "" if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -80,8 +83,8 @@ def to_latex(table: Table) -> str:
     columns = "ll" + ("rr" if table.paper else "r") * len(table.metrics)
     lines = [
         r"% needs \usepackage{booktabs}",
-        rf"% {table.caption} ({table.dataset}); ours ± half the 95 % interval".replace("\n", " "),
-        rf"% {table.measured}",
+        _latex_comment(f"{table.caption} ({table.dataset}); ours ± half the 95 % interval"),
+        _latex_comment(table.measured),
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         *_latex_heads(table),
@@ -91,8 +94,13 @@ def to_latex(table: Table) -> str:
         if row.control and not (above and above.control):
             lines.append(r"\midrule")
         lines.append(_latex_row(table, row))
-    notes = [rf"% {i}: {note}".replace("\n", " ") for i, note in enumerate(table.footnotes, 1)]
+    notes = [_latex_comment(f"{i}: {note}") for i, note in enumerate(table.footnotes, 1)]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes, ""])
+
+
+def _latex_comment(text: str) -> str:
+    """Return a comment on one line: TeX ends it at any line break, and would run what follows."""
+    return f"% {' '.join(printable(text).split())}"
 
 
 def _latex_heads(table: Table) -> list[str]:
@@ -148,7 +156,7 @@ def _markdown_row(table: Table, row: TableRow) -> str:
 
 def markdown_text(text: str) -> str:
     """Escape what Markdown and its HTML read as markup, and put the text on one line."""
-    escaped = "".join(f"\\{c}" if c in MARKDOWN_SPECIAL else c for c in text)
+    escaped = "".join(f"\\{c}" if c in MARKDOWN_SPECIAL else c for c in printable(text))
     return " ".join(escaped.replace("&", "&amp;").replace("<", "&lt;").split())
 
 
@@ -177,5 +185,6 @@ def status_mark(row: TableRow) -> str:
 
 
 def latex_text(text: str) -> str:
-    """Escape what LaTeX reads as markup."""
-    return "".join(LATEX_SPECIAL.get(character, character) for character in text)
+    """Escape what LaTeX reads as markup, and put the text on one line."""
+    line = " ".join(printable(text).split())
+    return "".join(LATEX_SPECIAL.get(character, character) for character in line)

@@ -197,10 +197,10 @@ def stretch_rewards(report: Report) -> list[dict[str, Any]]:
             "dataset": dataset,
             "title": marked(report.plan.method(name).title, name, analysis.unlearned),
             "stretch": row.stretch,
-            "changes": [
-                change_text(change(analysis.mean(row.run.name, m), analysis.mean(name, m), m), m)
+            "changes": {
+                m: change_text(change(analysis.mean(row.run.name, m), analysis.mean(name, m), m), m)
                 for m in analysis.metrics
-            ],
+            },
         }
         for dataset, analysis, row, name in rows
         if not row.raw and row.run.name in analysis.values

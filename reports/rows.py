@@ -16,6 +16,7 @@ from reports.verdicts import REPEATABILITY, Judgement, judge, relative_differenc
 
 ORIGINS = {
     "retrained": "weights trained here",
+    "demonstration": "weights trained by this project on demonstration data, not the authors'",
     "user": "weights given by the user, not known to be its authors'",
 }
 """What footnotes say about weights that are not the authors' file."""
@@ -141,7 +142,7 @@ class RowBuilder:
         self.standing = representatives(self.analysis, methods, not self.ablation)
         self.paper_ranks = {
             metric: printed_ranks(self.printed, metric, METRICS[metric].larger_is_better)
-            for metric in self.plan.metrics
+            for metric in self.analysis.metrics
         }
 
     def listed(self, rows: list[list[str]]) -> list[TableRow]:
@@ -169,7 +170,7 @@ class RowBuilder:
     def row(self, name: str, title: str = "") -> TableRow:
         """Build one row; a method that was not run keeps its printed values and says so."""
         stretch, runs = Row.parse(name).stretch, self.by_row.get(name, [])
-        cells = tuple(self._cell(name, metric) for metric in self.plan.metrics)
+        cells = tuple(self._cell(name, metric) for metric in self.analysis.metrics)
         if not runs:
             title = title or TITLES.get(name, name)
             note = (f"{title} was not run: only the paper's values stand here.",)
@@ -202,7 +203,7 @@ class RowBuilder:
             yield f"{title}: {notes.strip()}"
         if origin := ORIGINS.get(runs[0].weights.get("origin", "")):
             yield f"{title}: {origin}."
-        for metric, cell in zip(self.plan.metrics, cells, strict=True):
+        for metric, cell in zip(self.analysis.metrics, cells, strict=True):
             if cell.undefined:
                 reason = METRICS[metric].undefined or "pixels are not finite"
                 yield (
@@ -258,7 +259,7 @@ class RowBuilder:
         tests = self.analysis.against([row.name for row in rows], REFERENCE)
 
         def cells(row: TableRow) -> Iterable[Cell]:
-            for metric, cell in zip(self.plan.metrics, row.cells, strict=True):
+            for metric, cell in zip(self.analysis.metrics, row.cells, strict=True):
                 yield replace(cell, test=tests.get((row.name, metric)))
 
         return [replace(row, cells=tuple(cells(row))) for row in rows]

@@ -9,6 +9,7 @@ import pandas as pd
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
 from harness.methods.rows import Row
+from metrics.texts import from_csv_cell, printable
 from reports.learning import Learning, read_learning, why_unlearned
 from reports.plan import PlannedDataset, ReportPlan
 
@@ -83,4 +84,5 @@ def _read_scores(folder: Path) -> tuple[pd.DataFrame, str]:
         raise HarnessError(
             f"{path}: is not a per-image table: {error}; delete it and rerun"
         ) from error
-    return pd.concat([scores[["tile"]], numbers], axis=1), record["reason"]
+    tiles = scores["tile"].map(from_csv_cell, na_action="ignore")
+    return pd.concat([tiles, numbers], axis=1), printable(record["reason"])

@@ -93,9 +93,9 @@ def build_tables(
         own, analysis = runs[dataset.name], analyses[dataset.name]
         builder = RowBuilder(plan, dataset, own, printed, analysis, judged, bool(listed))
         rows = builder.listed(listed) if listed else builder.comparison()
-        marked = mark_best(builder.tested(rows), plan.metrics)
+        marked = mark_best(builder.tested(rows), analysis.metrics)
         orders = () if listed else judge_orders(analysis, printed, builder.standing)
-        place = definition["caption"], dataset.name, plan.metrics
+        place = definition["caption"], dataset.name, analysis.metrics
         name = definition.get("name", "comparison")
         tables.append(Table(number, *place, marked, paper, orders, dataset.measured, name))
     return tables

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import torch
 
-from segfanet.model import Config, SegFANet
+from segfanet.config import Config
+from segfanet.model import SegFANet
 
 
 def widened(config: Config) -> Config:

@@ -7,12 +7,13 @@ from torch import Tensor
 
 from harness.methods.contract import Batch
 from segfanet.capacity import widened
+from segfanet.config import Config
 from segfanet.losses import Sources, reconstruction_loss, segmentation_loss, similarity_loss
-from segfanet.model import Config, Output, SegFANet, pad
+from segfanet.model import Output, SegFANet, pad
 
 
 class SegFANetMethod(SegFANet):
-    """The network with its loss; options are those of `segfanet.model.Config`."""
+    """The network with its loss; options are those of `segfanet.config.Config`."""
 
     __signature__ = signature(Config)
 

@@ -212,6 +212,8 @@ def fetch(
     if found is None:
         refuse_overwriting([places.cache], places.mirrors)
         target = source.place(places.cache)
+        # A cache above a mirror could write into it.
+        refuse_overwriting([target.parent], places.mirrors)
         make_cache(target.parent)
         with FileLock(target.with_name(f".{target.name}.lock")):
             # Another job may have fetched it while this one waited.

@@ -14,7 +14,6 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from harness.disk.code import files_of_folder
-from harness.disk.files import sha256
 from harness.disk.plugins import children, load_package
 from harness.disk.schema import (
     ROOT,
@@ -43,7 +42,7 @@ Entry = Annotated[
     str, Matching("([A-Za-z_][A-Za-z0-9_]*:[A-Za-z_][A-Za-z0-9_]*)?", "`module:Class`")
 ]
 
-OFFICIAL = "official"
+
 DEMONSTRATION = "demonstration"
 """Subfolder of weights that show how a method works."""
 
@@ -213,6 +212,11 @@ class MethodSpec(MethodFile):
         return load_package(self.folder)
 
     @property
+    def demonstration(self) -> Path:
+        """File of the weights that this project trained on the demonstration's tiles."""
+        return self.folder / DEMONSTRATION / "weights.safetensors"
+
+    @property
     def needs_labels(self) -> bool:
         """Whether it trains on labels; its class then takes their number as `classes`."""
         return bool(self.train and self.train.get("labels"))
@@ -271,22 +275,6 @@ def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
     if name not in entries:
         raise HarnessError(f"{spec.name}: no weights {name!r}; there are: {', '.join(entries)}")
     return entries[name]
-
-
-def weights_content(spec: MethodSpec, chosen: str, *, trained: bool) -> str:
-    """Return what identifies the weights that fuse: `train`, a stated hash, or "" for none.
-
-    Args:
-        spec: the method.
-        chosen: `official`, or the path of a weight file.
-        trained: whether the weights are those of a training here.
-    """
-    if trained:
-        return "train"
-    if chosen != OFFICIAL:
-        return sha256(Path(chosen)) if Path(chosen).is_file() else ""
-    entry = weight_entry(spec) or {}
-    return entry.get("sha256") or entry.get("git_blob") or ""
 
 
 def published_rule(spec: MethodSpec) -> Published:

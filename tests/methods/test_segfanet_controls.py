@@ -12,7 +12,7 @@ from harness.methods.recipe import Recipe
 from harness.methods.spec import discover
 from harness.training.engine import Task, Training
 from reports.semantics import definitions
-from segfanet.model import Config
+from segfanet.config import Config
 from tests.helpers.project import tiny_config
 
 FOUND = discover()

@@ -23,7 +23,7 @@ rule measure:
     params:
         asked=asked("measure"),
         folder=subpath(input.tiles, parent=True),
-        metrics=BENCHMARK.metrics,
+        metrics=lambda wildcards: BENCHMARK.metrics(wildcards.dataset),
         stretches=stretches_of,
         measuring=rule_of,
     shell:
