@@ -18,7 +18,7 @@ from harness.machine.isolation import Heartbeat
 from harness.methods.contract import IGNORE, Batch, Method, TrainableMethod
 from harness.pixels import quantise
 from harness.tiles.array_file import Images
-from harness.tiles.store import Pairs
+from harness.tiles.store import USUAL_PIXELS, Pairs
 from metrics.images import grey_of
 
 PROBES = 4
@@ -216,11 +216,12 @@ def _label(pairs: Pairs, part: slice, device: torch.device) -> Tensor:
 
 
 def _of_one_size(pairs: Pairs, indices: list[int], count: int) -> list[list[int]]:
-    """Group tiles of one size, at most `count` in a group."""
+    """Group tiles of one size, at most `count` in a group, and fewer of large ones."""
     groups: list[list[int]] = []
     for index in indices:
         last = groups[-1] if groups else []
-        if last and len(last) < count and pairs.sizes[last[0]] == pairs.sizes[index]:
+        most = min(count, max(1, count * USUAL_PIXELS // math.prod(pairs.sizes[index])))
+        if last and len(last) < most and pairs.sizes[last[0]] == pairs.sizes[index]:
             last.append(index)
         else:
             groups.append([index])
