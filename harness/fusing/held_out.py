@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.blocks.ssim import SourceMoments, ssim_maps
-from harness.errors import as_method_failure
+from harness.errors import MethodFailure, as_method_failure
 from harness.fusing.inference import call_fuse, to_tensor
 from harness.machine.isolation import Heartbeat
 from harness.methods.contract import IGNORE, Batch, Method, TrainableMethod
 from harness.pixels import quantise
 from harness.tiles.array_file import Images
-from harness.tiles.store import Pairs, evenly
+from harness.tiles.store import USUAL_PIXELS, Pairs, evenly
 from metrics.images import grey_of
 
 PROBES = 4
@@ -82,20 +82,26 @@ def measure_network(
     Returns:
         Lists and numbers, which are NaN where nothing is defined. `response`, `finite`: see
         `response`. `terms`: mode (`eval`, `train`) → the means of the terms of `training_loss`.
+        `failure`: why there are no terms in a mode; the key is missing if there are.
         `confusion`: (classes, classes) pixels by label and prediction. `reconstructed`:
         correlation of every IRM image with the infrared and with the visible image, mean over
         tiles.
 
     Raises:
-        MethodFailure: if the method raises.
+        MethodFailure: if the method cannot fuse or segment the tiles.
     """
     followed, finite = response(method, pairs, device)
     found: dict[str, Any] = {"response": followed, "finite": finite, "terms": {}}
     heartbeat()
     for mode in ("eval", "train"):
-        # Batch statistics that a pass in training mode leaves behind must not count afterwards.
-        module = copy.deepcopy(method).train(mode == "train")
-        found["terms"][mode] = mean_terms(module, pairs, batch, device)
+        # A copy, because a pass in training mode leaves batch statistics behind. No graph of it
+        # is needed, but a term may build one: that of a discriminator's slope does.
+        module = copy.deepcopy(method).train(mode == "train").requires_grad_(False)
+        try:
+            found["terms"][mode] = mean_terms(module, pairs, batch, device)
+        except MethodFailure as failure:
+            # The contract does not promise a loss in evaluation mode, or on other sizes.
+            found["failure"] = f"in {mode} mode: {failure}"
         heartbeat()
     if classes:
         found |= _segmented(method, pairs, classes, device, heartbeat)
@@ -136,7 +142,6 @@ def mean_terms(
         several = [_sources(pairs, tile, device) for tile in tiles]
         infrared, visible = (torch.cat(images) for images in zip(*several, strict=True))
         label = torch.cat([_label(pairs, tile, device) for tile in tiles])
-        # With gradients, because a term may need them: that of a discriminator's slope does.
         with as_method_failure("training_loss on test tiles"):
             terms = method.training_loss(Batch(infrared, visible, label))
         for name, term in terms.items():
@@ -211,11 +216,12 @@ def _label(pairs: Pairs, part: slice, device: torch.device) -> Tensor:
 
 
 def _of_one_size(pairs: Pairs, indices: list[int], count: int) -> list[list[int]]:
-    """Group tiles of one size, at most `count` in a group."""
+    """Group tiles of one size, at most `count` in a group, and fewer of large ones."""
     groups: list[list[int]] = []
     for index in indices:
         last = groups[-1] if groups else []
-        if last and len(last) < count and pairs.sizes[last[0]] == pairs.sizes[index]:
+        most = min(count, max(1, count * USUAL_PIXELS // math.prod(pairs.sizes[index])))
+        if last and len(last) < most and pairs.sizes[last[0]] == pairs.sizes[index]:
             last.append(index)
         else:
             groups.append([index])

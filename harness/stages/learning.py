@@ -102,17 +102,21 @@ def _trained(
     weights = choose_weights(spec, checkpoint=checkpoint)
     assert weights is not None
     classes = len(store.classes)
-    method = load_method(spec, device, weights.path, classes)
+    method: Any = load_method(spec, device, weights.path, classes)
     recipe = Recipe.of(read_record(checkpoint.with_name("training.json"))["config"]["recipe"])
-    measured = measure_network(
-        method,
-        store.test,
-        classes=classes if spec.needs_labels else 0,
-        batch=recipe.batch // recipe.parts,
-        device=device,
-        heartbeat=heartbeat,
-    )
-    return {"log": load_checkpoint(checkpoint)["log"], **measured}
+    log = {"log": load_checkpoint(checkpoint)["log"]}
+    try:
+        measured = measure_network(
+            method,
+            store.test,
+            classes=classes if spec.needs_labels else 0,
+            batch=recipe.batch // recipe.parts,
+            device=device,
+            heartbeat=heartbeat,
+        )
+    except MethodFailure as error:
+        return {**log, "failure": str(error)}
+    return {**log, **measured}
 
 
 def _table(names: list[str], losses: list[float], averages: list[float]) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from baselines.average.control import Average
 from harness.errors import MethodFailure
 from harness.fusing.held_out import fusion_losses, mean_terms, measure_network, response
+from harness.methods.spec import discover
 from harness.pixels import IGNORE, quantise
 from harness.tiles.array_file import Images
 from harness.tiles.store import Pairs
@@ -112,6 +113,10 @@ def test_images_of_the_irms_are_correlated_with_both_sources():
 
 def test_both_modes_are_measured_and_leave_the_method_as_it_is():
     pairs, method = pairs_of(), network(norm="batch")
+    with torch.no_grad():
+        # The first weights leave out what the attention adds, and with it the norms.
+        for parameter in method.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape))
     before = {name: value.clone() for name, value in method.state_dict().items()}
     terms = measured(method, pairs)["terms"]
     assert set(terms) == {"eval", "train"}
@@ -190,10 +195,36 @@ def test_a_method_without_labels_is_measured_by_its_terms_alone():
     assert sizes == [2, 1, 2, 1] * 2, "tiles of one size go together"
 
 
-def test_a_method_that_raises_on_test_tiles_fails_alone():
+def test_a_loss_that_raises_in_a_mode_leaves_the_other_measures():
     class Breaks(Fixed):
         def training_loss(self, batch):
-            raise ZeroDivisionError("no luck")
+            if not self.training:
+                raise ZeroDivisionError("no luck")
+            return {"error": batch.infrared.mean()}
 
-    with pytest.raises(MethodFailure, match="training_loss on test tiles: ZeroDivisionError"):
-        measured(Breaks(lambda i, v: i), pairs_of(), classes=0)
+    found = measured(Breaks(lambda i, v: i), pairs_of(classes=0), classes=0)
+    assert "in eval mode: training_loss on test tiles: ZeroDivisionError" in found["failure"]
+    assert set(found["terms"]) == {"train"}
+    assert found["response"] > 0.3
+
+
+def test_a_method_that_cannot_fuse_test_tiles_fails():
+    def breaks(infrared, visible):
+        raise ZeroDivisionError("no luck")
+
+    with pytest.raises(MethodFailure, match="other inputs: ZeroDivisionError"):
+        measured(Fixed(breaks), pairs_of(classes=0), classes=0)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, s in discover().items() if s.train and s.kind == "baseline"]
+)
+def test_every_trained_method_has_a_loss_in_both_modes(name):
+    torch.manual_seed(0)
+    method = discover()[name].load_for(3).eval()
+    found = measured(method, pairs_of([(64, 64)] * 2), classes=0)
+    assert "failure" not in found
+    assert set(found["terms"]["eval"]) == set(found["terms"]["train"]) != set()
+    for terms in found["terms"].values():
+        assert all(map(math.isfinite, terms.values()))
+    assert all(p.requires_grad for p in method.parameters()), "the method stays as it is"

@@ -174,6 +174,15 @@ STAGES = {
         measure_arguments("segfanet", SEGFANET),
         [SEGFANET / "scores.csv", SEGFANET / "scores.json"],
     ),
+    "learning": (
+        "harness.stages.learning",
+        [
+            *_common("segfanet", NETWORK),
+            *(*CHECKPOINT, "--fused", str(SEGFANET / "fused.npy")),
+            *("--output", str(SEGFANET / "held_out.csv")),
+        ],
+        [SEGFANET / name for name in ("held_out.csv", "learned.json", "learning.json")],
+    ),
     "tables": ("reports.stages.tables", _report("results/tables"), [Path("results/tables")]),
     "examples": ("reports.stages.examples", _report("results"), [TOWN / "examples.json"]),
     "features": (

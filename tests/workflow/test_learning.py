@@ -43,19 +43,22 @@ METHODS = {
     "explodes": (BLEND, " / (self.steps < 2)"),
 }
 UNLEARNED = {
-    "segfanet": "held-out L_f|outputs do not depend",
+    "segfanet": "held-out L_f|do not depend|not finite",
     "ignores": "its outputs do not depend on the inputs",
     "explodes": "its loss terms or outputs are not finite",
 }
+BRIEF = "segfanet_noise"
+"""A setting of SegFANet that trains at a usual rate, for very few steps."""
 METRICS = ("sf", "ag", "scd", "vif")
 
 
 def configure(folder, methods):
     """Train SegFANet at a rate at which it dies, beside methods that were made up."""
     config = yaml.safe_load((folder / "tiny.yaml").read_text())
-    config["methods"] = ["segfanet", "average", "loss_optimum", *methods]
+    config["methods"] = ["segfanet", "average", "loss_optimum", BRIEF, *methods]
     config["stretched"] = {"segfanet": ["minmax"]}
     config["overrides"]["segfanet"]["train"] = {"learning_rate": 1.0, "steps": 12}
+    config["overrides"][BRIEF] = {"train": {"learning_rate": 1e-4}}
     config["overrides"]["loss_optimum"] = {"options": {"steps": 20}}
     return config
 
@@ -82,15 +85,15 @@ def table(folder):
         return {row["row"]: row for row in csv.DictReader(stream)}
 
 
-def learned(folder, row="segfanet"):
+def learned(folder, row=BRIEF):
     return json.loads((folder / f"results/town/{row}/seed0/learned.json").read_text())
 
 
 def test_the_exit_message_names_every_training_that_did_not_learn(run):
     _, ended = run
     assert ended.returncode != 0, "a run without values failed"
-    assert "3 trainings did not learn" in ended.stdout
-    for row, reason in UNLEARNED.items():
+    assert "4 trainings did not learn" in ended.stdout
+    for row, reason in {**UNLEARNED, BRIEF: "held-out L_f of 1"}.items():
         assert re.search(rf"town: {row} \(seed 0\): .*({reason})", ended.stdout), row
     assert "town: learns (seed 0)" not in ended.stdout
 
@@ -116,7 +119,7 @@ def test_every_cell_that_it_feeds_is_marked_and_none_is_ranked_or_judged(folder)
 
 def test_the_page_marks_it_in_cells_checks_and_claims(folder):
     page = (folder / "results/report/index.html").read_text()
-    assert "3 trainings did not learn" in page
+    assert "4 trainings did not learn" in page
     checks = page[page.index('id="quality"') :]
     assert "Trainings that did not learn" in checks
     for name in UNLEARNED:
@@ -131,7 +134,7 @@ def test_the_page_marks_it_in_cells_checks_and_claims(folder):
 
 
 def test_curves_are_those_of_the_log(folder):
-    for row in ("segfanet", "learns"):
+    for row in (BRIEF, "learns"):
         with (folder / f"results/town/{row}/seed0/training_log.csv").open() as stream:
             lines = list(csv.DictReader(stream))
         kept = learned(folder, row)["log"]
@@ -143,9 +146,10 @@ def test_curves_are_those_of_the_log(folder):
 
 def test_the_confusion_of_the_test_tiles_is_that_of_the_checkpoint(folder):
     store = TileStore(folder / "results/town/tiles")
-    config = read_record(folder / "results/town/segfanet/seed0/training.json")["config"]
-    method = find_method("segfanet", config["options"]).load_for(len(store.classes)).eval()
-    state = torch.load(folder / "results/town/segfanet/seed0/checkpoint.pt", weights_only=True)
+    run = folder / "results/town" / BRIEF / "seed0"
+    config = read_record(run / "training.json")["config"]
+    method = find_method(BRIEF, config["options"]).load_for(len(store.classes)).eval()
+    state = torch.load(run / "checkpoint.pt", weights_only=True)
     method.load_state_dict(state["model"])
     count = len(store.classes)
     confusion = np.zeros((count, count), int)
@@ -162,13 +166,13 @@ def test_the_confusion_of_the_test_tiles_is_that_of_the_checkpoint(folder):
         np.add.at(confusion, (label[known], predicted[known]), 1)
     found = np.array(learned(folder)["confusion"])
     assert found.sum() == confusion.sum() > 0
-    # A dead network has ties, which other batches may break otherwise.
-    assert np.abs(found - confusion).sum() <= 0.02 * confusion.sum()
+    # Rounding, which depends on the batch, may break a tie otherwise.
+    assert np.abs(found - confusion).sum() <= 0.005 * confusion.sum()
 
 
 @pytest.mark.parametrize(
     ("file", "expected"),
-    [("harness/fusing/held_out.py", 5), ("harness/training/validation.py", 0)],
+    [("harness/fusing/held_out.py", 6), ("harness/fusing/feature_measures.py", 0)],
 )
 def test_only_what_a_measure_depends_on_makes_it_again(folder, file, expected):
     path = folder / file
@@ -178,8 +182,9 @@ def test_only_what_a_measure_depends_on_makes_it_again(folder, file, expected):
         again = planned(folder, "results/tables/index.csv")
     finally:
         path.write_text(before)
-    assert again.get("learning", 0) == expected
-    assert "fuse" not in again or "explodes" in METHODS, "failed runs alone are tried again"
+    # The two trainings that failed are tried again in any case.
+    assert again["train"] == 2
+    assert again["learning"] == max(expected, 2)
 
 
 def test_a_run_with_values_ends_well_and_still_names_what_did_not_learn(run):
