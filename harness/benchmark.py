@@ -9,7 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
 
-from harness.configuration import Configuration, DatasetSection, Mode, OverrideSection
+from harness.configuration import (
+    EVERY,
+    Configuration,
+    DatasetSection,
+    FusedSection,
+    Mode,
+    OverrideSection,
+)
 from harness.disk.schema import check
 from harness.errors import HarnessError, suggest
 from harness.methods.recipe import Recipe
@@ -24,6 +31,8 @@ from metrics.errors import MetricError
 from metrics.registry import METRICS
 
 MODES = get_args(Mode)
+NAMED = "name"
+"""A variant that is asked by it takes part only where `methods` names it."""
 
 
 class Benchmark:
@@ -59,7 +68,8 @@ class Benchmark:
         return {
             name: self._configured(spec)
             for name, spec in self.found.items()
-            if chosen is None or name in chosen or spec.folder.name in chosen
+            if name in (chosen or ())
+            or (spec.asked_by != NAMED and (chosen is None or spec.folder.name in chosen))
         }
 
     def _overrides(self, spec: MethodSpec) -> list[OverrideSection]:
@@ -137,11 +147,16 @@ class Benchmark:
 
     def _check_measuring(self, name: str) -> None:
         section = self.datasets[name]
+        for metric in section.metrics or ():
+            if metric not in METRICS:
+                raise HarnessError(f"metrics: no metric {metric!r}; {suggest(metric, METRICS)}")
         try:
-            lookup(self.metrics, section.dialect)
+            lookup(self.metrics(name), section.dialect)
         except MetricError as error:
             raise HarnessError(f"dialect: {error}") from error
-        for row, given in section.fused.items():
+        for row, given in self.given(name).items():
+            if given is None:
+                continue
             if not Path(given.folder).is_dir():
                 raise HarnessError(
                     f"fused: {row}: the folder {given.folder} does not exist; correct it, or leave "
@@ -152,10 +167,9 @@ class Benchmark:
                     f"fused: {row}: name: found {given.name!r}, expected a text with {{name}}"
                 )
 
-    @property
-    def metrics(self) -> list[str]:
-        """Columns of the tables."""
-        return list(self.config.metrics)
+    def metrics(self, dataset: str) -> list[str]:
+        """Return the columns of the tables of a data set."""
+        return list(self.datasets[dataset].metrics or self.config.metrics)
 
     def adapter_name(self, dataset: str) -> str:
         """Return the name of a data set's adapter: its own name unless configured."""
@@ -188,10 +202,33 @@ class Benchmark:
         return [
             row.stretched(stretch)
             for name, spec in self.methods.items()
-            if not spec.asked_by or getattr(self.datasets[dataset], spec.asked_by)
+            if spec.asked_by in ("", NAMED) or getattr(self.datasets[dataset], spec.asked_by)
             for row in self.method_rows(name)
             for stretch in self.stretches(name)
-        ] + [Row(name, GIVEN) for name in self.datasets[dataset].fused]
+        ] + [Row(name, GIVEN) for name in self.given(dataset)]
+
+    def given(self, dataset: str) -> dict[str, FusedSection | None]:
+        """Return name → folder of fused images; None for those that the data set publishes.
+
+        Raises:
+            HarnessError: naming the images that the data set does not publish.
+        """
+        found: dict[str, FusedSection | None] = {}
+        for name, section in self.datasets[dataset].fused.items():
+            if section is not None:
+                found[name] = section
+                continue
+            published = getattr(self.adapter(dataset), "fused", {})
+            if not published:
+                raise HarnessError(
+                    f"fused: {name}: {self.adapter_name(dataset)} publishes no fused images; give "
+                    "the folder that holds them"
+                )
+            if name not in (EVERY, *published):
+                words = suggest(name, [EVERY, *published])
+                raise HarnessError(f"fused: no published images {name!r}; {words}")
+            found |= dict.fromkeys(published if name == EVERY else [name])
+        return found
 
     def method_rows(self, method: str) -> list[Row]:
         """Return one row per mode of a method's weights; the first one is unmarked."""

@@ -45,6 +45,16 @@ def _folder(value: Any) -> Any:
     return {"folder": value} if isinstance(value, str) else value
 
 
+EVERY = "all"
+"""Stands for all fused images that a data set publishes."""
+
+
+def _fused(value: Any) -> Any:
+    names = [value] if value == EVERY else value
+    # Without a folder they are those that the data set publishes.
+    return dict.fromkeys(names) if isinstance(names, list | tuple) else names
+
+
 class TilingSection(Model):
     """How scenes are cut into tiles."""
 
@@ -77,6 +87,9 @@ class FusedSection(Model):
     )
 
 
+FusedInput = Literal["all"] | list[Name] | dict[Name, Text | FusedSection | None]
+
+
 class DatasetSection(Model):
     """One data set; its key is its name."""
 
@@ -90,7 +103,9 @@ class DatasetSection(Model):
     )
     ablations: bool = Field(False, description="also run the settings of Tables 3-5")
     literal: bool = Field(
-        False, description="also run `segfanet_literal`, the network as Eqs. 1-18 print it"
+        False,
+        description="also run the other readings of the print: `segfanet_literal`, the network as "
+        "Eqs. 1-18 print it, and `tardal_running`, TarDAL with running statistics",
     )
     tiling: Annotated[
         TilingSection | None,
@@ -100,6 +115,11 @@ class DatasetSection(Model):
         description="`size` and `stride` of the tiles; `none`, the default of published sets of "
         "whole images, measures every test image whole",
     )
+    metrics: Annotated[Items[str], Different] | None = Field(
+        None,
+        min_length=1,
+        description="columns of the tables of this set, in the place of the common `metrics`",
+    )
     dialect: Text | None = Field(
         None, description="public evaluator whose definitions measure this set (`metrics list`)"
     )
@@ -108,10 +128,14 @@ class DatasetSection(Model):
         description="`luma`, or `per_channel`: each channel by itself, then the mean, SF on the "
         "three side by side; without it what the dialect implies",
     )
-    fused: dict[Name, Annotated[FusedSection, BeforeValidator(_folder)]] = Field(
+    fused: Annotated[
+        dict[Name, Annotated[FusedSection | None, BeforeValidator(_folder)]],
+        BeforeValidator(_fused, json_schema_input_type=FusedInput),
+    ] = Field(
         {},
         description="name → folder of fused images, or `folder` and `name`; each is the row "
-        "`NAME@given`",
+        "`NAME@given`. `all`, or a list of names: those that the set publishes itself; beside "
+        "folders, `all:` or `NAME:` without a value",
     )
     examples: Annotated[Items[str], Different] | None = Field(
         None,
@@ -196,7 +220,8 @@ class Configuration(Model):
     metrics: Annotated[Items[str], Different] = Field(
         tuple(PAPER),
         min_length=1,
-        description="columns of the tables, names of `python -m metrics list`",
+        description="columns of the tables, names of `python -m metrics list`; a data set may have "
+        "its own",
     )
     methods: Annotated[Items[str], Different] | None = Field(
         None,

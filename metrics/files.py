@@ -16,9 +16,12 @@ from .dialects import lookup
 from .errors import MetricError
 from .images import Bytes, grey_of, in_colour, read_aligned, read_grey, read_image
 from .resize import bilinear
-from .scoring import LARGE, Table, check_threads, score_methods
+from .scoring import Table, check_threads, score_methods
 from .shared.arrays import Values, as_batch
 from .texts import csv_cell
+
+LARGE = 1 << 22
+"""Pixels above which images are measured one at a time."""
 
 
 def score_files(

@@ -2,9 +2,8 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -29,17 +28,10 @@ from .shared.arrays import (
 if TYPE_CHECKING:
     from .fast.engine import CompiledPair
 
-# Height, width, and whether several fused images are measured against one pair.
-PairKey = tuple[int, int, bool]
 FastPath = Callable[["CompiledPair"], float]
 
 Table = dict[str, dict[str, Values]]
 
-# Pool of idle pairs: allocating one is expensive, and consecutive calls usually have one size.
-_idle: "deque[tuple[PairKey, CompiledPair]]" = deque(maxlen=os.cpu_count())
-
-LARGE = 1 << 22
-"""Pixels above which images are measured one at a time and no memory is kept for the next one."""
 MOST_THREADS = 1024
 """Largest number of threads that share images."""
 
@@ -189,27 +181,13 @@ def uses_compiler(wanted: bool | None) -> bool:
     return installed
 
 
-@contextmanager
-def _compiled_pair(*key: *PairKey) -> "Iterator[CompiledPair]":
-    # Numba takes most of a second to import: only now is it certain to be needed.
-    from .fast.engine import CompiledPair
-
-    try:
-        found, pair = _idle.pop()
-    except IndexError:
-        found = None
-    if found != key:
-        pair = CompiledPair(*key)
-    yield pair
-    height, width, _ = key
-    if height * width <= LARGE:
-        _idle.append((key, pair))
-
-
 def _measure_compiled(
     images: Mapping[str, Triple], paths: Mapping[str, FastPath], table: Table, index: int
 ) -> None:
     """Measure one image of each method; fused images of one type are measured together."""
+    # Numba takes most of a second to import: only now is it certain to be needed.
+    from .fast.engine import CompiledPair
+
     groups: dict[np.dtype[Any], dict[str, Triple]] = {}
     for method, triple in images.items():
         if finite_images(*triple).all():
@@ -219,10 +197,8 @@ def _measure_compiled(
         height, width = infrared.shape[1:]
         fused = [triple[0] for triple in group.values()]
         stack = np.concatenate(fused) if len(fused) > 1 else fused[0]
-        with (
-            _compiled_pair(height, width, len(images) > 1) as pair,
-            pair.loaded(infrared[0], visible[0], stack, paths),
-        ):
+        pair = CompiledPair(height, width)
+        with pair.loaded(infrared[0], visible[0], stack, paths):
             for place, method in enumerate(group):
                 pair.take(place)
                 for name, path in paths.items():

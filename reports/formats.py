@@ -6,6 +6,7 @@ from collections.abc import Callable
 from io import StringIO
 
 from metrics.texts import csv_cell, printable
+from reports.learning import UNLEARNED
 from reports.rows import Cell, TableRow
 from reports.tables import Table, heading
 
@@ -56,16 +57,15 @@ def to_csv(table: Table) -> str:
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = [f"{metric}_{part}" for metric in table.metrics for part in PARTS]
-    writer.writerow(
-        ["row", "title", "stretch", "control", "unranked", "seeds", *columns, "failure", "measured"]
-    )
+    about = ["row", "title", "stretch", "control", "unranked", "seeds"]
+    writer.writerow([*about, *columns, "failure", "unlearned", "measured"])
     for row in table.rows:
         values = [_plain(part(cell)) for cell in row.cells for part in PARTS.values()]
         seeds = 0 if row.missing else row.seeds
         status = "not run" if row.missing else row.failure
         kind = [row.stretch, row.control, row.unranked]
-        ends = csv_cell(status), csv_cell(table.measured)
-        writer.writerow([row.name, csv_cell(row.title), *kind, seeds, *values, *ends])
+        notes = map(csv_cell, [status, row.unlearned, table.measured])
+        writer.writerow([row.name, csv_cell(row.title), *kind, seeds, *values, *notes])
     return text.getvalue()
 
 
@@ -118,7 +118,8 @@ def _latex_row(table: Table, row: TableRow) -> str:
     cells = []
     for cell in row.cells:
         margin = rf" $\pm$ {half_width(cell)}" if cell.interval.known else ""
-        cells.append(LATEX_MARKS[cell.rank] % shown(row, cell) + margin)
+        value = LATEX_MARKS[cell.rank] % shown(row, cell)
+        cells.append(value + margin + warning(row, cell))
         if table.paper:
             cells.append(LATEX_MARKS[cell.printed_rank] % (cell.printed or "--"))
     return " & ".join([latex_text(row.title), latex_text(row.output), *cells]) + r" \\"
@@ -147,7 +148,8 @@ def _markdown_row(table: Table, row: TableRow) -> str:
     for cell in row.cells:
         margin = f" ± {half_width(cell)}" if cell.interval.known else ""
         printed = f" ({MARKDOWN_MARKS[cell.printed_rank] % cell.printed})" if cell.printed else ""
-        cells.append(MARKDOWN_MARKS[cell.rank] % shown(row, cell) + margin + printed)
+        value = MARKDOWN_MARKS[cell.rank] % shown(row, cell)
+        cells.append(value + margin + warning(row, cell) + printed)
     title = f"{markdown_text(row.title)}{kind} {marks}".strip()
     return "| " + " | ".join([title, row.output, *cells]) + " |"
 
@@ -163,6 +165,11 @@ def shown(row: TableRow, cell: Cell) -> str:
     return status_mark(row) if math.isnan(cell.ours) else f"{cell.ours:.4f}"
 
 
+def warning(row: TableRow, cell: Cell) -> str:
+    """Return what follows a value of a network that did not learn; "" for others."""
+    return f" ({UNLEARNED})" if row.unlearned and not math.isnan(cell.ours) else ""
+
+
 def half_width(cell: Cell) -> str:
     """Return half the width of the interval with two significant digits."""
     return f"{(cell.interval.high - cell.interval.low) / 2:.2g}"
@@ -172,6 +179,8 @@ def status_mark(row: TableRow) -> str:
     """Return the text of a cell that has no value."""
     if row.missing:
         return "not run"
+    if row.unlearned:
+        return UNLEARNED
     return "failed" if row.failure else "n/a"
 
 

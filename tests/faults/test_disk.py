@@ -43,6 +43,8 @@ FULL = {
     "scores": ("measure", 300, "scores.csv"),
     "record": ("measure", 700, "scores.json"),
     "table": ("tables", 100, "csv"),
+    "losses": ("learning", 100, "held_out.csv"),
+    "learned": ("learning", 300, "learned.json"),
     "features": ("features", 2_000, "features.npz"),
     "audit": ("audit", 50, "audit.csv"),
     "page": ("report", 60_000, ""),

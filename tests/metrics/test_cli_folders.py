@@ -6,7 +6,7 @@ import time
 import numpy as np
 from PIL import Image
 
-from metrics import files, scoring
+from metrics import files
 from metrics.cli import main
 
 
@@ -54,14 +54,3 @@ def test_large_images_are_measured_one_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "LARGE", 40 * 50 - 1)
     files.score_files(names, ["fused"], ["mse"], threads=8)
     assert max(most) == 1
-
-
-def test_no_memory_is_kept_for_large_images(monkeypatch):
-    image = np.random.default_rng(0).integers(0, 256, (1, 64, 48), np.uint8)
-    scoring._idle.clear()
-    scoring.score(image, image, image, ["sf"], compiled=True)
-    assert len(scoring._idle) == 1
-    scoring._idle.clear()
-    monkeypatch.setattr(scoring, "LARGE", 64 * 48 - 1)
-    scoring.score(image, image, image, ["sf"], compiled=True)
-    assert len(scoring._idle) == 0
