@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from harness.configuration import (
     EVERY,
     Configuration,
     DatasetSection,
     FusedSection,
+    Mode,
     OverrideSection,
 )
 from harness.disk.schema import check
@@ -29,7 +30,9 @@ from metrics.dialects import lookup
 from metrics.errors import MetricError
 from metrics.registry import METRICS
 
-MODES = ("official", "train")
+MODES = get_args(Mode)
+NAMED = "name"
+"""A variant that is asked by it takes part only where `methods` names it."""
 
 
 class Benchmark:
@@ -65,7 +68,8 @@ class Benchmark:
         return {
             name: self._configured(spec)
             for name, spec in self.found.items()
-            if chosen is None or name in chosen or spec.folder.name in chosen
+            if name in (chosen or ())
+            or (spec.asked_by != NAMED and (chosen is None or spec.folder.name in chosen))
         }
 
     def _overrides(self, spec: MethodSpec) -> list[OverrideSection]:
@@ -111,16 +115,22 @@ class Benchmark:
                 if position and Path(weights).is_file():
                     raise HarnessError(
                         f"config: {place}: weights: the file {weights!r} cannot follow another "
-                        "item, as rows are named by the words official and train; put it first"
+                        f"item, as rows are named by the words {', '.join(MODES)}; put it first"
                     )
                 raise HarnessError(
-                    f"config: {place}: weights: found {weights!r}, expected official, train or "
+                    f"config: {place}: weights: found {weights!r}, expected {', '.join(MODES)} or "
                     f"an existing file; {suggest(weights, MODES)}"
                 )
 
     def _check_method(self, name: str) -> None:
+        spec = self.methods[name]
         try:
-            Recipe.of(self.methods[name].train)
+            Recipe.of(spec.train)
+            if "demonstration" in self._modes(name) and not spec.demonstration.is_file():
+                raise HarnessError(
+                    "weights: found demonstration, but this project trained no such weights for "
+                    f"it; set `overrides: {{{name}: {{weights: official}}}}`"
+                )
         except HarnessError as error:
             raise HarnessError(f"config: {name}: {error}") from error
 
@@ -192,7 +202,7 @@ class Benchmark:
         return [
             row.stretched(stretch)
             for name, spec in self.methods.items()
-            if not spec.asked_by or getattr(self.datasets[dataset], spec.asked_by)
+            if spec.asked_by in ("", NAMED) or getattr(self.datasets[dataset], spec.asked_by)
             for row in self.method_rows(name)
             for stretch in self.stretches(name)
         ] + [Row(name, GIVEN) for name in self.given(dataset)]
@@ -246,11 +256,13 @@ class Benchmark:
             instead["train"] = "official"
         elif spec.weights is None:
             instead["official"] = "train"
+        if spec.weights is None and not spec.demonstration.is_file():
+            instead["demonstration"] = "train" if spec.train else "official"
         modes = wanted[-1] if wanted else self.config.weights
         return list(dict.fromkeys(instead.get(mode, mode) for mode in modes))
 
     def weights(self, row: str) -> str:
-        """Return where a row's weights come from: `official`, `train` or a user's file."""
+        """Return where a row's weights come from: one of `MODES`, or a user's file."""
         parsed = Row.parse(row)
         return parsed.weights or self._modes(parsed.method)[0]
 

@@ -38,7 +38,7 @@ def one_or_more(kind: Any) -> BeforeValidator:
 
 
 Folders = Annotated[Items[Text], one_or_more(Text)]
-Mode = Literal["official", "train"]
+Mode = Literal["official", "train", "demonstration"]
 
 
 def _folder(value: Any) -> Any:
@@ -171,8 +171,8 @@ class OverrideSection(Model):
     )
     weights: Annotated[Items[Text], Different, one_or_more(Text)] = Field(
         (),
-        description="`official`, `train`, or the path of a weight file of your own; a list gives "
-        "one row each, and a file can only be its first item",
+        description="`official`, `train`, `demonstration`, or the path of a weight file of your "
+        "own; a list gives one row each, and a file can only be its first item",
     )
 
 
@@ -197,7 +197,7 @@ class Configuration(Model):
     )
     device: Device = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:N`")
     threads: int = Field(
-        1, ge=1, description="threads of one job; jobs run side by side up to `--cores`"
+        1, ge=1, le=1024, description="threads of one job; jobs run side by side up to `--cores`"
     )
     timeout: float = Field(
         SILENCE_SECONDS,
@@ -213,8 +213,9 @@ class Configuration(Model):
     weights: Annotated[Items[Mode], Different, one_or_more(Mode)] = Field(
         ("official",),
         min_length=1,
-        description="`official` or `train`, for methods that have both; a list gives one row each, "
-        "the first under the method's name, further ones as `ydtr@train`",
+        description="`official`, `train` or `demonstration` (trained by this project on the "
+        "demonstration's tiles), for methods that have them; a list gives one row each, the first "
+        "under the method's name, further ones as `ydtr@train`",
     )
     metrics: Annotated[Items[str], Different] = Field(
         tuple(PAPER),

@@ -14,8 +14,9 @@ from .dialects import lookup
 from .errors import MetricError
 from .images import Bytes, grey_of, in_colour, read_aligned, read_grey, read_image
 from .resize import bilinear
-from .scoring import Table, score_methods
+from .scoring import Table, check_threads, score_methods
 from .shared.arrays import Values, as_batch
+from .texts import csv_cell
 
 
 def score_files(
@@ -47,8 +48,7 @@ def score_files(
     Raises:
         MetricError: as `read_aligned` and `metrics.score`; names the file.
     """
-    if threads < 1:
-        raise MetricError(f"threads must be 1 or more, got {threads}")
+    check_threads(threads)
     entries = [entry.name for entry in lookup(metrics, dialect)]
     rule = colour or colour_rule(dialect)
     read = read_image if rule == "per_channel" else read_grey
@@ -101,14 +101,13 @@ def write_csv(path: Path, names: Sequence[str], table: Mapping[str, Mapping[str,
     """
     temporary = path.with_name(f".scores.{os.getpid()}.part")
     try:
-        # File names may hold bytes that are not text.
-        with temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["method", "image", *next(iter(table.values()))])
             for method, columns in table.items():
                 for index, name in enumerate(names):
                     values = (repr(float(column[index])) for column in columns.values())
-                    writer.writerow([method, name, *values])
+                    writer.writerow([csv_cell(method), csv_cell(name), *values])
         temporary.replace(path)
     except OSError as error:
         raise MetricError(f"{path}: cannot be written ({error.strerror})") from error

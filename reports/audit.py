@@ -1,7 +1,7 @@
 """Protocol audit: how means and ranks change under choices that evaluators make differently."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -25,6 +25,7 @@ from metrics.shared.arrays import Checked
 from reports.analysis import Analysis
 from reports.diagrams import slope_diagram
 from reports.gallery import fused_stacks, rounded_stacks
+from reports.learning import marked
 from reports.plan import PlannedDataset, ReportPlan
 from reports.printed import LITERAL, PRINTED_AS, TITLES
 from reports.statistics import Values
@@ -295,8 +296,10 @@ def read_audit(path: Path) -> pd.DataFrame | None:
         ) from error
 
 
-def describe_audit(plan: ReportPlan, dataset: str, table: pd.DataFrame) -> dict[str, Any]:
-    """Return what the page shows of one data set's audit."""
+def describe_audit(
+    plan: ReportPlan, dataset: str, table: pd.DataFrame, unlearned: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return what the page shows of one data set's audit; `unlearned` rows have no place."""
     indexed = table.set_index(["row", "choice", "metric"])
     values, defined = indexed["value"], indexed["tiles"]
     tiles = int(defined.max()) if len(table) else 0
@@ -305,7 +308,7 @@ def describe_audit(plan: ReportPlan, dataset: str, table: pd.DataFrame) -> dict[
     every = _choices_of(plan, planned)
     found = [choice for choice in every if choice.name in set(table["choice"])]
     rows = list(dict.fromkeys(table["row"]))
-    methods = [row for row in rows if plan.method(row).compared]
+    methods = [row for row in rows if plan.method(row).compared and row not in unlearned]
 
     def cell(*key: str) -> dict[str, float | int]:
         mean, known = values.get(key, math.nan), defined.get(key, tiles)
@@ -317,7 +320,7 @@ def describe_audit(plan: ReportPlan, dataset: str, table: pd.DataFrame) -> dict[
         "choices": [_effect(plan, planned, choice, methods, values) for choice in found[1:]],
         "lines": [
             {
-                "title": plan.method(row).title,
+                "title": marked(plan.method(row).title, row, unlearned),
                 "metric": metric,
                 "cells": [cell(row, choice.name, metric) for choice in found],
             }

@@ -33,7 +33,7 @@ def choose_examples(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysi
             )
     if dataset.examples:
         return [analysis.tiles.index(name) for name in dataset.examples]
-    shown = [row for row in dataset.rows if row in analysis.values and plan.method(row).compared]
+    shown = [row for row in dataset.rows if analysis.judged(row) and plan.method(row).compared]
     rows = shown if len(shown) > 1 else list(analysis.values)
     return most_different(analysis, rows, EXAMPLES)
 

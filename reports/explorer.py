@@ -12,6 +12,7 @@ from metrics.registry import METRICS
 from reports.analysis import Analysis
 from reports.examples import choose_examples
 from reports.gallery import EMBEDDED_BYTES, Gallery, fused_stacks, tile_images
+from reports.learning import marked
 from reports.plan import PlannedDataset, ReportPlan
 
 POINTS = 400
@@ -59,7 +60,7 @@ def _dataset(
         "title": store.meta["title"],
         "count": len(analysis.tiles),
         "metrics": list(analysis.metrics),
-        "rows": [_row(plan, row) for row in rows],
+        "rows": [_row(plan, row, analysis) for row in rows],
         "tiles": [
             {
                 "name": analysis.tiles[index],
@@ -82,10 +83,11 @@ def _shown(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> lis
     return [*examples, *(index for index in others if index not in examples)][: plan.tiles]
 
 
-def _row(plan: ReportPlan, row: str) -> dict[str, Any]:
+def _row(plan: ReportPlan, row: str, analysis: Analysis) -> dict[str, Any]:
     method = plan.method(row)
     parsed = Row.parse(row)
     title = method.title if parsed.raw else f"{method.title}, {parsed.stretch}"
+    title = marked(title, row, analysis.unlearned)
     return {"name": row, "title": title, "kind": method.kind, "stretched": not parsed.raw}
 
 

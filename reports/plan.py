@@ -12,6 +12,7 @@ from harness.errors import HarnessError
 from harness.methods.rows import Row
 from harness.tiles.store import TileStore
 from metrics.colour import Colour
+from metrics.texts import printable
 
 TILES = ReportSection().tiles
 COLOURS = {
@@ -19,7 +20,11 @@ COLOURS = {
     "per_channel": "colours channel by channel, SF on the channels side by side",
 }
 """The colour rules in words, for the tables."""
-WEIGHTS = {"train": "trained here", "official": "authors' weights"}
+WEIGHTS = {
+    "train": "trained here",
+    "official": "authors' weights",
+    "demonstration": "demonstration weights",
+}
 """What the titles of rows with marked weights add to that of their method."""
 
 
@@ -176,6 +181,15 @@ def plan_of(benchmark: Benchmark) -> dict[str, Any]:
     }
 
 
+def _printable(value: Any) -> Any:
+    """Return a JSON value with texts that every output can take."""
+    if isinstance(value, dict):
+        return {key: _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return printable(value) if isinstance(value, str) else value
+
+
 def read_plan(text: str, results: Path) -> ReportPlan:
     """Parse the JSON text of what `plan_of` returned.
 
@@ -183,7 +197,7 @@ def read_plan(text: str, results: Path) -> ReportPlan:
         HarnessError: if the text is not such a plan.
     """
     try:
-        raw = json.loads(text)
+        raw = _printable(json.loads(text))
         methods = [PlannedMethod(**method) for method in raw["methods"]]
         datasets = [PlannedDataset(**dataset) for dataset in raw["datasets"]]
         lists = {
@@ -192,7 +206,7 @@ def read_plan(text: str, results: Path) -> ReportPlan:
             "datasets": datasets,
         }
         return ReportPlan(**{**raw, **lists}, results=results)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise HarnessError(
             f"--plan: found {error!r}, expected JSON as `reports.plan.plan_of` makes it; "
             "let the workflow pass it"

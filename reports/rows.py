@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from harness.methods.rows import Row
 from metrics.registry import METRICS
 from reports.analysis import REFERENCE, Analysis
+from reports.learning import UNLEARNED
 from reports.plan import PlannedDataset, ReportPlan
 from reports.printed import LITERAL, PRINTED_AS, TITLES, Printed, printed_ranks
 from reports.scores import Run
@@ -15,6 +16,7 @@ from reports.verdicts import REPEATABILITY, Judgement, judge, relative_differenc
 
 ORIGINS = {
     "retrained": "weights trained here",
+    "demonstration": "weights trained by this project on demonstration data, not the authors'",
     "user": "weights given by the user, not known to be its authors'",
 }
 """What footnotes say about weights that are not the authors' file."""
@@ -55,6 +57,7 @@ class TableRow:
     """One row of a table: the cells of one method in the order of the metrics.
 
     unranked: why the row is shown without a rank, such as `stretched`; "" if it is ranked.
+    unlearned: which of its trainings did not learn, and why; "" if all did.
     """
 
     name: str
@@ -67,6 +70,7 @@ class TableRow:
     unranked: str = ""
     seeds: int = 1
     footnotes: tuple[str, ...] = ()
+    unlearned: str = ""
 
     @property
     def method(self) -> str:
@@ -98,15 +102,16 @@ def why_unranked(row: str, kind: str) -> str:
 
 
 def representatives(analysis: Analysis, methods: Iterable[str], literal: bool) -> dict[str, str]:
-    """Return method → the row that stands for the paper's, of those that have values.
+    """Return method → the row that stands for the paper's, of those that have values or died.
 
     Args:
         analysis: values of the data set.
         methods: names as the paper prints them.
         literal: whether the network of Eqs. 1-18 and nothing else stands for SegFANet if it ran.
     """
-    found = {method: method for method in methods if method in analysis.values}
-    if literal and LITERAL in analysis.values and PRINTED_AS[LITERAL] in set(methods):
+    known = {*analysis.values, *analysis.unlearned}
+    found = {method: method for method in methods if method in known}
+    if literal and LITERAL in known and PRINTED_AS[LITERAL] in set(methods):
         found[PRINTED_AS[LITERAL]] = LITERAL
     return found
 
@@ -172,6 +177,7 @@ class RowBuilder:
             return TableRow(name, title, "none", False, cells, missing=True, footnotes=note)
         method = self.plan.method(name)
         title, failure = title or method.title, next((r.failure for r in runs if r.failure), "")
+        unlearned = self.analysis.unlearned.get(name, "")
         return TableRow(
             name,
             title,
@@ -179,9 +185,10 @@ class RowBuilder:
             method.kind == "control",
             cells,
             failure,
-            unranked=why_unranked(name, method.kind),
+            unranked=UNLEARNED if unlearned else why_unranked(name, method.kind),
             seeds=len(runs),
             footnotes=tuple(self._notes(title, runs, cells, method.notes)),
+            unlearned=unlearned,
         )
 
     def _notes(
@@ -190,6 +197,8 @@ class RowBuilder:
         failed = next((run for run in runs if run.failure), None)
         if failed:
             yield f"{title} failed (seed {failed.seed}): {failed.failure}"
+        if unlearned := self.analysis.unlearned.get(runs[0].row):
+            yield f"{title} {UNLEARNED} ({unlearned})."
         if notes:
             yield f"{title}: {notes.strip()}"
         if origin := ORIGINS.get(runs[0].weights.get("origin", "")):
@@ -225,8 +234,11 @@ class RowBuilder:
     def _judgement(self, row: str, method: str, metric: str, printed: str) -> Judgement:
         """Judge a printed value by the row that stands for it, once.
 
-        Demonstration data are not the paper's data, so nothing is judged there.
+        Demonstration data are not the paper's data, so nothing is judged there; nor is a network
+        that did not learn, which every cell says.
         """
+        if row in self.analysis.unlearned:
+            return Judgement(UNLEARNED)
         key = (self.dataset.stands_for, method, metric)
         if self.plan.demonstration or not printed or self.standing.get(method) != row:
             return NOT_JUDGED

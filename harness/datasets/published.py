@@ -20,7 +20,7 @@ from harness.fetching.batch import fetch_all, record_of_all
 from harness.fetching.places import Places
 from harness.fetching.registry import dataset_sources, read_manifest
 from harness.fetching.source import CACHE
-from harness.scenes.options import Word
+from harness.scenes.options import ImageName, Word
 from harness.scenes.scene import Dataset, Extent, SceneSizes
 from harness.scenes.splits import divide, restrict
 
@@ -54,9 +54,9 @@ class Options(Model):
     folders that may hold the files, also as a copy of the publisher's repository.
     """
 
-    pairs: Items[Word] | None = None
-    train: Items[Word] | None = None
-    test: Items[Word] | None = None
+    pairs: Items[ImageName] | None = None
+    train: Items[ImageName] | None = None
+    test: Items[ImageName] | None = None
     cache: Word = str(CACHE)
     mirrors: Items[Word] = ()
 

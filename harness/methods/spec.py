@@ -14,7 +14,6 @@ from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from harness.disk.code import files_of_folder
-from harness.disk.files import sha256
 from harness.disk.plugins import children, load_package
 from harness.disk.schema import (
     ROOT,
@@ -31,7 +30,7 @@ from harness.disk.schema import (
 from harness.errors import HarnessError, as_method_failure, suggest
 from harness.fetching.checksums import contradiction
 from harness.fetching.source import ExternalFile
-from harness.methods.recipe import MethodRecipe
+from harness.methods.recipe import MethodRecipe, RecipeKeys
 from harness.methods.weight_file import FileName, WeightEntry, by_name
 
 Entry = Annotated[
@@ -39,7 +38,6 @@ Entry = Annotated[
 ]
 
 
-OFFICIAL = "official"
 DEMONSTRATION = "demonstration"
 """Subfolder of weights that show how a method works."""
 
@@ -69,9 +67,11 @@ class Variant(Model):
 
     title: Text = Field(description="the name as tables print it")
     options: dict[str, Any] = Field(description="options that differ from the method's")
-    asked_by: Literal["ablations", "literal"] = Field(
-        "ablations", description="key of the data sets on which the variant runs"
+    asked_by: Literal["ablations", "literal", "name"] = Field(
+        "ablations",
+        description="key of the data sets on which it runs; `name`: all, where `methods` names it",
     )
+    train: Annotated[dict[str, Any], Section(RecipeKeys)] = Field({}, description="for the recipe")
 
 
 VariantsFile = dict[Name, Variant]
@@ -163,8 +163,7 @@ class MethodFile:
 class MethodSpec(MethodFile):
     """A method as its folder declares it, or a variant of it (`kind` is `ablation`).
 
-    asked_by: the key of the data sets on which a variant runs; empty for a method, which always
-    runs.
+    asked_by: as in `Variant`; empty for a method, which always runs.
     """
 
     folder: Path
@@ -176,6 +175,11 @@ class MethodSpec(MethodFile):
         if self.folder in (ROOT / "segfanet", ROOT / "baselines" / self.folder.name):
             return ".".join(self.folder.relative_to(ROOT).parts)
         return load_package(self.folder)
+
+    @property
+    def demonstration(self) -> Path:
+        """File of the weights that this project trained on the demonstration's tiles."""
+        return self.folder / DEMONSTRATION / "weights.safetensors"
 
     @property
     def needs_labels(self) -> bool:
@@ -236,22 +240,6 @@ def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
     if name not in entries:
         raise HarnessError(f"{spec.name}: no weights {name!r}; there are: {', '.join(entries)}")
     return entries[name]
-
-
-def weights_content(spec: MethodSpec, chosen: str, *, trained: bool) -> str:
-    """Return what identifies the weights that fuse: `train`, a stated hash, or "" for none.
-
-    Args:
-        spec: the method.
-        chosen: `official`, or the path of a weight file.
-        trained: whether the weights are those of a training here.
-    """
-    if trained:
-        return "train"
-    if chosen != OFFICIAL:
-        return sha256(Path(chosen)) if Path(chosen).is_file() else ""
-    entry = weight_entry(spec) or {}
-    return entry.get("sha256") or entry.get("git_blob") or ""
 
 
 def published_rule(spec: MethodSpec) -> Published:
@@ -360,4 +348,6 @@ def read_variants(path: Path) -> dict[str, Variant]:
 
 
 def _with_options(spec: MethodSpec, variant: Variant) -> MethodSpec:
-    return replace(spec, title=variant.title, options={**spec.options, **variant.options})
+    options = {**spec.options, **variant.options}
+    train = spec.train and {**spec.train, **variant.train}
+    return replace(spec, title=variant.title, options=options, train=train)

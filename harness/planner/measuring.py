@@ -3,6 +3,7 @@
 import math
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
 
+from harness.disk.files import sha256
 from harness.errors import HarnessError, MethodFailure
+from harness.fetching.archives import extract_member
 from harness.fusing.command import fuse_pictures
-from harness.fusing.cost import gflops, parameters
+from harness.fusing.cost import OperationCounter, gflops, parameters
 from harness.fusing.inference import call_fuse, load_method, to_tensor
 from harness.fusing.memory import memory_use
 from harness.fusing.windows import call_size, fit
@@ -145,7 +147,7 @@ def step_footprint(method: Any, batch: Batch, precision: Precision) -> tuple[flo
             sizes[storage.data_ptr()] = storage.nbytes()
         return tensor.detach()
 
-    with FlopCounterMode(display=False) as counter, saved_tensors_hooks(keep, lambda kept: kept):
+    with OperationCounter() as counter, saved_tensors_hooks(keep, lambda kept: kept):
         with precision.forward():
             terms = method.training_loss(batch)
         precision.backward(torch.stack(list(terms.values())).sum())
@@ -212,6 +214,21 @@ def tiling_cost(tiles: Tiles, setting: Setting) -> UnitCost:
     with tempfile.TemporaryDirectory() as folder:
         seconds = _settled(lambda: write_store(dataset, tiling, Path(folder)), cpu)
     return UnitCost(seconds / count)
+
+
+def unpacking_rate() -> float:
+    """Measure the bytes per second at which a member is copied out of an archive and hashed."""
+    size = 32 << 20
+    with tempfile.TemporaryDirectory() as folder:
+        archive, target = Path(folder, "noise.zip"), Path(folder, "noise.bin")
+        with zipfile.ZipFile(archive, "w") as stream:
+            stream.writestr(target.name, np.random.default_rng(0).bytes(size))
+
+        def unpack() -> None:
+            extract_member(archive, target.name, target)
+            sha256(target)
+
+        return size / _settled(unpack, torch.device("cpu"))
 
 
 def noise(count: int, tiles: Tiles) -> NDArray[np.uint8]:

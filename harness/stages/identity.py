@@ -98,6 +98,11 @@ def features(method: Method, seed: int, device: str) -> Request:
     return _run("features", method, seed, device)
 
 
+def learning(method: Method, seed: int, device: str) -> Request:
+    """Return what the measures of a training depend on, but tiles, fused images and training."""
+    return _run("learning", method, seed, device)
+
+
 def measure(
     dataset: str, row: str, seed: int, metrics: Collection[str], rule: Mapping[str, str | None]
 ) -> Request:

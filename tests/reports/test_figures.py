@@ -39,7 +39,10 @@ def run(tmp_path):
     names = ["segfanet", "ydtr", "itfuse", "average"]
     for row in names:
         make_run(folder, row, rng.uniform(1, 2, (TILES, 4)))
-    maps = {name: rng.random((3, 24, 24), np.float32) for name in ("segmentation", "aligned")}
+    maps = {
+        name: scale * rng.random((3, 24, 24), np.float32)
+        for name, scale in {"segmentation": 1, "aligned": 1e-3}.items()
+    }
     maps |= {"fusion": np.ones((3, 24, 24), np.float32), "attention": rng.random((3, 4, 4))}
     features = folder / "segfanet" / "seed0" / "features.npz"
     np.savez(
@@ -69,6 +72,19 @@ def test_figures_are_the_paper_s(run):
     assert len(made["figure9"].rows[0]) == 3
 
 
+def test_feature_maps_print_their_own_ranges(run):
+    made = {drawing.name: drawing for drawing in drawings(run, read_report(run).analyses)}
+    maps = np.load(run.results / "d/segfanet/seed0/features.npz")
+    for tile, row in enumerate(made["figure8"].rows):
+        for name, (title, panel) in zip(("segmentation", "aligned"), row[2:4], strict=True):
+            low, high = np.percentile(maps[f"{name}.{tile}"], [1, 99])
+            assert title.splitlines()[1] == f"{low:.3g} to {high:.3g}"
+            assert np.ptp(panel.astype(int).sum(axis=2)) > 200, "from dark to bright"
+    assert made["figure8"].alt.endswith(
+        "Columns: Visible, Infrared, Segmentation, f^S, Reconstructed, f^R, Fusion, f^F."
+    )
+
+
 def test_page_holds_figures_and_files_stand_beside_it(run, tmp_path):
     page = render(read_report(run), tmp_path / "page")
     assert page.count('src="data:image/png') == 5
@@ -86,12 +102,18 @@ def test_enlargement_stands_in_the_lower_left():
     assert not image[42:58, 2:18].any(), "the source must not change"
 
 
-def test_maps_of_one_figure_share_one_scale():
-    low, high = np.zeros((8, 8), np.float32), np.full((8, 8), 10, np.float32)
-    limits = panels.common_range([low, high])
-    dark, bright = (panels.feature_map(m, limits, (8, 8)) for m in (low, high))
-    half = panels.feature_map(np.full((8, 8), 5, np.float32), limits, (8, 8))
-    assert len({tuple(m[0, 0]) for m in (dark, half, bright)}) == 3
+def test_every_map_has_its_own_scale():
+    steps = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
+    dim, outlier = 1e-3 * steps + 5, steps.copy()
+    assert panels.own_range(dim) == pytest.approx(np.percentile(dim, [1, 99]))
+    shown = panels.feature_map(dim, (16, 16)).astype(int)
+    assert np.abs(shown[0, 0] - shown[15, 15]).max() > 150
+    outlier[15, 15] = 1000
+    again = panels.feature_map(outlier, (16, 16)).astype(int)
+    assert np.abs(again - panels.feature_map(steps, (16, 16)).astype(int)).max() < 60
+    flat = panels.feature_map(np.full((16, 16), 3, np.float32), (4, 6))
+    assert flat.shape == (4, 6, 3)
+    assert len(np.unique(flat.reshape(-1, 3), axis=0)) == 1
 
 
 def test_heat_is_where_the_weights_are():

@@ -79,7 +79,7 @@ def note(jobs):
         if str(job.target) not in workflow.dag.forcefiles and not reason.endswith(
             DERIVED
         ):
-            logger.info(f"{job.record}: {reason}")
+            logger.info(f"{job.record}: {reason}", extra={"made_again": True})
     workflow.dag.forcefiles |= {str(job.target) for job in reasons}
     return bool(reasons)
 
@@ -176,6 +176,11 @@ def scores_of(*kinds):
         if row.raw and (not kinds or kind_of(row) in kinds)
         for seed in BENCHMARK.seeds(row.name)
     ]
+
+
+def learning_of():
+    """Measures of what every training here learned."""
+    return [str(job.record.with_name("held_out.csv")) for job in RESULTS.learning]
 
 
 def features_of():
