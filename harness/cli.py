@@ -24,6 +24,11 @@ from harness.errors import HarnessError
 from harness.machine.gpu_slots import check_device_name
 from metrics.texts import printable
 
+DIGITS = 18
+"""Most digits of a whole number."""
+MOST_THREADS = 1024
+"""Largest number of threads; numerical libraries crash when they are asked for far more."""
+
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 """Return type of `add_subparsers`; each command adds its parser to it."""
 
@@ -119,7 +124,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """Add `--threads` to a command that computes."""
     parser.add_argument(
-        "--threads", type=positive, default=1, metavar="N", help="processor threads; default 1"
+        "--threads", type=threads, default=1, metavar="N", help="processor threads; default 1"
     )
 
 
@@ -172,9 +177,17 @@ def device(text: str) -> str:
 
 def positive(text: str) -> int:
     """Parse a whole number from 1; raise `ArgumentTypeError` for any other text."""
-    if not text.isdecimal() or not int(text):
+    if not (text.isascii() and text.isdecimal() and len(text) <= DIGITS and int(text)):
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
     return int(text)
+
+
+def threads(text: str) -> int:
+    """Parse a number of threads; raise `ArgumentTypeError` for one that no machine has."""
+    count = positive(text)
+    if count > MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"expected at most {MOST_THREADS} threads, got {count}")
+    return count
 
 
 def assignment(text: str) -> tuple[str, Any]:
@@ -189,9 +202,19 @@ def assignment(text: str) -> tuple[str, Any]:
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """Parse a JSON object; raise `ArgumentTypeError` for any other text."""
-    with suppress(ValueError):
-        value = json.loads(text)
+    """Parse a JSON object or the file `@FILE` with one; raise `ArgumentTypeError` for others."""
+    with suppress(ValueError, RecursionError):
+        value = json.loads(json_text(text))
         if isinstance(value, dict):
             return value
-    raise argparse.ArgumentTypeError(f"expected a JSON object, got {text!r}")
+    raise argparse.ArgumentTypeError(f"expected a JSON object, got {printable(text, 200)!r}")
+
+
+def json_text(text: str) -> str:
+    """Return JSON text itself, or that of the file `@FILE`, which holds what is large."""
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise argparse.ArgumentTypeError(f"{text[1:]}: cannot be read: {error}") from error

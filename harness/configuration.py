@@ -103,7 +103,9 @@ class DatasetSection(Model):
     )
     ablations: bool = Field(False, description="also run the settings of Tables 3-5")
     literal: bool = Field(
-        False, description="also run `segfanet_literal`, the network as Eqs. 1-18 print it"
+        False,
+        description="also run the other readings of the print: `segfanet_literal`, the network as "
+        "Eqs. 1-18 print it, and `tardal_running`, TarDAL with running statistics",
     )
     tiling: Annotated[
         TilingSection | None,
@@ -195,7 +197,7 @@ class Configuration(Model):
     )
     device: Device = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:N`")
     threads: int = Field(
-        1, ge=1, description="threads of one job; jobs run side by side up to `--cores`"
+        1, ge=1, le=1024, description="threads of one job; jobs run side by side up to `--cores`"
     )
     timeout: float = Field(
         SILENCE_SECONDS,

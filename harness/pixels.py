@@ -56,6 +56,11 @@ def quantise(values: Float, rule: str = TRUNCATE) -> Bytes:
     return (np.clip(values, 0.0, 1.0) * np.float32(255) + half).astype(np.uint8)
 
 
+def quantise_rounded(values: Float) -> Bytes:
+    """Map [0, 1] to 0-255 by rounding, halves up, as other scripts do."""
+    return (np.clip(values, 0.0, 1.0) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+
+
 def _span(values: Float, axes: tuple[int, ...]) -> Float:
     low = values.min(axis=axes, keepdims=True)
     width = values.max(axis=axes, keepdims=True) - low

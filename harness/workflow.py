@@ -15,20 +15,26 @@ from pathlib import Path
 from typing import Any
 
 from harness.benchmark import Benchmark
+from harness.disk.code import DIGITS
+from harness.disk.files import sha256_json, write_text
 from harness.disk.identity import Request, content_of, differences, identifier
 from harness.disk.inventory import Inventory
 from harness.disk.records import SOURCES, read_record
 from harness.disk.schema import ROOT
 from harness.errors import HarnessError
 from harness.machine.isolation import USERS_PYTHONPATH
+from harness.methods.chosen_weights import weights_content
 from harness.methods.rows import Row
 from harness.methods.spec import MethodSpec
-from harness.methods.weight_files import weights_content
 from harness.scenes.adapters import adapter_files, adapter_folder, source_places
 from harness.stages import identity
 from harness.tiles.store import INVENTORY, RECORD
 
 RESULTS = Path("results")
+ARGUMENTS = Path(".snakemake/arguments")
+"""Folder of large arguments, in the folder of the run; every parse writes what is missing."""
+LARGE = 16_000
+"""Characters above which an argument lies in a file."""
 REPORTING = ("tables", "examples", "audit", "report", "complete")
 """Stages that read the values of all runs."""
 RECORDS = {
@@ -236,7 +242,7 @@ class Results:
         """Return the argument `--asked` of a job that makes one or several results."""
         reads = {source: None for job in jobs for source in self.inputs(job)}
         parts = {"makes": jobs, "reads": reads}
-        return json.dumps(
+        return as_json(
             {
                 key: {str(job.record): identifier(self.request(job)) for job in part}
                 for key, part in parts.items()
@@ -329,5 +335,18 @@ def gpus(device: str, *, elsewhere: bool) -> int:
 
 
 def as_json(value: Mapping[str, Any]) -> str:
-    """One argument of a command line, in one stable spelling."""
-    return json.dumps(dict(value), sort_keys=True)
+    """Return a value as one argument of a command line, in one stable spelling."""
+    return as_argument(json.dumps(dict(value), sort_keys=True))
+
+
+def as_argument(text: str) -> str:
+    """Return JSON text as an argument, or `@FILE` if it is large; `harness.cli.json_text` reads it.
+
+    A job's command is one argument of a shell, which the system limits to 128 KiB.
+    """
+    if len(text) <= LARGE:
+        return text
+    path = ARGUMENTS / f"{sha256_json(text)[:DIGITS]}.json"
+    if not path.is_file():
+        write_text(path, text)
+    return f"@{path}"

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -118,7 +119,8 @@ def _add_score_options(parser: argparse.ArgumentParser) -> None:
         "--fused",
         nargs="+",
         metavar="DIR",
-        help="one folder per method; each must hold the file names of the sources",
+        help="one folder per method; each must hold the file names of the sources; those that are "
+        "called alike take the names of the folders that they lie in",
     )
     needed("-o", "--output", metavar="CSV", help="CSV file to write")
     add = parser.add_argument
@@ -177,9 +179,12 @@ def _score(options: argparse.Namespace) -> None:
 
 
 def _methods(folders: Sequence[Path]) -> dict[str, Path]:
+    """Name each folder by its last part; several that are called alike by that of their parent."""
     methods: dict[str, Path] = {}
-    for folder in folders:
-        name = folder.resolve().name
+    paths = [folder.resolve() for folder in folders]
+    called = Counter(path.name for path in paths)
+    for folder, path in zip(folders, paths, strict=True):
+        name = path.name if called[path.name] == 1 else path.parent.name
         if name in methods or name in SOURCES:
             raise MetricError(f"{folder}: another folder is already called {name!r}; rename one")
         methods[name] = folder

@@ -14,7 +14,7 @@ from .dialects import lookup
 from .errors import MetricError
 from .images import Bytes, grey_of, in_colour, read_aligned, read_grey, read_image
 from .resize import bilinear
-from .scoring import Table, score_methods
+from .scoring import Table, check_threads, score_methods
 from .shared.arrays import Values, as_batch
 from .texts import csv_cell
 
@@ -48,8 +48,7 @@ def score_files(
     Raises:
         MetricError: as `read_aligned` and `metrics.score`; names the file.
     """
-    if threads < 1:
-        raise MetricError(f"threads must be 1 or more, got {threads}")
+    check_threads(threads)
     entries = [entry.name for entry in lookup(metrics, dialect)]
     rule = colour or colour_rule(dialect)
     read = read_image if rule == "per_channel" else read_grey

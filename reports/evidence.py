@@ -7,12 +7,11 @@ import numpy as np
 
 from harness.methods.rows import Row
 from harness.tiles.array_file import Bytes
-from harness.tiles.store import Pairs, read_fused
+from harness.tiles.store import Pairs, evenly, read_fused
 from metrics.images import grey_of
 from metrics.scoring import score
 from reports.analysis import Analysis
 from reports.claims import NOT_RUN, Claim, judge_rank
-from reports.examples import evenly
 from reports.features import read_measures
 from reports.plan import PlannedDataset
 from reports.printed import LITERAL, printed_table, table_definitions

@@ -58,11 +58,6 @@ def _spread(analysis: Analysis, rows: list[str]) -> Values:
     return np.asarray(np.where(np.isfinite(between), between, 0.0).mean(axis=1))
 
 
-def evenly(count: int, limit: int) -> list[int]:
-    """Return at most `limit` indices below `count`, evenly spread."""
-    return [int(i) for i in np.unique(np.linspace(0, count - 1, min(count, limit)).round())]
-
-
 def choose_window(images: list[NDArray[np.uint8]]) -> tuple[int, int, int]:
     """Return row, column and side of the square in which (H, W) images differ most."""
     height, width = images[0].shape

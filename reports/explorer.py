@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from harness.methods.rows import Row
+from harness.tiles.store import evenly
 from metrics.registry import METRICS
 from reports.analysis import Analysis
-from reports.examples import choose_examples, evenly
+from reports.examples import choose_examples
 from reports.gallery import EMBEDDED_BYTES, Gallery, fused_stacks, tile_images
 from reports.learning import marked
 from reports.plan import PlannedDataset, ReportPlan

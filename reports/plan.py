@@ -11,6 +11,7 @@ from harness.configuration import ReportSection
 from harness.errors import HarnessError
 from harness.methods.rows import Row
 from harness.tiles.store import TileStore
+from metrics.colour import Colour
 from metrics.texts import printable
 
 TILES = ReportSection().tiles
@@ -31,7 +32,7 @@ WEIGHTS = {
 class PlannedMethod:
     """What the tables say about a method with its weights, and the seeds that it ran with.
 
-    name: the name of its row without a stretch.
+    name: the name of its row without a stretch. shared: whether the authors share weights.
     """
 
     name: str
@@ -39,6 +40,7 @@ class PlannedMethod:
     kind: str
     seeds: Sequence[int]
     notes: str = ""
+    shared: bool = False
 
     @property
     def compared(self) -> bool:
@@ -48,7 +50,7 @@ class PlannedMethod:
     @property
     def trained(self) -> bool:
         """Whether the method is always trained here, because nobody published its weights."""
-        return self.kind in ("proposed", "ablation")
+        return self.kind in ("proposed", "ablation") and not self.shared
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class PlannedDataset:
 
     stands_for: the data set of the paper whose printed values stand beside ours, "" for none.
     examples: names of the tiles in the figures; if empty, `reports.examples.RULE` chooses them.
-    measured: the dialect and the colour rule of the metrics, in words.
+    dialect: public evaluator whose definitions measure it, "" for ours. colour: its colour rule.
     metrics: the columns of its tables; empty for those of the plan.
     """
 
@@ -65,8 +67,15 @@ class PlannedDataset:
     rows: Sequence[str]
     stands_for: str = ""
     examples: Sequence[str] = ()
-    measured: str = ""
+    dialect: str = ""
+    colour: Colour = "luma"
     metrics: Sequence[str] = ()
+
+    @property
+    def measured(self) -> str:
+        """The dialect and the colour rule of the metrics, in words."""
+        definitions = f"dialect {self.dialect}" if self.dialect else "default definitions"
+        return f"{definitions}, {COLOURS[self.colour]}"
 
 
 @dataclass(frozen=True)
@@ -112,11 +121,6 @@ def _title(title: str, row: Row) -> str:
     return f"{title}, {WEIGHTS[row.weights]}" if row.weights else title
 
 
-def _measured(dialect: str | None, colour: str) -> str:
-    definitions = f"dialect {dialect}" if dialect else "default definitions"
-    return f"{definitions}, {COLOURS[colour]}"
-
-
 def _given_rows(benchmark: Benchmark) -> list[Row]:
     rows = [row for name in benchmark.datasets for row in benchmark.rows(name) if row.given]
     return list(dict.fromkeys(rows))
@@ -144,7 +148,12 @@ def plan_of(benchmark: Benchmark) -> dict[str, Any]:
     config = benchmark.config
     methods = [
         PlannedMethod(
-            row.name, _title(spec.title, row), spec.kind, benchmark.seeds(row.name), spec.notes
+            row.name,
+            _title(spec.title, row),
+            spec.kind,
+            benchmark.seeds(row.name),
+            spec.notes,
+            bool(spec.weight_files),
         )
         for name, spec in benchmark.methods.items()
         for row in benchmark.method_rows(name)
@@ -156,7 +165,8 @@ def plan_of(benchmark: Benchmark) -> dict[str, Any]:
             [row.name for row in benchmark.rows(name)],
             section.stands_for or "",
             list(section.examples or ()),
-            _measured(**benchmark.measuring(name)),
+            benchmark.measuring(name)["dialect"] or "",
+            benchmark.measuring(name)["colour"],
             list(section.metrics or ()),
         )
         for name, section in benchmark.datasets.items()

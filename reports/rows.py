@@ -96,8 +96,8 @@ def why_unranked(row: str, kind: str) -> str:
         return "control"
     if not Row.parse(row).raw:
         return "stretched"
-    if method == LITERAL:
-        return "literal reading"
+    if method in PRINTED_AS:
+        return "literal reading" if method == LITERAL else "other reading"
     return "" if row == method else "other weights"
 
 
@@ -154,7 +154,7 @@ class RowBuilder:
         printed = list(dict.fromkeys(method for method, _ in self.printed))
 
         def order(name: str) -> tuple[int, int]:
-            method = Row.parse(name).method
+            method = printed_method(name)
             known = self.plan.methods.get(method)
             place = printed.index(method) if method in printed else len(printed)
             return KINDS.index(known.kind if known else "baseline"), place
@@ -162,7 +162,7 @@ class RowBuilder:
         names = [
             name
             for name in self.dataset.rows
-            if self.plan.method(name).kind != "ablation" or Row.parse(name).method == LITERAL
+            if self.plan.method(name).kind != "ablation" or Row.parse(name).method in PRINTED_AS
         ]
         names += [method for method in printed if method not in self.dataset.rows]
         return [self.row(name) for name in sorted(names, key=order)]

@@ -30,7 +30,7 @@ def names(*modules):
 def test_follows_imports_through_packages():
     found = names("harness.stages.measure")
     assert {"harness.stages.measure", "metrics.vif", "metrics", "harness.tiles.store"} <= found
-    assert {*modules(), "metrics.shared.moments", "metrics.fast.kernels"} <= found
+    assert {*modules(), "metrics.shared.moments", "metrics.fast.fidelity"} <= found
     assert not found & {"metrics.cli", "metrics.torch_backend"}
     assert not any(name.startswith(("segfanet", "baselines", "reports")) for name in found)
 

@@ -78,7 +78,8 @@ def python_files(*folders):
 
 
 PACKAGES = ("harness", "metrics", "reports", "segfanet", "baselines")
-PRODUCT = python_files(*PACKAGES, "benchmarks")
+CONSOLE = "snakemake_logger_plugin_segfanet"
+PRODUCT = python_files(*PACKAGES, CONSOLE, "benchmarks")
 TESTS = python_files("tests")
 
 

@@ -7,8 +7,8 @@ from harness.cli import Commands, add_command, add_device, add_include, add_mirr
 from harness.commands.image_pairs import list_pairs
 from harness.disk.files import refuse_overwriting
 from harness.errors import HarnessError
+from harness.methods.chosen_weights import OFFICIAL, given_file
 from harness.methods.spec import find_method
-from harness.methods.weight_files import OFFICIAL, given_file
 from harness.pixels import ROUND, TRUNCATE
 
 CHANGING = (".npy", ".jpg", ".jpeg")

@@ -13,7 +13,7 @@ from harness.disk.images import files_by_name, named_image_errors
 from harness.errors import HarnessError
 from harness.pixels import TRUNCATE, quantise, recompose
 from harness.tiles.store import map_array
-from metrics.images import SUFFIXES, grey_of, read_image
+from metrics.images import SUFFIXES, grey_of, image_size, read_image
 
 Float = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -69,6 +69,18 @@ def list_pairs(infrared: Path, visible: Path, output: Path) -> list[PairFiles]:
         PairFiles(path, partners[stem], output / f"{stem}{suffixes.get(path.suffix, '.png')}")
         for stem, path in files.items()
     ]
+
+
+def pair_size(files: PairFiles) -> tuple[int, int]:
+    """Return height and width of the infrared image, without decoding it.
+
+    Raises:
+        HarnessError: if it is not readable.
+    """
+    if files.infrared.suffix == ARRAY:
+        return _array(files.infrared).shape
+    with named_image_errors():
+        return image_size(files.infrared)
 
 
 def read_pair(infrared: Path, visible: Path) -> Pair:

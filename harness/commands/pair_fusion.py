@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from harness.commands.image_pairs import (
     Float,
     Pair,
     PairFiles,
+    pair_size,
     read_pair,
     write_fused,
     write_pixels,
@@ -26,6 +28,7 @@ from harness.errors import HarnessError, MethodFailure
 from harness.fusing.command import Sources, fuse_each
 from harness.fusing.inference import call_fuse, load_method
 from harness.fusing.publishing import Source, publish
+from harness.fusing.windows import fit
 from harness.machine.device import choose_device, make_deterministic
 from harness.methods.contract import Method, check_fused, copied
 from harness.methods.spec import MethodSpec, published_rule
@@ -148,6 +151,7 @@ def _run_class(
     if weights:
         origin = ORIGINS[weights.origin]
         print(f"weights: {printable(weights.path.name)}, {origin}, sha256 {weights.sha256}")
+    _fit(spec, method, [file for group in waiting for file in group], device)
     for group in progress(waiting, f"fusing with {spec.name}"):
         with run.attempt(group):
             pairs = [read_pair(file.infrared, file.visible) for file in group]
@@ -157,6 +161,22 @@ def _run_class(
             raw = group[0].output.suffix == ARRAY
             _write(group[0], _fuse(spec, method, pairs[0], device, raw=raw), pairs[0], given)
     run.finish()
+
+
+def _fit(
+    spec: MethodSpec, method: Method, files: Sequence[PairFiles], device: torch.device
+) -> None:
+    """Refuse pairs that are too large for the memory, or let the method fuse them in parts."""
+    sizes = []
+    for file in files:
+        # A pair that cannot be read fails where it is fused.
+        with suppress(HarnessError):
+            sizes.append(pair_size(file))
+    if parts := fit(spec, method, sizes, device).get("parts"):
+        print(
+            f"too large to be fused whole: images of {len(parts['sizes'])} sizes are fused in "
+            f"parts of {parts['side']} pixels that overlap by {parts['overlap']}"
+        )
 
 
 def _write_published(

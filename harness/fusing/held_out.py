@@ -18,7 +18,7 @@ from harness.machine.isolation import Heartbeat
 from harness.methods.contract import IGNORE, Batch, Method, TrainableMethod
 from harness.pixels import quantise
 from harness.tiles.array_file import Images
-from harness.tiles.store import USUAL_PIXELS, Pairs
+from harness.tiles.store import USUAL_PIXELS, Pairs, evenly
 from metrics.images import grey_of
 
 PROBES = 4
@@ -118,7 +118,7 @@ def response(method: Method, pairs: Pairs, device: torch.device) -> tuple[float,
         does not depend on them, NaN if no input changes. Whether all outputs are finite.
     """
     inside, outside, finite = 0.0, 0.0, True
-    for index in _evenly(len(pairs), PROBES):
+    for index in evenly(len(pairs), PROBES):
         sources = _sources(pairs, slice(index, index + 1), device)
         others = [1 - source.flip(-1, -2) for source in sources]
         before, after = (
@@ -136,7 +136,7 @@ def mean_terms(
 ) -> dict[str, float]:
     """Return the mean of every term of `training_loss` over `SAMPLE` tiles, `batch` per pass."""
     sums: dict[str, float] = {}
-    parts = _of_one_size(pairs, _evenly(len(pairs), SAMPLE), batch)
+    parts = _of_one_size(pairs, evenly(len(pairs), SAMPLE), batch)
     for part in parts:
         tiles = [slice(index, index + 1) for index in part]
         several = [_sources(pairs, tile, device) for tile in tiles]
@@ -226,7 +226,3 @@ def _of_one_size(pairs: Pairs, indices: list[int], count: int) -> list[list[int]
         else:
             groups.append([index])
     return groups
-
-
-def _evenly(count: int, limit: int) -> list[int]:
-    return [int(i) for i in np.unique(np.linspace(0, count - 1, min(count, limit)).round())]

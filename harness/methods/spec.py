@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from harness.disk.code import files_of_folder
@@ -18,26 +18,21 @@ from harness.disk.plugins import children, load_package
 from harness.disk.schema import (
     ROOT,
     STRICT,
-    GitBlob,
     Items,
     Matching,
     Model,
     Name,
     Section,
-    Sha256,
     Text,
     check,
-    expected,
     read_yaml,
 )
 from harness.errors import HarnessError, as_method_failure, suggest
 from harness.fetching.checksums import contradiction
 from harness.fetching.source import ExternalFile
 from harness.methods.recipe import MethodRecipe, RecipeKeys
+from harness.methods.weight_file import FileName, WeightEntry, by_name
 
-FileName = Annotated[
-    str, Matching("[A-Za-z0-9_][A-Za-z0-9 ._+()-]*", "a file name without folders")
-]
 Entry = Annotated[
     str, Matching("([A-Za-z_][A-Za-z0-9_]*:[A-Za-z_][A-Za-z0-9_]*)?", "`module:Class`")
 ]
@@ -45,48 +40,6 @@ Entry = Annotated[
 
 DEMONSTRATION = "demonstration"
 """Subfolder of weights that show how a method works."""
-
-
-class TrainedOn(Model):
-    """The data that weights were trained on, as names of families of data sets."""
-
-    certain: Items[Name] = Field((), description="families that the authors name or ship")
-    possible: Items[Name] = Field((), description="families that cannot be excluded")
-    pairs: dict[Name, Items[str]] = Field(
-        {}, description="family → names of the training pairs, where they are public"
-    )
-
-
-class WeightFile(Model):
-    """One file of the authors' weights."""
-
-    file: FileName = Field(description="file name that the authors gave it")
-    url: str | None = Field(None, description="address, pinned to a commit where possible")
-    urls: Items[str] = Field((), description="further addresses of the same file, tried in turn")
-    page: str | None = Field(None, description="where a person finds the file")
-    sha256: Sha256 | None = Field(None, description="hash; a file with another one is refused")
-    git_blob: GitBlob | None = Field(
-        None, description="hash in the authors' git repository, beside or instead of `sha256`"
-    )
-    bytes: int | None = Field(None, ge=1, description="size of the file")
-    licence: str = Field(description="licence of the file, or `none stated`")
-    trained_on: TrainedOn | None = Field(
-        None,
-        description="`certain` and `possible` training data, as families of data sets, and `pairs`",
-    )
-
-    @model_validator(mode="after")
-    def _can_be_verified(self) -> "WeightFile":
-        if not self.sha256 and not self.git_blob:
-            raise expected("`sha256` or `git_blob`, to know the right file")
-        return self
-
-
-WeightEntry = Annotated[dict[str, Any], Section(WeightFile)]
-
-
-def _by_name(value: Any) -> Any:
-    return {"official": value} if isinstance(value, Mapping) and "file" in value else value
 
 
 class Published(Model):
@@ -162,6 +115,18 @@ class MethodFile:
         description="height and width that fuse takes are multiples of it; the harness extends "
         "other images by reflection at the right and the bottom, and crops the result",
     )
+    largest: int | None = Field(
+        None,
+        ge=64,
+        description="largest height and width that fuse takes; larger images are fused in "
+        "overlapping parts if `overlap` is stated, and are refused otherwise",
+    )
+    overlap: int | None = Field(
+        None,
+        ge=0,
+        description="pixels around a pixel that decide its fused value, if distant ones do not: an "
+        "image that is too large for the memory is then fused in parts that overlap by as much",
+    )
     published: Published | None = Field(
         None,
         description="how the authors save their images, for `fuse --as-published`; the class may "
@@ -176,7 +141,7 @@ class MethodFile:
     weights: Annotated[
         dict[Name, WeightEntry] | None,
         BeforeValidator(
-            _by_name, json_schema_input_type=WeightEntry | dict[Name, WeightEntry] | None
+            by_name, json_schema_input_type=WeightEntry | dict[Name, WeightEntry] | None
         ),
     ] = Field(
         None,

@@ -15,8 +15,8 @@ from harness.disk.records import Claim, Record
 from harness.errors import MethodFailure
 from harness.fusing.job import FusingJob
 from harness.machine.isolation import Heartbeat, supervise
+from harness.methods.chosen_weights import OFFICIAL, given_file, weights_content
 from harness.methods.spec import MethodSpec, find_method
-from harness.methods.weight_files import OFFICIAL, given_file, weights_content
 from harness.stages import identity
 from harness.stages.common import (
     add_colour,
@@ -61,7 +61,8 @@ def main() -> None:
         if failure:
             record.fail(failure)
             write_empty_stack(outputs[stretch], job.pairs)
-        record.write(outputs[stretch].with_name("fused.json"), [outputs[stretch]])
+        files = [outputs[stretch]] if failure else job.artefacts(stretch)
+        record.write(outputs[stretch].with_name("fused.json"), files)
 
 
 def _record(arguments: argparse.Namespace, spec: MethodSpec, stretch: str) -> Record:

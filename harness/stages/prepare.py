@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from harness.cli import add_asked, add_cache, add_include, add_mirrors, json_object, positive, run
+from harness.cli import add_asked, add_cache, add_include, add_mirrors, json_object, run, threads
 from harness.disk.files import refuse_overwriting
 from harness.disk.inventory import Inventory
 from harness.disk.records import Claim, Record
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add_mirrors(parser, "archives")
     parser.add_argument(
         "--jobs",
-        type=positive,
+        type=threads,
         default=1,
         metavar="N",
         help="number of scenes that are read at the same time; default 1",

@@ -31,6 +31,10 @@ from metrics.texts import csv_cell, from_csv_cell
 
 USUAL_PIXELS = 320 * 320
 """Pixels of a tile of the usual size; of larger ones, fewer are fused or measured at a time."""
+ROUNDED = "rounded.npy"
+"""File beside the raw stack: some of its images, rounded to 8 bits where the stack is truncated."""
+ROUNDED_TILES = 32
+"""Number of images in it, evenly spread: as many as the protocol audit measures."""
 INVENTORY = "sources.json"
 """State and hash of each file of the user that a store was cut from."""
 RECORD = "prepare.json"
@@ -233,6 +237,11 @@ class Pairs:
     def labels(self, part: slice) -> Bytes:
         """Return labels of one size (n, H, W), uint8; `harness.pixels.IGNORE` is no class."""
         return self.pixels(part)[:, LABEL]
+
+
+def evenly(count: int, limit: int) -> list[int]:
+    """Return at most `limit` indices below `count`, evenly spread."""
+    return [int(i) for i in np.unique(np.linspace(0, count - 1, min(count, limit)).round())]
 
 
 def map_array(path: Path) -> NDArray[Any]:

@@ -106,16 +106,6 @@ def as_nobody(folder, name, arguments=None):
             path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-@pytest.fixture
-def public(tmp_path):
-    """A folder that other users may enter."""
-    folder = tmp_path
-    while folder != folder.parent and folder.name.startswith(("pytest-", "popen-", tmp_path.name)):
-        folder.chmod(0o755)
-        folder = folder.parent
-    return tmp_path
-
-
 @needs_root
 @pytest.mark.parametrize("name", ["prepare", "measure", "tables", "complete"])
 def test_read_only_results(finished, public, name):

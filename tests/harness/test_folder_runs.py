@@ -6,6 +6,7 @@ from argparse import Namespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import harness.commands.pair_fusion
@@ -13,6 +14,7 @@ from harness.commands import fuse
 from harness.commands.folder_run import RECORD
 from harness.commands.image_pairs import write_pixels
 from harness.errors import HarnessError, StorageError
+from harness.methods.spec import find_method
 
 COMMAND = """\
 import sys, pathlib
@@ -186,3 +188,20 @@ def test_images_are_truncated_or_rounded(scene):
     assert set(np.unique(pixels[2] - pixels[1])) == {0, 1}
     with pytest.raises(HarnessError, match="--quantise round: --as-published quantises"):
         run(scene, "ydtr", **paths, output=scene / "o.png", quantise="round", as_published=True)
+
+
+def test_tardal_with_the_statistics_of_eight_images_is_a_folder_of_two_files(tmp_path):
+    """As its README says: a method beside others takes the network, and another batch."""
+    folder = tmp_path / "tardal_eight"
+    folder.mkdir()
+    (folder / "model.py").write_text("from baselines.tardal.model import TarDAL\n")
+    text = "name: tardal_eight\ntitle: TarDAL, eight at once\nentry: model:TarDAL\n"
+    (folder / "method.yaml").write_text(f"{text}batch: 8\noptions: {{statistics: batch}}\n")
+    spec = find_method("tardal_eight", {}, [tmp_path])
+    assert spec.batch == 8
+    torch.manual_seed(0)
+    method = spec.load_for(0).eval()
+    pair = torch.rand(2, 8, 1, 32, 32)
+    with torch.no_grad():
+        together, alone = method.fuse(*pair), method.fuse(*pair[:, :1])
+    assert (together[:1] - alone).abs().max() > 1e-3

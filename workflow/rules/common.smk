@@ -79,7 +79,7 @@ def note(jobs):
         if str(job.target) not in workflow.dag.forcefiles and not reason.endswith(
             DERIVED
         ):
-            logger.info(f"{job.record}: {reason}")
+            logger.info(f"{job.record}: {reason}", extra={"made_again": True})
     workflow.dag.forcefiles |= {str(job.target) for job in reasons}
     return bool(reasons)
 
