@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from segfanet.controls import Controls
+
 STAGES = 3
 CHOICES = {
     "norm": ("renorm", "batch"),
@@ -17,8 +19,8 @@ CHOICES = {
 
 
 @dataclass(frozen=True)
-class Config:
-    """One variant of the network.
+class Config(Controls):
+    """One variant of the network; `Controls` has two further options.
 
     width: channels of stage 1. sinets: the first k encoder stages interact (Table 3).
     irm: without it the segmentation feature goes straight to CAM and FFM (Table 4).
@@ -48,6 +50,7 @@ class Config:
     segmentation_context: int = 3
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, values in CHOICES.items():
             if getattr(self, name) not in values:
                 known = ", ".join(map(str, values))

@@ -21,6 +21,8 @@ from segfanet.initial import LARGE, fitted, looks_linear, normal
 
 STRIDE = 2 ** (STAGES - 1)
 """Sides are padded to a multiple of this inside `SegFANet.forward`."""
+NOISY = 32
+"""Side of the images with which the control of noise starts, since noise differs by pixel."""
 INPUT_GAIN = 4.0
 IMAGE_GAIN = 0.0025
 
@@ -179,7 +181,8 @@ class CAM(nn.Module):
 class FFM(nn.Module):
     """Feature fusion module (Eqs. 5, 11–13): brings f^R_i into the decoder.
 
-    At full size f_d starts silent: f^R_1 alone has the pixels that the first images need.
+    At full size f_d starts silent: f^R_1 alone has the pixels that the first images need, unless
+    it is noise.
     """
 
     def __init__(self, channels: int, *, silent: int = 0) -> None:
@@ -207,16 +210,18 @@ class SINet(nn.Module):
         norm = BatchRenorm if config.norm == "renorm" else nn.BatchNorm2d
         self.irm = IRM(channels, scaled=config.head == "scaled") if config.irm else None
         self.cam = CAM(channels, config.pool[stage], norm) if config.cam else None
-        self.ffm = FFM(channels, silent=1 if stage == 0 else 0)
+        silent = stage == 0 and config.semantics != "noise"
+        self.ffm = FFM(channels, silent=int(silent))
 
 
 class NormalisedConv(nn.Sequential):
-    """3×3 convolution, group norm of eight channels or none, ReLU: (B, a, h, w) → (B, b, h, w)."""
+    """3×3 convolution, group norm (about 8 channels) or none, ReLU: (B, a, h, w) → (B, b, h, w)."""
 
     def __init__(self, inputs: int, outputs: int, norm: str) -> None:
         grouped = norm == "group"
         conv = normal(nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=not grouped))
-        norms = [nn.GroupNorm(max(1, outputs // 8), outputs)] if grouped else []
+        groups = next(n for n in range(max(1, outputs // 8), 0, -1) if outputs % n == 0)
+        norms = [nn.GroupNorm(groups, outputs)] if grouped else []
         super().__init__(conv, *norms, nn.ReLU())
 
 
@@ -282,9 +287,9 @@ class SegFANet(nn.Module):
         height, width = infrared.shape[-2:]
         pair = self._scaled(pad(torch.cat([infrared, visible], dim=1)))
         f_s = self._segmentation_features(pair)
-        aligned, reconstructed = self._align(f_s)
+        aligned, reconstructed = self._align(self.config.seen(f_s, self.training))
         fusion, deepest, attention = self._fusion_features(pair, aligned)
-        fused = self.head(self._decode(deepest, aligned))
+        fused = self.head(self._decode(deepest, [*map(self.config.guide, fusion, aligned)]))
         logits = self.segmentation_decoder(f_s)[..., :height, :width] if segment else None
         return Output(
             fused=fused[..., :height, :width],
@@ -304,14 +309,24 @@ class SegFANet(nn.Module):
         """
         levels = torch.linspace(0, 1, 5)
         grey = torch.cartesian_prod(levels, levels)
-        pair = self._scaled(grey[:, :, None, None].expand(-1, -1, STRIDE, STRIDE))
-        aligned, _ = self._align(self._segmentation_features(pair))
-        ffm: Any = self.sinets[0].ffm
-        shown = [(self.head, ffm(aligned[0], torch.zeros_like(aligned[0])))]
+        noisy = self.config.semantics == "noise"
+        pair = self._scaled(
+            grey[:, :, None, None].expand(-1, -1, *2 * [NOISY if noisy else STRIDE])
+        )
+        aligned, _ = self._align(self.config.seen(self._segmentation_features(pair), False))
         irms: list[Any] = [sinet.irm for sinet in self.sinets] if self.config.irm else []
-        shown += [(irm.head, feature) for irm, feature in zip(irms, aligned, strict=False)]
+        shown = [(irm.head, feature) for irm, feature in zip(irms, aligned, strict=False)]
+        if noisy:
+            _, deepest, _ = self._fusion_features(pair, aligned)
+            shown += [(self.head, self._decode(deepest, aligned))]
+        else:
+            guide = self.config.guide(self.fusion_encoder[0](pair), aligned[0])
+            ffm: Any = self.sinets[0].ffm
+            shown += [(self.head, ffm(guide, torch.zeros_like(guide)))]
         for head, features in shown:
-            head.start_with(grey.mean(1), features[..., :1, :1])
+            places = features[..., ::STRIDE, ::STRIDE]
+            means = grey.mean(1)[:, None, None].expand(-1, *places.shape[-2:]).flatten()
+            head.start_with(means, places.movedim(1, -1).reshape(len(means), -1, 1, 1))
 
     def _scaled(self, pair: Tensor) -> Tensor:
         # This gives about zero mean and unit deviation, which the initial weights keep.
@@ -334,7 +349,7 @@ class SegFANet(nn.Module):
         self, pair: Tensor, aligned: list[Tensor]
     ) -> tuple[list[Tensor], Tensor, list[Tensor]]:
         """Return f^F_i of each SINet, the decoder's input, and CAM's weights (Eqs. 2, 4)."""
-        features, attention = [], []
+        features, attention = [], list[Tensor]()
         x = pair
         for i, stage in enumerate(self.fusion_encoder):
             x = stage(x)
@@ -342,11 +357,9 @@ class SegFANet(nn.Module):
                 continue
             features.append(x)
             cam: Any = self.sinets[i].cam
-            if cam is None:
-                x = x + aligned[i]
-            else:
-                x, weights = cam(x, aligned[i])
-                attention.append(weights)
+            f_r = self.config.guide(x, aligned[i])
+            x, *weights = (x + f_r,) if cam is None else cam(x, f_r)
+            attention += weights
         return features, x, attention
 
     def _decode(self, deepest: Tensor, aligned: list[Tensor]) -> Tensor:

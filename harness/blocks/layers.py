@@ -82,9 +82,12 @@ class ConvNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) → (B, outputs, H, W)."""
         if self.training:
-            padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
-            return F.relu(self.bn(self.conv(padded)))
+            return self.unfolded(x)
         return F.relu_(bordered_conv(x, *folded(self.conv, self.bn), mode="replicate"))
+
+    def unfolded(self, x: Tensor) -> Tensor:
+        """Compute one operation after the other: numbers are rounded as in the authors' code."""
+        return F.relu(self.bn(self.conv(F.pad(x, (1, 1, 1, 1), mode="replicate"))))
 
 
 class PointNorm(nn.Module):
