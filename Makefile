@@ -1,25 +1,35 @@
 # Every target installs what it needs into .venv first; `make` alone is `make demo`.
+# `make demo V=1` shows all messages, `make demo OPEN=1` opens the report in a browser.
 
 PYTHON ?= python3
 CORES ?= 2
 BIN := .venv/bin
+# With `python -m`, Snakemake finds the plug-in in this folder.
+RUN = $(BIN)/python -m snakemake --cores $(CORES) --logger segfanet \
+	$(if $(filter-out 0,$(V)),--logger-segfanet-everything) \
+	$(if $(filter-out 0,$(OPEN)),--logger-segfanet-open)
+# What pip prints is shown if it fails.
+INSTALL = quietly() { "$$@" >.venv/pip.log 2>&1 || { status=$$?; cat .venv/pip.log; exit $$status; }; }; \
+	quietly $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: demo report install test test-fast coverage schemas lint format clean
+.PHONY: demo report install test test-fast test-gpu coverage schemas lint format clean
 
 demo: .venv/runtime ## whole benchmark on the embedded data
-	@$(BIN)/snakemake --cores $(CORES); status=$$?; \
-	echo "Report: $(CURDIR)/results/report/index.html"; exit $$status
+	@$(RUN)
 
 report: .venv/runtime ## tables and page rendered again, without training or fusing
-	$(BIN)/snakemake --cores $(CORES) --forcerun tables report
+	@$(RUN) --forcerun tables report
 
 install: .venv/dev ## only .venv, with everything that commands and tests need
 
 test: .venv/dev ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
 
 test-fast: .venv/dev ## all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"
+
+test-gpu: .venv/dev ## the tests that need a GPU, in about ten minutes; they say why one is skipped
+	$(BIN)/python -m pytest -m gpu -rs
 
 coverage: .venv/dev ## all tests, and a list of the lines that none of them ran
 	$(BIN)/python -m pytest --cov --cov-report=term
@@ -45,12 +55,14 @@ clean: ## removal of results and logs; downloads and .venv stay
 	rm -rf results logs .snakemake
 
 .venv/runtime: requirements.txt constraints.txt pyproject.toml
-	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed; set PYTHON=')"
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed; set PYTHON=')"
+	@echo "Installing the pinned packages into .venv; this takes some minutes."
+	@$(PYTHON) -m venv .venv
+	@$(INSTALL) -c constraints.txt -r requirements.txt
+	@$(INSTALL) --no-deps -e .
 	@touch $@
 
 .venv/dev: .venv/runtime requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -r requirements-dev.txt
+	@echo "Installing the packages of the tests into .venv."
+	@$(INSTALL) -c constraints.txt -r requirements-dev.txt
 	@touch $@

@@ -38,7 +38,7 @@ CONFIG = {
     "train": {"steps": 60, "checkpoint_seconds": 1},
     "overrides": {"segfanet": {"options": {"width": 4, "pool": [4, 4, 4]}}},
     "datasets": {
-        "synthetic_urban": {"ablations": True, "tiling": {"size": 96, "stride": 192}},
+        "synthetic_urban": {"ablations": True, "tiling": {"size": 96, "stride": 96}},
     },
 }
 TIMED = ("training_log.csv", "index.html")

@@ -32,6 +32,9 @@ FastPath = Callable[["CompiledPair"], float]
 
 Table = dict[str, dict[str, Values]]
 
+MOST_THREADS = 1024
+"""Largest number of threads that share images."""
+
 # Set to "0" to measure by the definitions even if the compiled path is available.
 COMPILED_SWITCH = "FUSION_METRICS_COMPILED"
 
@@ -120,11 +123,20 @@ def score_methods(
 
 
 def _entries(names: Sequence[str] | None, threads: int, dialect: str | None) -> list[Metric]:
-    if threads < 1:
-        raise MetricError(f"threads must be 1 or more, got {threads}")
+    check_threads(threads)
     if isinstance(names, str):
         raise MetricError(f"names must be a list, such as [{names!r}], got the string {names!r}")
     return lookup(names, dialect)
+
+
+def check_threads(threads: int) -> None:
+    """Refuse a number of threads that no machine has.
+
+    Raises:
+        MetricError: naming the number.
+    """
+    if not 1 <= threads <= MOST_THREADS:
+        raise MetricError(f"threads must be 1 to {MOST_THREADS}, got {threads}")
 
 
 def _run(task: Callable[[int], None], count: int, threads: int) -> None:

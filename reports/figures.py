@@ -1,5 +1,6 @@
 """Figures 1, 2, 6, 7, 8 and 9 of the paper, drawn from tile stores, fused stacks and features."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +20,7 @@ from reports.analysis import Analysis
 from reports.examples import choose_examples, choose_window
 from reports.features import read_features
 from reports.gallery import data_url, fused_stacks
+from reports.learning import marked
 from reports.plan import PlannedDataset, ReportPlan
 from reports.printed import TITLES, paper_title
 
@@ -35,7 +37,10 @@ WIDTH, CELL = 12.3, 2.4
 
 @dataclass(frozen=True)
 class Drawing:
-    """One figure: rows of (column title, panel), None where a method has no image."""
+    """One figure: rows of (column title, panel), None where a method has no image.
+
+    A second line of a title is about that panel alone.
+    """
 
     name: str
     title: str
@@ -46,7 +51,8 @@ class Drawing:
     @property
     def alt(self) -> str:
         """Text for a reader who does not see the figure."""
-        columns = ", ".join(title for title, _ in self.rows[0])
+        # Ranges below a title belong to one row.
+        columns = ", ".join(title.partition("\n")[0] for title, _ in self.rows[0])
         return f"{self.title}. Rows: {', '.join(self.labels)}. Columns: {columns}."
 
 
@@ -60,6 +66,7 @@ class Example:
     name: str
     fused: dict[str, Bytes]
     maps: dict[str, Float]
+    unlearned: Collection[str] = ()
 
     @property
     def label(self) -> str:
@@ -99,7 +106,8 @@ def _examples(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> 
     def example(index: int) -> Example:
         fused = {row: np.asarray(stack[index]) for row, stack in stacks.items()}
         name = analysis.tiles[index]
-        return Example(dataset, store, index, name, fused, maps.get(index, {}))
+        own = maps.get(index, {})
+        return Example(dataset, store, index, name, fused, own, analysis.unlearned)
 
     return [example(index) for index in choose_examples(plan, dataset, analysis)]
 
@@ -115,7 +123,9 @@ def _comparison(plan: ReportPlan, number: str, examples: list[Example], where: s
             [grey_of(image) for image in luma]
             or [panels.infrared(example.store, example.index)[:, :, 0]]
         )
-        row = [*example.sources, *((_title(plan, name), _fused(example, name)) for name in names)]
+        titles = [marked(_title(plan, name), name, example.unlearned) for name in names]
+        images = [_fused(example, name) for name in names]
+        row = [*example.sources, *zip(titles, images, strict=True)]
         rows.append([(title, p if p is None else panels.marked(p, window)) for title, p in row])
     return Drawing(
         f"figure{number}",
@@ -152,18 +162,19 @@ def _feature_figures(examples: list[Example]) -> list[Drawing]:
 
 def _features(number: str, titles: tuple[str, ...], examples: list[Example]) -> Drawing:
     shown = list(zip(titles, MAP_NAMES, strict=False))
-    limits = panels.common_range([e.maps[name] for e in examples for _, name in shown])
 
-    def panel(example: Example, name: str) -> Bytes:
-        size = example.store.test.sizes[example.index]
-        return panels.feature_map(example.maps[name], limits, size)
+    def panel(example: Example, title: str, name: str) -> tuple[str, Bytes]:
+        values, size = example.maps[name], example.store.test.sizes[example.index]
+        low, high = panels.own_range(values)
+        return f"{title}\n{low:.3g} to {high:.3g}", panels.feature_map(values, size)
 
     return Drawing(
         f"figure{number}",
         f"Figure {number}",
-        "Features of SegFANet's first stage: mean absolute activation over channels, all maps of "
-        f"this figure on one scale from {limits[0]:.3g} (dark) to {limits[1]:.3g} (bright).",
-        [[*e.sources, *((title, panel(e, name)) for title, name in shown)] for e in examples],
+        "Features of SegFANet's first stage: mean absolute activation over channels. Each map "
+        "has a scale of its own, whose ends are printed above it: dark is the 1st percentile of "
+        "its values, bright the 99th.",
+        [[*e.sources, *(panel(e, *each) for each in shown)] for e in examples],
         [example.label for example in examples],
     )
 

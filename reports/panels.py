@@ -62,16 +62,20 @@ def _frame(panel: Bytes, y: int, x: int, side: int) -> None:
         edge[:] = YELLOW
 
 
-def common_range(maps: list[Float]) -> tuple[float, float]:
-    """Return the 1st and 99th percentile of all maps: one normalisation per figure."""
-    values = np.concatenate([m.ravel() for m in maps])
+def own_range(values: Float) -> tuple[float, float]:
+    """Return the 1st and 99th percentile of a map: outliers do not hide the structure."""
     low, high = np.percentile(values, [1, 99])
     return float(low), float(high)
 
 
-def feature_map(values: Float, limits: tuple[float, float], size: tuple[int, int]) -> Bytes:
-    """Colour a map (h, w) and resize it to `size`, (height, width): (height, width, 3)."""
-    return _coloured(values, limits, size, "viridis")
+def feature_map(values: Float, size: tuple[int, int]) -> Bytes:
+    """Colour a map (h, w) within its own range and resize it: (height, width, 3).
+
+    Args:
+        values: the map; `own_range` gives the values of the darkest and the brightest colour.
+        size: height and width of the result, pixels.
+    """
+    return _coloured(values, own_range(values), size, "viridis")
 
 
 def heat_map(values: Float, background: Bytes) -> Bytes:

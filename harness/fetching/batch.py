@@ -34,6 +34,17 @@ def bytes_of(sources: Iterable[ExternalFile]) -> int:
     return sum(item.bytes or item.about for item in {outermost(source) for source in sources})
 
 
+def bytes_to_unpack(sources: Iterable[ExternalFile]) -> int:
+    """Return the stated bytes that are copied out of archives.
+
+    Where the bytes of a member are not stated, those of the archives around all of them count.
+    """
+    members = {source for source in sources if source.inside is not None}
+    if all(member.bytes for member in members):
+        return sum(member.bytes for member in members)
+    return bytes_of(members)
+
+
 def size_of(sources: Iterable[ExternalFile]) -> str:
     """Return the size of the downloads for files as text, as far as it is known."""
     downloads = {outermost(source) for source in sources}

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.benchmark import Benchmark
 from harness.disk.records import machine, package_versions
-from harness.fetching.batch import bytes_of
+from harness.fetching.batch import bytes_of, bytes_to_unpack
 from harness.fetching.source import ExternalFile
 from harness.planner.jobs import Job, Tiles, downloads_of, jobs_of, tiles_of
 from harness.planner.measuring import (
@@ -18,6 +18,7 @@ from harness.planner.measuring import (
     scoring_cost,
     tiling_cost,
     training_cost,
+    unpacking_rate,
 )
 from harness.planner.schedule import Task, makespan
 from harness.scenes.scene import BANDS
@@ -55,6 +56,8 @@ class Plan:
     forecasts: list[Forecast]
     downloads: dict[str, list[ExternalFile]]
     """Data set or method → external files, as if nothing were here yet."""
+    unpacking_rate: float
+    """Bytes per second at which members are copied out of archives and hashed."""
 
     def makespans(self) -> dict[int, float]:
         """Return number of GPUs → hours from the start of the first job to the end of the last."""
@@ -79,6 +82,8 @@ class Plan:
             "hours": sum(item.hours or 0.0 for item in self.forecasts),
             "disk": sum(item.disk for item in self.forecasts),
             "downloads": {name: bytes_of(files) for name, files in self.downloads.items()},
+            "unpacked": {name: bytes_to_unpack(files) for name, files in self.downloads.items()},
+            "unpacking_rate": self.unpacking_rate,
             "makespan_hours": {
                 gpus: None if math.isinf(hours) else hours
                 for gpus, hours in self.makespans().items()
@@ -109,12 +114,14 @@ def forecast(benchmark: Benchmark, setting: Setting) -> Plan:
         (job, _per_tile(job, tiles[job.dataset], costs[_kind(job, tiles[job.dataset])]))
         for job in jobs
     ]
-    numbers = len(benchmark.metrics)
     forecasts = [
-        Forecast(job, cost, _disk(job, tiles[job.dataset], cost, numbers)) for job, cost in costed
+        Forecast(
+            job, cost, _disk(job, tiles[job.dataset], cost, len(benchmark.metrics(job.dataset)))
+        )
+        for job, cost in costed
     ]
-    downloads = downloads_of(benchmark)
-    return Plan(benchmark.config.title, setting, tiles, forecasts, downloads)
+    title, downloads = benchmark.config.title, downloads_of(benchmark)
+    return Plan(title, setting, tiles, forecasts, downloads, unpacking_rate())
 
 
 def _kind(job: Job, tiles: Tiles) -> str:
@@ -142,7 +149,8 @@ def _measure(job: Job, tiles: Tiles, benchmark: Benchmark, setting: Setting) -> 
     if job.stage == "prepare":
         return measured(tiling_cost, tiles, setting)
     if job.stage == "measure":
-        return measured(scoring_cost, tuple(benchmark.metrics), job.stacks, tiles, setting)
+        names = tuple(benchmark.metrics(job.dataset))
+        return measured(scoring_cost, names, job.stacks, tiles, setting)
     measure = training_cost if job.stage == "train" else fusing_cost
     return measured(measure, job.spec, tiles, setting)
 

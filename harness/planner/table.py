@@ -4,13 +4,16 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from harness.disk.files import size_text
 from harness.disk.records import machine
-from harness.fetching.batch import outermost, size_of
+from harness.fetching.batch import bytes_of, bytes_to_unpack, outermost, size_of
 from harness.planner.forecast import Forecast, Plan
 from harness.terminal import aligned
 
 STAGES = ("prepare", "train", "fuse", "measure")
 UNKNOWN = "?"
+LINE = 100_000_000
+"""Bits per second for which the hours of the downloads are computed."""
 SMALLEST = 0.001
 """Smallest value that is printed as a number."""
 
@@ -59,11 +62,19 @@ def _datasets(plan: Plan) -> list[str]:
 
 
 def _downloads(plan: Plan) -> list[str]:
-    rows = [("to download for", "files", "size", "licence")]
+    hours = f"hours at {LINE // 1_000_000} Mbit/s"
+    rows = [("to download for", "files", "size", hours, "to unpack", "minutes", "licence")]
     for name, files in plan.downloads.items():
         count = len({outermost(file) for file in files})
-        rows.append((name, f"{count:,}", size_of(files), files[0].licence))
-    return aligned(rows, numeric=(1,)) if len(rows) > 1 else ["nothing to download"]
+        seconds, unpacked = bytes_of(files) * 8 / LINE, bytes_to_unpack(files)
+        unpacking = (
+            (size_text(unpacked), number(unpacked / plan.unpacking_rate, 60))
+            if unpacked
+            else ("", "")
+        )
+        duration = number(seconds or None, 3600)
+        rows.append((name, f"{count:,}", size_of(files), duration, *unpacking, files[0].licence))
+    return aligned(rows, numeric=(1, 3, 4, 5)) if len(rows) > 1 else ["nothing to download"]
 
 
 def _jobs(forecasts: Sequence[Forecast]) -> list[str]:
@@ -131,12 +142,12 @@ def _notes(plan: Plan) -> Iterable[str]:
     yield "Hours hold for the measured machine. `s each` and `GFLOP each` are per training step,"
     yield "fused pair or tile; operations are those of convolutions and matrix products."
     yield "prepare: only cutting and writing. Files at hand are not downloaded again; archives"
-    yield "inside an archive are copied out of it once, which takes its room again and minutes."
+    yield "inside an archive are copied out of it once, which takes their room again."
     yield "disk: what remains; a running training needs a second checkpoint. Not counted:"
     yield "downloads, the report, validation during training, the start of each job (seconds)."
     if plan.setting.device.type != "cuda":
-        yield "memory: estimated for training (parameters, gradients, Adam's moments, tensors that"
-        yield "autograd saves; no workspaces). On a GPU it is measured, for fusing as well."
+        yield "memory: estimated, for training (parameters, gradients, Adam's moments, tensors that"
+        yield "autograd saves; no workspaces) and for a call of fuse. On a GPU it is measured."
     failures = {
         f"{item.job.stage} {item.job.row or item.job.dataset}: {item.cost.failure}": None
         for item in plan.forecasts

@@ -7,8 +7,10 @@ import shutil
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from runpy import run_module
 
@@ -92,6 +94,28 @@ def stage(name, folder, arguments=None, *, before=None, user=None):
     return forked(call, folder, user=user)
 
 
+def import_needs_of(name, folder, arguments=None):
+    """Import here whatever a stage imports, because another user may not be able to read it."""
+    rehearsal, names = folder.with_name("rehearsal"), folder.with_name("imported.txt")
+    shutil.copytree(folder, rehearsal, symlinks=True)
+    ended = stage(name, rehearsal, arguments, before=lambda: sys.meta_path.insert(0, _Noted(names)))
+    assert ended.status == 0, ended.output
+    for needed in names.read_text().split() if names.exists() else ():
+        with suppress(ImportError):
+            import_module(needed)
+
+
+class _Noted(MetaPathFinder):
+    """A finder that finds nothing; it writes down what is asked for."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def find_spec(self, fullname, path, target=None):
+        with self.file.open("a") as stream:
+            stream.write(f"{fullname}\n")
+
+
 def _common(method, options=None):
     return [
         *("--tiles", str(TOWN / "tiles"), "--method", method, "--seed", "0", "--device", "cpu"),
@@ -114,7 +138,7 @@ def fuse_arguments(method, folder, *more, options=None):
 def measure_arguments(row, folder):
     """Return arguments of the measure stage."""
     names = ["--dataset", "town", "--method", row, "--seed", "0", "--tiles", str(TOWN / "tiles")]
-    metrics = ["--metrics", *BENCHMARK.metrics]
+    metrics = ["--metrics", *BENCHMARK.metrics("town")]
     return [*names, *metrics, "--fused", f"{folder}/fused.npy", "--output", f"{folder}/scores.csv"]
 
 
@@ -149,6 +173,15 @@ STAGES = {
         "harness.stages.measure",
         measure_arguments("segfanet", SEGFANET),
         [SEGFANET / "scores.csv", SEGFANET / "scores.json"],
+    ),
+    "learning": (
+        "harness.stages.learning",
+        [
+            *_common("segfanet", NETWORK),
+            *(*CHECKPOINT, "--fused", str(SEGFANET / "fused.npy")),
+            *("--output", str(SEGFANET / "held_out.csv")),
+        ],
+        [SEGFANET / name for name in ("held_out.csv", "learned.json", "learning.json")],
     ),
     "tables": ("reports.stages.tables", _report("results/tables"), [Path("results/tables")]),
     "examples": ("reports.stages.examples", _report("results"), [TOWN / "examples.json"]),

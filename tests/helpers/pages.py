@@ -25,9 +25,14 @@ class Line:
 
     @property
     def words(self):
-        """The program without its folder, and its arguments without redirections."""
+        """The program without its folder, and its arguments without redirections.
+
+        `python -m snakemake` is the program `snakemake`.
+        """
         words = shlex.split(self.text, comments=True)
         plain = words[: next((i for i, word in enumerate(words) if word in "<>|"), None)]
+        if plain[:3] == ["python", "-m", "snakemake"]:
+            return plain[2:]
         return [plain[0].rpartition("/")[2], *plain[1:]]
 
     @property

@@ -5,16 +5,20 @@ import math
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from harness.disk.records import Record
 from harness.errors import MethodFailure
 from harness.fusing.features import features
+from harness.fusing.job import FusingJob
+from harness.methods.spec import discover
 from harness.pixels import quantise, recompose
 from harness.tiles.array_file import Images
 from harness.tiles.store import TileStore
 from metrics import score
+from metrics.colour import score_channels
 from metrics.images import luma
 from reports import panels
 from reports.audit import choices, describe_audit, measure_choices
@@ -23,7 +27,7 @@ from reports.figures import drawings
 from reports.gallery import fused_stacks
 from reports.page import render
 from reports.run import read_report
-from tests.helpers.made_up_runs import METRICS, TILES, make_run, make_store, method, plan
+from tests.helpers.made_up_runs import METRICS, SIDE, TILES, make_run, make_store, method, plan
 
 
 @pytest.fixture
@@ -35,7 +39,10 @@ def run(tmp_path):
     names = ["segfanet", "ydtr", "itfuse", "average"]
     for row in names:
         make_run(folder, row, rng.uniform(1, 2, (TILES, 4)))
-    maps = {name: rng.random((3, 24, 24), np.float32) for name in ("segmentation", "aligned")}
+    maps = {
+        name: scale * rng.random((3, 24, 24), np.float32)
+        for name, scale in {"segmentation": 1, "aligned": 1e-3}.items()
+    }
     maps |= {"fusion": np.ones((3, 24, 24), np.float32), "attention": rng.random((3, 4, 4))}
     features = folder / "segfanet" / "seed0" / "features.npz"
     np.savez(
@@ -65,6 +72,19 @@ def test_figures_are_the_paper_s(run):
     assert len(made["figure9"].rows[0]) == 3
 
 
+def test_feature_maps_print_their_own_ranges(run):
+    made = {drawing.name: drawing for drawing in drawings(run, read_report(run).analyses)}
+    maps = np.load(run.results / "d/segfanet/seed0/features.npz")
+    for tile, row in enumerate(made["figure8"].rows):
+        for name, (title, panel) in zip(("segmentation", "aligned"), row[2:4], strict=True):
+            low, high = np.percentile(maps[f"{name}.{tile}"], [1, 99])
+            assert title.splitlines()[1] == f"{low:.3g} to {high:.3g}"
+            assert np.ptp(panel.astype(int).sum(axis=2)) > 200, "from dark to bright"
+    assert made["figure8"].alt.endswith(
+        "Columns: Visible, Infrared, Segmentation, f^S, Reconstructed, f^R, Fusion, f^F."
+    )
+
+
 def test_page_holds_figures_and_files_stand_beside_it(run, tmp_path):
     page = render(read_report(run), tmp_path / "page")
     assert page.count('src="data:image/png') == 5
@@ -82,12 +102,18 @@ def test_enlargement_stands_in_the_lower_left():
     assert not image[42:58, 2:18].any(), "the source must not change"
 
 
-def test_maps_of_one_figure_share_one_scale():
-    low, high = np.zeros((8, 8), np.float32), np.full((8, 8), 10, np.float32)
-    limits = panels.common_range([low, high])
-    dark, bright = (panels.feature_map(m, limits, (8, 8)) for m in (low, high))
-    half = panels.feature_map(np.full((8, 8), 5, np.float32), limits, (8, 8))
-    assert len({tuple(m[0, 0]) for m in (dark, half, bright)}) == 3
+def test_every_map_has_its_own_scale():
+    steps = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
+    dim, outlier = 1e-3 * steps + 5, steps.copy()
+    assert panels.own_range(dim) == pytest.approx(np.percentile(dim, [1, 99]))
+    shown = panels.feature_map(dim, (16, 16)).astype(int)
+    assert np.abs(shown[0, 0] - shown[15, 15]).max() > 150
+    outlier[15, 15] = 1000
+    again = panels.feature_map(outlier, (16, 16)).astype(int)
+    assert np.abs(again - panels.feature_map(steps, (16, 16)).astype(int)).max() < 60
+    flat = panels.feature_map(np.full((16, 16), 3, np.float32), (4, 6))
+    assert flat.shape == (4, 6, 3)
+    assert len(np.unique(flat.reshape(-1, 3), axis=0)) == 1
 
 
 def test_heat_is_where_the_weights_are():
@@ -257,3 +283,98 @@ def test_metric_without_any_value_renders(tmp_path):
     column = METRICS.index("scd")
     assert data["datasets"][0]["values"]["ydtr"][column] == [None] * TILES
     assert "NaN" not in page.split('id="report-data">')[1].split("</script>")[0]
+
+
+def audited(folder, rows, colour="luma"):
+    """Audit rows of a made-up data set whose images have three channels, or one."""
+    make_store(folder / "d" / "tiles")
+    for row in rows:
+        make_run(folder / "d", row)
+    if colour == "per_channel":
+        for row in rows:
+            path = folder / "d" / row / "seed0" / "fused.npy"
+            shape = (TILES, 3, SIDE, SIDE)
+            np.save(path, np.random.default_rng(len(row)).integers(0, 256, shape, dtype=np.uint8))
+            Record("fuse", {"method": row}).write(path.with_name("fused.json"), [path])
+    kinds = {row: "ablation" if row == "tardal_running" else "baseline" for row in rows}
+    methods = [{**method(row, kinds[row]), "shared": True} for row in rows]
+    section = {"name": "d", "rows": list(rows), "colour": colour}
+    made = plan(folder, methods, [], datasets=[section], metrics=["sf", "ag"])
+    return made, read_report(made).analyses["d"]
+
+
+def test_audit_follows_the_colour_rule_of_the_data_set(tmp_path):
+    made, analysis = audited(tmp_path, ["ydtr", "itfuse"], "per_channel")
+    table = measure_choices(made, made.datasets[0], analysis)
+    values = table.set_index(["row", "choice", "metric"])["value"]
+    pairs = made.store(made.datasets[0]).test
+    fused = np.load(tmp_path / "d/ydtr/seed0/fused.npy")
+    every = slice(0, TILES)
+    near, rgb = np.repeat(pairs.infrared(every)[:, None], 3, axis=1), pairs.rgb(every)
+    ours = score_channels({"ydtr": fused}, near, rgb, ["sf", "ag"])["ydtr"]
+    grey = score(luma(fused), near[:, 0], luma(rgb), ["sf", "ag"])
+    names = [choice.name for choice in choices(["sf", "ag"], "", "per_channel")]
+    assert {"luma", "ag_mn1", "hsv_value"} <= set(names) and "channels" not in names
+    for metric in ("sf", "ag"):
+        assert values["ydtr", "ours", metric] == pytest.approx(ours[metric].mean())
+        assert values["ydtr", "luma", metric] == pytest.approx(grey[metric].mean())
+    assert values["ydtr", "ag_mn1", "ag"] > values["ydtr", "ours", "ag"]
+    assert values["ydtr", "resize224", "sf"] != values["ydtr", "ours", "sf"]
+    shown = describe_audit(made, "d", table)["choices"]
+    assert len(shown) == len(names) - 2, "ours is no choice, and no run has rounded images"
+
+
+def test_audit_of_a_dialect_compares_with_our_definitions():
+    names = [choice.name for choice in choices(["ce", "sf"], "vifb", "per_channel")]
+    assert "definitions" in names and "sf_diagonal" not in names
+    found = {c.name: (c.dialect, c.colour) for c in choices(["sf"], "vifb", "per_channel")}
+    assert found["ours"] == found["rounded"] == ("vifb", "per_channel")
+    assert found["definitions"] == (None, "per_channel")
+    assert found["luma"] == ("vifb", "luma")
+
+
+def test_audit_shows_the_swing_of_a_method_s_other_reading(tmp_path):
+    made, analysis = audited(tmp_path, ["ydtr", "tardal", "tardal_running"])
+    table = measure_choices(made, made.datasets[0], analysis)
+    assert set(table["row"]) == {"ydtr", "tardal"}
+    values = table.set_index(["row", "choice", "metric"])["value"]
+    stack = np.load(tmp_path / "d/tardal_running/seed0/fused.npy")
+    pairs, every = made.store(made.datasets[0]).test, slice(0, TILES)
+    other = score(stack, pairs.infrared(every), pairs.visible(every), ["sf"])["sf"].mean()
+    assert values["tardal", "tardal_running", "sf"] == pytest.approx(other)
+    assert values["tardal", "ours", "sf"] != pytest.approx(other)
+    assert values["ydtr", "tardal_running", "sf"] == values["ydtr", "ours", "sf"]
+    titles = [choice["title"] for choice in describe_audit(made, "d", table)["choices"]]
+    assert "TarDAL in its other reading" in titles
+    assert not made.method("tardal_running").trained, "its authors' weights are at hand"
+
+
+def test_audit_measures_rounded_outputs_where_a_run_has_them(tmp_path):
+    """An output between two levels: it is truncated in the tables, and rounded in the audit."""
+    make_store(tmp_path / "d" / "tiles")
+    pairs = TileStore(tmp_path / "d" / "tiles").test
+    folder = tmp_path / "d" / "ydtr" / "seed0"
+    folder.mkdir(parents=True)
+    job = FusingJob(discover()["average"], pairs, list("abcd"), {"none": folder / "fused.npy"})
+    rng = np.random.default_rng(3)
+    output = rng.uniform(0, 1, (TILES, SIDE, SIDE)).astype(np.float32)
+    with job.open_stacks() as write:
+        for part in job.parts():
+            write(part, output[part])
+    truncated, rounded = (np.load(folder / name) for name in ("fused.npy", "rounded.npy"))
+    np.testing.assert_array_equal(truncated, (output * np.float32(255)).astype(np.uint8))
+    np.testing.assert_array_equal(rounded, np.floor(output * np.float32(255) + np.float32(0.5)))
+    Record("fuse", {}).write(folder / "fused.json", job.artefacts("none"))
+    names = [f"s{i}_r00c00" for i in range(TILES)]
+    run = {"dataset": "d", "method": "ydtr", "seed": 0}
+    table = pd.DataFrame({**run, "tile": names, "sf": 1.0})
+    table.to_csv(folder / "scores.csv", index=False)
+    Record("measure", {}).write(folder / "scores.json", [folder / "scores.csv"])
+    section = {"name": "d", "rows": ["ydtr"]}
+    made = plan(tmp_path, [method("ydtr")], [], datasets=[section], metrics=["sf"])
+    found = measure_choices(made, made.datasets[0], read_report(made).analyses["d"])
+    values = found.set_index(["row", "choice", "metric"])["value"]
+    every = slice(0, TILES)
+    expected = score(rounded, pairs.infrared(every), pairs.visible(every), ["sf"])["sf"].mean()
+    assert values["ydtr", "rounded", "sf"] == pytest.approx(expected)
+    assert values["ydtr", "rounded", "sf"] != values["ydtr", "ours", "sf"]

@@ -85,25 +85,32 @@ def rows_swapped(folder):
     spare.rename(places[1])
 
 
-def store_of_another_run(folder):
-    store = folder / ROWS / "tiles"
+def put_from_another_run(folder, part, target):
+    """Put a part of the results of the same configuration with other tiles in its place."""
     other = yaml.safe_load((folder / "tiny.yaml").read_text())
     other["datasets"]["town"]["tiling"] = {"size": 48, "stride": 24}
     (folder / "other.yaml").write_text(yaml.safe_dump(other))
-    spare = folder.parent / "spare"
+    spare, foreign = folder.parent / "spare", folder.parent / "foreign"
     (folder / "results").rename(spare)
-    run = snakemake(folder, f"{ROWS}/tiles/prepare.json", configfile="other.yaml")
+    run = snakemake(folder, str(ROWS / target), configfile="other.yaml")
     assert run.returncode == 0, run.stdout[-3000:]
-    foreign = folder.parent / "foreign"
-    store.rename(foreign)
+    (folder / ROWS / part).rename(foreign)
     shutil.rmtree(folder / "results")
     spare.rename(folder / "results")
-    shutil.rmtree(store)
-    foreign.rename(store)
+    shutil.rmtree(folder / ROWS / part)
+    foreign.rename(folder / ROWS / part)
+
+
+def store_of_another_run(folder):
+    put_from_another_run(folder, "tiles", "tiles/prepare.json")
+
+
+def stack_of_another_store(folder):
+    put_from_another_run(folder, "reads/seed0", "reads/seed0/scores.csv")
 
 
 def record_of_another_store(folder):
-    """A stack that was made from another store, with all its files."""
+    """A stack whose record names another store, while all its files fit."""
     path = folder / ROWS / "reads/seed0/fused.json"
     value = json.loads(path.read_text())
     value["identity"]["inputs"][f"{ROWS}/tiles/prepare.json"] = "0123456789abcdef"
@@ -120,6 +127,7 @@ STALE = {
     image_added: ALL,
     rows_swapped: {"fuse": 2, "measure": 2},
     store_of_another_run: ALL,
+    stack_of_another_store: {"fuse": 1, "measure": 1},
     record_of_another_store: {"fuse": 1, "measure": 1},
 }
 
@@ -136,6 +144,7 @@ def test_tables_that_are_forced_do_not_mix(project):
     metadata_gone_and_a_recipe(project)
     assert planned(project, "results/tables/index.csv", "--forcerun", "tables") == {
         **MINE,
+        "learning": 1,
         "tables": 1,
     }
 
