@@ -113,7 +113,7 @@ class TileStore:
                     TileRow(**{key: kind(line[key]) for key, kind in kinds.items()})
                     for line in csv.DictReader(stream)
                 ]
-        except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
             raise HarnessError(
                 f"{path}: is not a manifest of tiles: {error!r}; prepare again"
             ) from error
