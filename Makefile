@@ -12,7 +12,7 @@ RUN = $(BIN)/python -m snakemake --cores $(CORES) --logger segfanet \
 INSTALL = quietly() { "$$@" >.venv/pip.log 2>&1 || { status=$$?; cat .venv/pip.log; exit $$status; }; }; \
 	quietly $(BIN)/python -m pip install --disable-pip-version-check
 
-.PHONY: demo report install test test-fast coverage schemas lint format clean
+.PHONY: demo report install test test-fast test-gpu coverage schemas lint format clean
 
 demo: .venv/runtime ## whole benchmark on the embedded data
 	@$(RUN)
@@ -27,6 +27,9 @@ test: .venv/dev ## all tests
 
 test-fast: .venv/dev ## all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"
+
+test-gpu: .venv/dev ## the tests that need a GPU, in about ten minutes; they say why one is skipped
+	$(BIN)/python -m pytest -m gpu -rs
 
 coverage: .venv/dev ## all tests, and a list of the lines that none of them ran
 	$(BIN)/python -m pytest --cov --cov-report=term

@@ -1,6 +1,6 @@
 """Time the metrics beside public references in one run, and print ratios.
 
-Run from the repository's root: `python benchmarks/metrics.py [--pairs 4] [--files 300]`. Every
+Run from the repository's root: `python -m benchmarks.metrics [--pairs 4] [--files 300]`. Every
 metric that has a compiled path is timed alone, then the paper's four and sixteen of them together.
 The definitions and public libraries (sewar, scikit-image, torchmetrics, piq, pyiqa, as far as they
 are installed) stand beside ours as ratios. Every figure is the best of several rounds, in which the
@@ -18,13 +18,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.child import in_child
 from metrics import METRICS, score, score_methods
 from metrics.files import score_files
 from metrics.images import pair_files, read_aligned
@@ -32,6 +33,7 @@ from metrics.registry import PAPER
 from metrics.shared.moments import WINDOWS
 
 HEIGHT, WIDTH = 480, 640
+LARGE = 4320, 7680
 THREADS = 2
 SIXTEEN = [name for name in METRICS if METRICS[name].place <= METRICS["viff"].place]
 # Operations per pixel or window, as `docs/metrics.md` derives them.
@@ -47,7 +49,11 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=4, help="pairs in memory")
     parser.add_argument("--files", type=int, default=300, help="PNG triples on disk")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--memory", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.memory:
+        print(memory_per_pixel())
+        return
     load = os.getloadavg()[0]
     print(
         f"load average {load:.1f} on {os.cpu_count()} cores"
@@ -57,6 +63,7 @@ def main() -> None:
     score(*triple, SIXTEEN)
     compare_implementations(triple, options.rounds)
     compare_method_counts(triple, options.rounds)
+    print_memory()
     compare_with_decoding(options.files, options.rounds)
 
 
@@ -99,60 +106,103 @@ def ratio(over: Best, under: Best) -> str:
     return f"{wall:.2f} × elapsed, {processor:.2f} × processor"
 
 
-def public_code() -> dict[str, Callable[[np.ndarray, np.ndarray], object]]:
-    """Return what installed libraries have of the metrics, for fused image and one source."""
-    found: dict[str, Callable[[np.ndarray, np.ndarray], object]] = {}
-    if find_spec("sewar"):
-        from sewar import full_ref
+Comparison = Callable[[np.ndarray, np.ndarray], object]
 
-        found["vif: sewar"] = lambda f, s: full_ref.vifp(s, f)
-        found["ssim: sewar"] = lambda f, s: full_ref.ssim(s, f, ws=11)
-        found["ms_ssim: sewar"] = lambda f, s: full_ref.msssim(s, f)
-        found["mse: sewar"] = lambda f, s: full_ref.mse(s, f)
-        found["psnr: sewar"] = lambda f, s: full_ref.psnr(s, f)
-    if find_spec("skimage"):
-        from skimage import measure, metrics
 
-        options = {"gaussian_weights": True, "use_sample_covariance": False, "data_range": 255}
-        found["ssim: scikit-image"] = lambda f, s: metrics.structural_similarity(f, s, **options)
-        found["nmi: scikit-image"] = metrics.normalized_mutual_information
-        found["mse: scikit-image"] = metrics.mean_squared_error
-        found["psnr: scikit-image"] = lambda f, s: metrics.peak_signal_noise_ratio(s, f)
-        found["en: scikit-image"] = lambda f, s: measure.shannon_entropy(f)
-    if find_spec("torch"):
-        found |= public_torch_code()
+def public_code() -> dict[str, Comparison]:
+    """Return what installed libraries have of the metrics, for fused image and one source.
+
+    A library that is installed and cannot be imported is named and left out.
+    """
+    found: dict[str, Comparison] = {}
+    libraries = {
+        "sewar": with_sewar,
+        "skimage": with_scikit_image,
+        "torchmetrics": with_torchmetrics,
+        "piq": with_piq,
+        "pyiqa": with_pyiqa,
+    }
+    for module, comparisons in libraries.items():
+        if find_spec(module) is None:
+            print(f"{module} is not installed and therefore not compared")
+            continue
+        try:
+            found |= comparisons()
+        except (ImportError, RuntimeError) as error:
+            # RuntimeError: torchvision, which some of them import, does not fit this torch.
+            print(f"{module} cannot be imported and is not compared: {error}")
     return found
 
 
-def public_torch_code() -> dict[str, Callable[[np.ndarray, np.ndarray], object]]:
-    """Return what libraries on torch have, on the processor and in float64."""
+def with_sewar() -> dict[str, Comparison]:
+    """Return what sewar has."""
+    from sewar import full_ref
+
+    return {
+        "vif: sewar": lambda f, s: full_ref.vifp(s, f),
+        "ssim: sewar": lambda f, s: full_ref.ssim(s, f, ws=11),
+        "ms_ssim: sewar": lambda f, s: full_ref.msssim(s, f),
+        "mse: sewar": lambda f, s: full_ref.mse(s, f),
+        "rmse: sewar": lambda f, s: full_ref.rmse(s, f),
+        "psnr: sewar": lambda f, s: full_ref.psnr(s, f),
+    }
+
+
+def with_scikit_image() -> dict[str, Comparison]:
+    """Return what scikit-image has."""
+    from skimage import measure, metrics
+
+    options = {"gaussian_weights": True, "use_sample_covariance": False, "data_range": 255}
+    return {
+        "ssim: scikit-image": lambda f, s: metrics.structural_similarity(f, s, **options),
+        "nmi: scikit-image": metrics.normalized_mutual_information,
+        "mse: scikit-image": metrics.mean_squared_error,
+        "psnr: scikit-image": lambda f, s: metrics.peak_signal_noise_ratio(s, f),
+        "en: scikit-image": lambda f, s: measure.shannon_entropy(f),
+    }
+
+
+def tensors(*images: np.ndarray) -> list[Any]:
+    """Return images as libraries on torch take them, on the processor and in float64."""
     import torch
 
-    found: dict[str, Callable[[np.ndarray, np.ndarray], object]] = {}
+    return [torch.from_numpy(image.astype(np.float64))[None, None] for image in images]
 
-    def tensors(*images: np.ndarray) -> list[torch.Tensor]:
-        return [torch.from_numpy(image.astype(np.float64))[None, None] for image in images]
 
-    if find_spec("torchmetrics"):
-        from torchmetrics import functional as library
+def with_torchmetrics() -> dict[str, Comparison]:
+    """Return what torchmetrics has."""
+    from torchmetrics.functional import image
 
-        image = library.image
-        found["vif: torchmetrics"] = lambda f, s: image.visual_information_fidelity(*tensors(f, s))
-        found["ssim: torchmetrics"] = lambda f, s: image.structural_similarity_index_measure(
+    similarity = image.structural_similarity_index_measure
+    scales = image.multiscale_structural_similarity_index_measure
+    return {
+        "vif: torchmetrics": lambda f, s: image.visual_information_fidelity(*tensors(f, s)),
+        "ssim: torchmetrics": lambda f, s: similarity(*tensors(f, s), data_range=255.0),
+        "ms_ssim: torchmetrics": lambda f, s: scales(*tensors(f, s), data_range=255.0),
+        "psnr: torchmetrics": lambda f, s: image.peak_signal_noise_ratio(
             *tensors(f, s), data_range=255.0
-        )
-    if find_spec("piq"):
-        import piq
+        ),
+    }
 
-        found["vif: piq"] = lambda f, s: piq.vif_p(*tensors(f, s), data_range=255)
-        found["ssim: piq"] = lambda f, s: piq.ssim(*tensors(f, s), data_range=255)
-        found["ms_ssim: piq"] = lambda f, s: piq.multi_scale_ssim(*tensors(f, s), data_range=255)
-    if find_spec("pyiqa"):
-        from pyiqa.archs.ssim_arch import SSIM
 
-        compare = SSIM(channels=1)
-        found["ssim: pyiqa"] = lambda f, s: compare(*(x / 255 for x in tensors(f, s)))
-    return found
+def with_piq() -> dict[str, Comparison]:
+    """Return what piq has."""
+    import piq
+
+    return {
+        "vif: piq": lambda f, s: piq.vif_p(*tensors(f, s), data_range=255),
+        "ssim: piq": lambda f, s: piq.ssim(*tensors(f, s), data_range=255),
+        "ms_ssim: piq": lambda f, s: piq.multi_scale_ssim(*tensors(f, s), data_range=255),
+        "psnr: piq": lambda f, s: piq.psnr(*tensors(f, s), data_range=255),
+    }
+
+
+def with_pyiqa() -> dict[str, Comparison]:
+    """Return what pyiqa has."""
+    from pyiqa.archs.ssim_arch import SSIM
+
+    compare = SSIM(channels=1)
+    return {"ssim: pyiqa": lambda f, s: compare(*(x / 255 for x in tensors(f, s)))}
 
 
 def compare_implementations(triple: tuple[np.ndarray, ...], rounds: int) -> None:
@@ -250,6 +300,32 @@ def compare_method_counts(triple: tuple[np.ndarray, ...], rounds: int) -> None:
     )
     over = ratio(times["many"], times["one"])
     print(f"{METHODS} methods on one pair set, sixteen metrics, over one: {over}\n")
+
+
+def print_memory() -> None:
+    """Print the peak memory of the sixteen metrics of one large triple, per pixel."""
+    extra = in_child("benchmarks.metrics", "--memory", threads=1)
+    height, width = LARGE
+    print(f"memory beyond one {width}×{height} triple: {extra:.0f} bytes per pixel\n")
+
+
+def memory_per_pixel() -> float:
+    """Return the bytes per pixel that measuring a large triple adds to the images."""
+    pattern = np.tile(scenes(1), (1, 1, LARGE[0] // HEIGHT, LARGE[1] // WIDTH))
+    score(*(batch[:, :HEIGHT, :WIDTH] for batch in pattern), SIXTEEN)
+    # The peak so far may exceed what is held now, and would hide a part of what follows.
+    held = resident("VmRSS")
+    score(*pattern, SIXTEEN)
+    return (resident("VmHWM") - held) / pattern[0].size
+
+
+def resident(kind: str) -> int:
+    """Return the memory of this process, in bytes: VmRSS now, VmHWM at most.
+
+    The peak that `getrusage` gives includes that of the process which started this one.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line.split()[1] for line in lines if line.startswith(kind)))
 
 
 def compare_with_decoding(count: int, rounds: int) -> None:

@@ -1,6 +1,6 @@
 """What a benchmark of full size costs: `python -m benchmarks.scale`.
 
-There are four parts. Each works in a copy of the repository below a temporary folder; the last
+There are five parts. Each works in a copy of the repository below a temporary folder; the last
 one needs 10 GB.
 
 paper   parses config/paper.yaml, makes a dry run, and reruns it when there is nothing to do.
@@ -8,6 +8,8 @@ paper   parses config/paper.yaml, makes a dry run, and reruns it when there is n
         the time of Snakemake's own parser.
 images  compares 20,000 images with those that a tile store was cut from: nothing has changed.
 many    makes a dry run of 200 trained methods on 4 data sets with 5 seeds.
+sizes   runs everything, from prepare to the report, on made-up images of the 221 sizes of RoadScene
+        with a control and a network of random weights (DATFuse).
 full    runs the real stages and the real report, one stage after another on 2 cores, with
         controls that cost little, on made-up tiles as many as the paper's test tiles (20 scenes
         of 216 and 7 of 361, 320×320 px); then reruns it when there is nothing to do.
@@ -27,9 +29,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import torch
 import yaml
+from PIL import Image
 
+from benchmarks.made_up_images import aerial_image
 from harness.disk.inventory import Inventory
+from harness.methods.spec import discover
+from harness.scenes.adapters import find_adapter
 from tests.helpers.project import ROOT, add_method, copy_project
 
 LIMITS = {
@@ -41,6 +49,7 @@ LIMITS = {
     "measuring one method, s": 40,
     "report, s": 60,
     "memory, MiB": 3072,
+    "memory of 221 images, MiB": 2048,
 }
 
 PARSE = """\
@@ -225,7 +234,41 @@ def full(folder):
     show("no-op rerun, s", rerun(folder, "full.yaml").seconds)
 
 
-PARTS = {"paper": paper, "images": images, "many": many, "full": full}
+def sizes(folder):
+    """Measure a run on 221 images of 218 sizes: prepare, fuse, measure, and the report."""
+    rng = np.random.default_rng(0)
+    for scene in find_adapter("roadscene221").layout({}).scenes:
+        size = scene.height, scene.width
+        for kind, bands in (("rgb", 3), ("ir", 1)):
+            path = folder / "pairs" / kind / f"{scene.name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = np.moveaxis(aerial_image(rng, bands, size), 0, 2)
+            Image.fromarray(pixels.squeeze()).save(path)
+    torch.manual_seed(0)
+    torch.save(discover()["datfuse"].load().state_dict(), folder / "weights.pt")
+    dataset = {"adapter": "tiles", "tiling": "none", "options": {"root": "pairs"}}
+    config = {
+        "title": "221 images",
+        "device": "cpu",
+        "methods": ["average", "datfuse"],
+        "overrides": {"datfuse": {"weights": "weights.pt"}},
+        "datasets": {"pairs": dataset},
+    }
+    (folder / "sizes.yaml").write_text(yaml.safe_dump(config))
+    rows, spent, largest = ("average", "datfuse"), 0.0, 0.0
+    stages = {name: STAGES[name] for name in ("prepare", "fuse", "measure")} | {"report": "all"}
+    for stage, pattern in stages.items():
+        targets = sorted({pattern.format(dataset="pairs", row=row) for row in rows})
+        run = snakemake(folder, *targets, "--configfile", "sizes.yaml")
+        spent, largest = spent + run.seconds, max(largest, run.memory)
+        show(f"{stage} of 221 images, s", run.seconds)
+        show("its processor s", run.processor)
+        show("its memory, MiB", run.memory)
+    show("all of 221 images, min", spent / 60)
+    show("memory of 221 images, MiB", largest)
+
+
+PARTS = {"paper": paper, "images": images, "many": many, "sizes": sizes, "full": full}
 
 
 def main():

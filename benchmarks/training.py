@@ -179,7 +179,8 @@ def plain(width, tiles, folder, steps):
     import torch
     from PIL import Image
 
-    from segfanet.model import Config, SegFANet
+    from segfanet.config import Config
+    from segfanet.model import SegFANet
 
     for index, tile in enumerate(tiles):
         Image.fromarray(tile[:3].transpose(1, 2, 0)).save(folder / f"rgb{index}.png")

@@ -49,13 +49,18 @@ def seafusion(method: Any, infrared: Tensor, visible: Tensor) -> Tensor:
     return torch.tanh(x) / 2 + 0.5
 
 
-def ifcnn(method: Any, infrared: Tensor, visible: Tensor) -> Tensor:
+def ifcnn_channels(method: Any, infrared: Tensor, visible: Tensor) -> Tensor:
     """Three equal channels in, the maximum of the features, three channels out."""
     features = [
         _normalised(conv(image.expand(-1, 3, -1, -1), method.stem, "replicate"), method.second)
         for image in (infrared, visible)
     ]
-    x = conv(_normalised(torch.maximum(*features), method.third), method.head).clamp(0, 1)
+    return conv(_normalised(torch.maximum(*features), method.third), method.head).clamp(0, 1)
+
+
+def ifcnn(method: Any, infrared: Tensor, visible: Tensor) -> Tensor:
+    """The luma of the three channels."""
+    x = ifcnn_channels(method, infrared, visible)
     return 0.299 * x[:, :1] + 0.587 * x[:, 1:2] + 0.114 * x[:, 2:]
 
 

@@ -7,9 +7,16 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from harness.configuration import Configuration, DatasetSection, OverrideSection
+from harness.configuration import (
+    EVERY,
+    Configuration,
+    DatasetSection,
+    FusedSection,
+    Mode,
+    OverrideSection,
+)
 from harness.disk.schema import check
 from harness.errors import HarnessError, suggest
 from harness.methods.recipe import Recipe
@@ -23,7 +30,9 @@ from metrics.dialects import lookup
 from metrics.errors import MetricError
 from metrics.registry import METRICS
 
-MODES = ("official", "train")
+MODES = get_args(Mode)
+NAMED = "name"
+"""A variant that is asked by it takes part only where `methods` names it."""
 
 
 class Benchmark:
@@ -59,7 +68,8 @@ class Benchmark:
         return {
             name: self._configured(spec)
             for name, spec in self.found.items()
-            if chosen is None or name in chosen or spec.folder.name in chosen
+            if name in (chosen or ())
+            or (spec.asked_by != NAMED and (chosen is None or spec.folder.name in chosen))
         }
 
     def _overrides(self, spec: MethodSpec) -> list[OverrideSection]:
@@ -105,16 +115,22 @@ class Benchmark:
                 if position and Path(weights).is_file():
                     raise HarnessError(
                         f"config: {place}: weights: the file {weights!r} cannot follow another "
-                        "item, as rows are named by the words official and train; put it first"
+                        f"item, as rows are named by the words {', '.join(MODES)}; put it first"
                     )
                 raise HarnessError(
-                    f"config: {place}: weights: found {weights!r}, expected official, train or "
+                    f"config: {place}: weights: found {weights!r}, expected {', '.join(MODES)} or "
                     f"an existing file; {suggest(weights, MODES)}"
                 )
 
     def _check_method(self, name: str) -> None:
+        spec = self.methods[name]
         try:
-            Recipe.of(self.methods[name].train)
+            Recipe.of(spec.train)
+            if "demonstration" in self._modes(name) and not spec.demonstration.is_file():
+                raise HarnessError(
+                    "weights: found demonstration, but this project trained no such weights for "
+                    f"it; set `overrides: {{{name}: {{weights: official}}}}`"
+                )
         except HarnessError as error:
             raise HarnessError(f"config: {name}: {error}") from error
 
@@ -131,11 +147,16 @@ class Benchmark:
 
     def _check_measuring(self, name: str) -> None:
         section = self.datasets[name]
+        for metric in section.metrics or ():
+            if metric not in METRICS:
+                raise HarnessError(f"metrics: no metric {metric!r}; {suggest(metric, METRICS)}")
         try:
-            lookup(self.metrics, section.dialect)
+            lookup(self.metrics(name), section.dialect)
         except MetricError as error:
             raise HarnessError(f"dialect: {error}") from error
-        for row, given in section.fused.items():
+        for row, given in self.given(name).items():
+            if given is None:
+                continue
             if not Path(given.folder).is_dir():
                 raise HarnessError(
                     f"fused: {row}: the folder {given.folder} does not exist; correct it, or leave "
@@ -146,10 +167,9 @@ class Benchmark:
                     f"fused: {row}: name: found {given.name!r}, expected a text with {{name}}"
                 )
 
-    @property
-    def metrics(self) -> list[str]:
-        """Columns of the tables."""
-        return list(self.config.metrics)
+    def metrics(self, dataset: str) -> list[str]:
+        """Return the columns of the tables of a data set."""
+        return list(self.datasets[dataset].metrics or self.config.metrics)
 
     def adapter_name(self, dataset: str) -> str:
         """Return the name of a data set's adapter: its own name unless configured."""
@@ -182,10 +202,33 @@ class Benchmark:
         return [
             row.stretched(stretch)
             for name, spec in self.methods.items()
-            if not spec.asked_by or getattr(self.datasets[dataset], spec.asked_by)
+            if spec.asked_by in ("", NAMED) or getattr(self.datasets[dataset], spec.asked_by)
             for row in self.method_rows(name)
             for stretch in self.stretches(name)
-        ] + [Row(name, GIVEN) for name in self.datasets[dataset].fused]
+        ] + [Row(name, GIVEN) for name in self.given(dataset)]
+
+    def given(self, dataset: str) -> dict[str, FusedSection | None]:
+        """Return name → folder of fused images; None for those that the data set publishes.
+
+        Raises:
+            HarnessError: naming the images that the data set does not publish.
+        """
+        found: dict[str, FusedSection | None] = {}
+        for name, section in self.datasets[dataset].fused.items():
+            if section is not None:
+                found[name] = section
+                continue
+            published = getattr(self.adapter(dataset), "fused", {})
+            if not published:
+                raise HarnessError(
+                    f"fused: {name}: {self.adapter_name(dataset)} publishes no fused images; give "
+                    "the folder that holds them"
+                )
+            if name not in (EVERY, *published):
+                words = suggest(name, [EVERY, *published])
+                raise HarnessError(f"fused: no published images {name!r}; {words}")
+            found |= dict.fromkeys(published if name == EVERY else [name])
+        return found
 
     def method_rows(self, method: str) -> list[Row]:
         """Return one row per mode of a method's weights; the first one is unmarked."""
@@ -213,11 +256,13 @@ class Benchmark:
             instead["train"] = "official"
         elif spec.weights is None:
             instead["official"] = "train"
+        if spec.weights is None and not spec.demonstration.is_file():
+            instead["demonstration"] = "train" if spec.train else "official"
         modes = wanted[-1] if wanted else self.config.weights
         return list(dict.fromkeys(instead.get(mode, mode) for mode in modes))
 
     def weights(self, row: str) -> str:
-        """Return where a row's weights come from: `official`, `train` or a user's file."""
+        """Return where a row's weights come from: one of `MODES`, or a user's file."""
         parsed = Row.parse(row)
         return parsed.weights or self._modes(parsed.method)[0]
 

@@ -1,7 +1,8 @@
 """What the command lines share: their exit statuses, and the arguments that several of them take.
 
 Exit statuses, of every command line of the repository: 0 done; 1 the input or the run failed, with
-one line on standard error; 2 the command line is wrong; 130 interrupted; 143 terminated.
+one line on standard error; 2 the command line is wrong; 129 the terminal was closed; 130
+interrupted; 143 terminated.
 """
 
 import argparse
@@ -11,15 +12,22 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
 
-from harness.disk.files import FORBIDDEN, FULL
+from harness.disk.files import BROKEN, FORBIDDEN, FULL, owner_of
 from harness.disk.records import Asked
 from harness.errors import HarnessError
 from harness.machine.gpu_slots import check_device_name
+from metrics.texts import printable
+
+DIGITS = 18
+"""Most digits of a whole number."""
+MOST_THREADS = 1024
+"""Largest number of threads; numerical libraries crash when they are asked for far more."""
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 """Return type of `add_subparsers`; each command adds its parser to it."""
@@ -30,7 +38,14 @@ def run(main: Callable[[], None]) -> None:
 
     A request to terminate unwinds the program, so that it leaves no temporary files.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # `nohup` has the closing of the terminal ignored, and so it stays.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A name may hold bytes that are not text.
+            stream.reconfigure(errors="backslashreplace")
     module = sys.modules["__main__"].__spec__
     if module is not None:
         # Help and error texts show this name; argparse finds it itself since Python 3.14.
@@ -39,7 +54,7 @@ def run(main: Callable[[], None]) -> None:
         main()
         sys.stdout.flush()
     except HarnessError as error:
-        sys.exit(f"error: {error}")
+        sys.exit(f"error: {printable(error)}")
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough. Python flushes once more when it exits:
         # send that to nowhere.
@@ -56,15 +71,20 @@ def _terminate(number: int, _: object) -> None:
 
 
 def _explained(error: OSError) -> str:
-    """Return one line about a file or disk; raise the error again if it names no file.
+    """Return one line about a file or disk; raise the error again if it says nothing about one.
 
     Without a file, the error is a fault of the program, which its traceback shows.
     """
+    text = printable(error)
     if error.errno in FULL | FORBIDDEN:
-        return f"error: the disk refuses: {error}; free some space, or make it writable"
+        named = error.filename is not None
+        whose = owner_of(Path(os.fsdecode(error.filename))) if named else ""
+        return f"error: the disk refuses: {text}{whose}; free some space, or make it writable"
+    if error.errno in BROKEN:
+        return f"error: the disk or network drive failed: {text}; check it and run again"
     if error.filename is None:
         raise error
-    return f"error: {error}"
+    return f"error: {text}"
 
 
 def add_command(
@@ -104,7 +124,7 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """Add `--threads` to a command that computes."""
     parser.add_argument(
-        "--threads", type=positive, default=1, metavar="N", help="processor threads; default 1"
+        "--threads", type=threads, default=1, metavar="N", help="processor threads; default 1"
     )
 
 
@@ -157,9 +177,17 @@ def device(text: str) -> str:
 
 def positive(text: str) -> int:
     """Parse a whole number from 1; raise `ArgumentTypeError` for any other text."""
-    if not text.isdecimal() or not int(text):
+    if not (text.isascii() and text.isdecimal() and len(text) <= DIGITS and int(text)):
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
     return int(text)
+
+
+def threads(text: str) -> int:
+    """Parse a number of threads; raise `ArgumentTypeError` for one that no machine has."""
+    count = positive(text)
+    if count > MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"expected at most {MOST_THREADS} threads, got {count}")
+    return count
 
 
 def assignment(text: str) -> tuple[str, Any]:
@@ -174,9 +202,19 @@ def assignment(text: str) -> tuple[str, Any]:
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """Parse a JSON object; raise `ArgumentTypeError` for any other text."""
-    with suppress(ValueError):
-        value = json.loads(text)
+    """Parse a JSON object or the file `@FILE` with one; raise `ArgumentTypeError` for others."""
+    with suppress(ValueError, RecursionError):
+        value = json.loads(json_text(text))
         if isinstance(value, dict):
             return value
-    raise argparse.ArgumentTypeError(f"expected a JSON object, got {text!r}")
+    raise argparse.ArgumentTypeError(f"expected a JSON object, got {printable(text, 200)!r}")
+
+
+def json_text(text: str) -> str:
+    """Return JSON text itself, or that of the file `@FILE`, which holds what is large."""
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise argparse.ArgumentTypeError(f"{text[1:]}: cannot be read: {error}") from error

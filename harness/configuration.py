@@ -38,11 +38,21 @@ def one_or_more(kind: Any) -> BeforeValidator:
 
 
 Folders = Annotated[Items[Text], one_or_more(Text)]
-Mode = Literal["official", "train"]
+Mode = Literal["official", "train", "demonstration"]
 
 
 def _folder(value: Any) -> Any:
     return {"folder": value} if isinstance(value, str) else value
+
+
+EVERY = "all"
+"""Stands for all fused images that a data set publishes."""
+
+
+def _fused(value: Any) -> Any:
+    names = [value] if value == EVERY else value
+    # Without a folder they are those that the data set publishes.
+    return dict.fromkeys(names) if isinstance(names, list | tuple) else names
 
 
 class TilingSection(Model):
@@ -77,6 +87,9 @@ class FusedSection(Model):
     )
 
 
+FusedInput = Literal["all"] | list[Name] | dict[Name, Text | FusedSection | None]
+
+
 class DatasetSection(Model):
     """One data set; its key is its name."""
 
@@ -90,7 +103,9 @@ class DatasetSection(Model):
     )
     ablations: bool = Field(False, description="also run the settings of Tables 3-5")
     literal: bool = Field(
-        False, description="also run `segfanet_literal`, the network as Eqs. 1-18 print it"
+        False,
+        description="also run the other readings of the print: `segfanet_literal`, the network as "
+        "Eqs. 1-18 print it, and `tardal_running`, TarDAL with running statistics",
     )
     tiling: Annotated[
         TilingSection | None,
@@ -100,6 +115,11 @@ class DatasetSection(Model):
         description="`size` and `stride` of the tiles; `none`, the default of published sets of "
         "whole images, measures every test image whole",
     )
+    metrics: Annotated[Items[str], Different] | None = Field(
+        None,
+        min_length=1,
+        description="columns of the tables of this set, in the place of the common `metrics`",
+    )
     dialect: Text | None = Field(
         None, description="public evaluator whose definitions measure this set (`metrics list`)"
     )
@@ -108,10 +128,14 @@ class DatasetSection(Model):
         description="`luma`, or `per_channel`: each channel by itself, then the mean, SF on the "
         "three side by side; without it what the dialect implies",
     )
-    fused: dict[Name, Annotated[FusedSection, BeforeValidator(_folder)]] = Field(
+    fused: Annotated[
+        dict[Name, Annotated[FusedSection | None, BeforeValidator(_folder)]],
+        BeforeValidator(_fused, json_schema_input_type=FusedInput),
+    ] = Field(
         {},
         description="name → folder of fused images, or `folder` and `name`; each is the row "
-        "`NAME@given`",
+        "`NAME@given`. `all`, or a list of names: those that the set publishes itself; beside "
+        "folders, `all:` or `NAME:` without a value",
     )
     examples: Annotated[Items[str], Different] | None = Field(
         None,
@@ -147,8 +171,8 @@ class OverrideSection(Model):
     )
     weights: Annotated[Items[Text], Different, one_or_more(Text)] = Field(
         (),
-        description="`official`, `train`, or the path of a weight file of your own; a list gives "
-        "one row each, and a file can only be its first item",
+        description="`official`, `train`, `demonstration`, or the path of a weight file of your "
+        "own; a list gives one row each, and a file can only be its first item",
     )
 
 
@@ -173,7 +197,7 @@ class Configuration(Model):
     )
     device: Device = Field("auto", description="`auto`, `cpu`, `cuda` or `cuda:N`")
     threads: int = Field(
-        1, ge=1, description="threads of one job; jobs run side by side up to `--cores`"
+        1, ge=1, le=1024, description="threads of one job; jobs run side by side up to `--cores`"
     )
     timeout: float = Field(
         SILENCE_SECONDS,
@@ -189,13 +213,15 @@ class Configuration(Model):
     weights: Annotated[Items[Mode], Different, one_or_more(Mode)] = Field(
         ("official",),
         min_length=1,
-        description="`official` or `train`, for methods that have both; a list gives one row each, "
-        "the first under the method's name, further ones as `ydtr@train`",
+        description="`official`, `train` or `demonstration` (trained by this project on the "
+        "demonstration's tiles), for methods that have them; a list gives one row each, the first "
+        "under the method's name, further ones as `ydtr@train`",
     )
     metrics: Annotated[Items[str], Different] = Field(
         tuple(PAPER),
         min_length=1,
-        description="columns of the tables, names of `python -m metrics list`",
+        description="columns of the tables, names of `python -m metrics list`; a data set may have "
+        "its own",
     )
     methods: Annotated[Items[str], Different] | None = Field(
         None,

@@ -9,6 +9,10 @@ class HarnessError(Exception):
     """Bad input: the message names the file or key, the value found, and the fix."""
 
 
+NOT_FINITE = "not finite"
+"""What the message says where a loss term of a training is no number."""
+
+
 class StorageError(HarnessError):
     """The disk refused a write: it is full, over its quota, or read-only."""
 

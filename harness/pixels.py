@@ -46,9 +46,19 @@ def recompose(fused: Float, rgb: Bytes) -> Float:
     return recomposed
 
 
-def quantise(values: Float) -> Bytes:
-    """Map [0, 1] to 0-255 by truncation, as the compared authors' scripts do."""
-    return (np.clip(values, 0.0, 1.0) * np.float32(255)).astype(np.uint8)
+TRUNCATE, ROUND = "truncate", "round"
+"""Rules by which [0, 255] becomes 8 bits."""
+
+
+def quantise(values: Float, rule: str = TRUNCATE) -> Bytes:
+    """Map [0, 1] to 0-255, by truncation as the compared authors' scripts do, or with .5 up."""
+    half = np.float32(0.5 if rule == ROUND else 0)
+    return (np.clip(values, 0.0, 1.0) * np.float32(255) + half).astype(np.uint8)
+
+
+def quantise_rounded(values: Float) -> Bytes:
+    """Map [0, 1] to 0-255 by rounding, halves up, as other scripts do."""
+    return (np.clip(values, 0.0, 1.0) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
 def _span(values: Float, axes: tuple[int, ...]) -> Float:

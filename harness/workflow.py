@@ -15,25 +15,33 @@ from pathlib import Path
 from typing import Any
 
 from harness.benchmark import Benchmark
+from harness.disk.code import DIGITS
+from harness.disk.files import sha256_json, write_text
 from harness.disk.identity import Request, content_of, differences, identifier
 from harness.disk.inventory import Inventory
 from harness.disk.records import SOURCES, read_record
 from harness.disk.schema import ROOT
 from harness.errors import HarnessError
 from harness.machine.isolation import USERS_PYTHONPATH
+from harness.methods.chosen_weights import weights_content
 from harness.methods.rows import Row
-from harness.methods.spec import MethodSpec, weights_content
+from harness.methods.spec import MethodSpec
 from harness.scenes.adapters import adapter_files, adapter_folder, source_places
 from harness.stages import identity
 from harness.tiles.store import INVENTORY, RECORD
 
 RESULTS = Path("results")
+ARGUMENTS = Path(".snakemake/arguments")
+"""Folder of large arguments, in the folder of the run; every parse writes what is missing."""
+LARGE = 16_000
+"""Characters above which an argument lies in a file."""
 REPORTING = ("tables", "examples", "audit", "report", "complete")
 """Stages that read the values of all runs."""
 RECORDS = {
     "train": "training.json",
     "fuse": "fused.json",
     "measure": "scores.json",
+    "learning": "learning.json",
     "features": "features.json",
     "tables": "tables/tables.json",
     "examples": "examples.json",
@@ -47,6 +55,8 @@ RETRIED = ("train", "fuse", "measure")
 """Stages whose failure is tried again by every run."""
 
 
+OPTIMUM = "loss_optimum"
+"""The control whose loss is the least that any image can have."""
 MISSING, AGAIN, GONE = "it is not there", " is made again", " was deleted"
 DERIVED = (MISSING, AGAIN)
 """Ends of the reasons that follow from others, or explain themselves."""
@@ -108,6 +118,22 @@ class Results:
         ]
 
     @cached_property
+    def learning(self) -> list[Job]:
+        """The jobs that measure what each training learned, and the optimum beside them."""
+        trained = [
+            replace(job, stage="learning")
+            for job in self.runs
+            if Row.parse(job.row).raw and self.benchmark.is_trained(job.row)
+        ]
+        datasets = {job.dataset for job in trained}
+        optima = [
+            replace(job, stage="learning")
+            for job in self.runs
+            if job.row == OPTIMUM and job.dataset in datasets
+        ]
+        return [*trained, *optima]
+
+    @cached_property
     def features(self) -> list[Job]:
         """The jobs that save SegFANet's feature maps, where it is trained here."""
         known = "segfanet" in self.benchmark.methods and self.benchmark.is_trained("segfanet")
@@ -134,19 +160,20 @@ class Results:
             return []
         if job.stage == "report":
             audits = [Job("audit", dataset) for dataset in self.benchmark.datasets]
-            return [*self.runs, *audits, *self.features]
+            return [*self.runs, *self.learning, *audits, *self.features]
         if job.stage in REPORTING:
-            return self.runs
+            return [*self.runs, *self.learning]
         tiles = Job("prepare", job.dataset)
         if job.stage == "train":
             return [tiles]
         if job.stage == "measure":
             return [tiles, *self.stretches(replace(job, stage="fuse"))]
         examples = [Job("examples")] if job.stage == "features" else []
+        fused = [replace(job, stage="fuse")] if job.stage == "learning" else []
         row = Row.parse(job.row).run.name
         trained = self.benchmark.is_trained(row)
         training = [Job("train", job.dataset, row, job.seed)] if trained else []
-        return [tiles, *examples, *training]
+        return [tiles, *examples, *fused, *training]
 
     def stretches(self, job: Job) -> list[Job]:
         """Return all results that the job which fuses or measures one of them makes."""
@@ -182,19 +209,30 @@ class Results:
             return identity.prepare(name, options, bench.tiling(job.dataset), *files)
         if job.stage == "measure":
             rule = bench.measuring(job.dataset)
-            return identity.measure(job.dataset, job.row, job.seed, bench.metrics, rule)
+            names = bench.metrics(job.dataset)
+            return identity.measure(job.dataset, job.row, job.seed, names, rule)
         if Row.parse(job.row).given:
-            given = bench.datasets[job.dataset].fused[Row.parse(job.row).method]
-            return identity.take(given.name, bench.measuring(job.dataset)["colour"])
+            return self._taking(job)
         spec, device = self.spec(job), bench.config.device
         if job.stage == "train":
             return identity.train(spec, spec.train or {}, job.seed, device)
-        if job.stage == "features":
-            return identity.features(spec, job.seed, device)
+        if job.stage in ("learning", "features"):
+            state = identity.learning if job.stage == "learning" else identity.features
+            return state(spec, job.seed, device)
         file, trained = bench.weights_file(job.row), bench.is_trained(job.row)
         weights = weights_content(spec, file, trained=trained)
         output = Row.parse(job.row).stretch, bench.measuring(job.dataset)["colour"]
         return identity.fuse(spec, output, weights, job.seed, device)
+
+    def _taking(self, job: Job) -> Request:
+        bench, name = self.benchmark, Row.parse(job.row).method
+        given, colour = bench.given(job.dataset)[name], bench.measuring(job.dataset)["colour"]
+        if given is not None:
+            return identity.take(given.name, colour)
+        adapter = bench.adapter_name(job.dataset)
+        return identity.take_published(
+            name, colour, adapter_files(adapter), adapter_folder(adapter)
+        )
 
     def spec(self, job: Job) -> MethodSpec:
         """Return the method behind the row of a job."""
@@ -204,7 +242,7 @@ class Results:
         """Return the argument `--asked` of a job that makes one or several results."""
         reads = {source: None for job in jobs for source in self.inputs(job)}
         parts = {"makes": jobs, "reads": reads}
-        return json.dumps(
+        return as_json(
             {
                 key: {str(job.record): identifier(self.request(job)) for job in part}
                 for key, part in parts.items()
@@ -258,7 +296,8 @@ class Results:
         row = Row.parse(job.row) if job.stage == "fuse" else None
         if row is None or not row.given:
             return None
-        return [Path(self.benchmark.datasets[job.dataset].fused[row.method].folder)]
+        given = self.benchmark.given(job.dataset)[row.method]
+        return None if given is None else [Path(given.folder)]
 
     def _without_identity(self, job: Job) -> str:
         if job.stage not in KEPT:
@@ -296,5 +335,18 @@ def gpus(device: str, *, elsewhere: bool) -> int:
 
 
 def as_json(value: Mapping[str, Any]) -> str:
-    """One argument of a command line, in one stable spelling."""
-    return json.dumps(dict(value), sort_keys=True)
+    """Return a value as one argument of a command line, in one stable spelling."""
+    return as_argument(json.dumps(dict(value), sort_keys=True))
+
+
+def as_argument(text: str) -> str:
+    """Return JSON text as an argument, or `@FILE` if it is large; `harness.cli.json_text` reads it.
+
+    A job's command is one argument of a shell, which the system limits to 128 KiB.
+    """
+    if len(text) <= LARGE:
+        return text
+    path = ARGUMENTS / f"{sha256_json(text)[:DIGITS]}.json"
+    if not path.is_file():
+        write_text(path, text)
+    return f"@{path}"

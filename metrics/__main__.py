@@ -1,8 +1,6 @@
 """Entry of `python -m metrics`."""
 
-import sys
-
-from .cli import main
+from .cli import program
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

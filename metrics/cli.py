@@ -2,8 +2,10 @@
 
 import argparse
 import os
+import signal
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +17,7 @@ from .files import check_no_input, check_output, score_files, write_csv
 from .images import pair_files
 from .intervals import summary
 from .registry import METRICS, PAPER, VARIANTS, find
+from .texts import printable
 
 SOURCES = ("infrared", "visible")
 
@@ -33,9 +36,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A reader such as `head` may stop early; discard what is left to flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (MetricError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def program() -> None:
+    """Run the command line as a program of its own, which leaves no temporary file behind.
+
+    A request to terminate, or the closing of the terminal, unwinds it like an interruption.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        # `nohup` has the closing of the terminal ignored, and so it stays; Windows has none.
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _terminate)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
+
+
+def _terminate(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _program() -> str:
@@ -95,7 +119,8 @@ def _add_score_options(parser: argparse.ArgumentParser) -> None:
         "--fused",
         nargs="+",
         metavar="DIR",
-        help="one folder per method; each must hold the file names of the sources",
+        help="one folder per method; each must hold the file names of the sources; those that are "
+        "called alike take the names of the folders that they lie in",
     )
     needed("-o", "--output", metavar="CSV", help="CSV file to write")
     add = parser.add_argument
@@ -146,17 +171,20 @@ def _score(options: argparse.Namespace) -> None:
     definition = f"dialect {options.dialect}" if options.dialect else "default definitions"
     size = f"resized to {options.resize}×{options.resize} px" if options.resize else "native size"
     print(f"{definition}, {size}, colour: {colour}; mean ± half the 95 % interval")
-    print(f"written to {options.output}")
+    print(f"written to {printable(options.output)}")
     for method, columns in table.items():
-        print(f"\n{method} ({len(names)} images)")
+        print(f"\n{printable(method)} ({len(names)} images)")
         for name, values in columns.items():
             print(f"  {name:<10}{summary(values)}")
 
 
 def _methods(folders: Sequence[Path]) -> dict[str, Path]:
+    """Name each folder by its last part; several that are called alike by that of their parent."""
     methods: dict[str, Path] = {}
-    for folder in folders:
-        name = folder.resolve().name
+    paths = [folder.resolve() for folder in folders]
+    called = Counter(path.name for path in paths)
+    for folder, path in zip(folders, paths, strict=True):
+        name = path.name if called[path.name] == 1 else path.parent.name
         if name in methods or name in SOURCES:
             raise MetricError(f"{folder}: another folder is already called {name!r}; rename one")
         methods[name] = folder

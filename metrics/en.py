@@ -19,6 +19,6 @@ METRIC = Metric(
     formula="−Σ p log₂ p over the 256 levels of F",
     citation="Roberts et al., J. Appl. Remote Sens. 2(1), 2008",
     equals=("CDDFuse EN", "Linfeng-Tang EN", "VIFB entropy", "scikit-image shannon_entropy"),
-    fast=lambda pair: entropy(pair.joint_counts()[0].sum(axis=1)),
+    fast=lambda pair: pair.entropies()[0][0],
     place=5,
 )

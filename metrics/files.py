@@ -4,7 +4,9 @@ import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,12 @@ from .dialects import lookup
 from .errors import MetricError
 from .images import Bytes, grey_of, in_colour, read_aligned, read_grey, read_image
 from .resize import bilinear
-from .scoring import Table, score_methods
+from .scoring import Table, check_threads, score_methods
 from .shared.arrays import Values, as_batch
+from .texts import csv_cell
+
+LARGE = 1 << 22
+"""Pixels above which images are measured one at a time."""
 
 
 def score_files(
@@ -47,14 +53,20 @@ def score_files(
     Raises:
         MetricError: as `read_aligned` and `metrics.score`; names the file.
     """
-    if threads < 1:
-        raise MetricError(f"threads must be 1 or more, got {threads}")
+    check_threads(threads)
     entries = [entry.name for entry in lookup(metrics, dialect)]
     rule = colour or colour_rule(dialect)
     read = read_image if rule == "per_channel" else read_grey
+    one_at_a_time = Lock()
 
     def measure(files: Mapping[str, Path]) -> Table:
         images = read_aligned(files, read)
+        height, width = images["infrared"].shape[-2:]
+        # Large images would need the memory of one for every thread.
+        with one_at_a_time if height * width > LARGE else nullcontext():
+            return measured(files, images)
+
+    def measured(files: Mapping[str, Path], images: Mapping[str, Bytes]) -> Table:
         try:
             if any(image.ndim == 3 and len(image) == 3 for image in images.values()):
                 bands = {role: _resized(in_colour(image), resize) for role, image in images.items()}
@@ -101,14 +113,13 @@ def write_csv(path: Path, names: Sequence[str], table: Mapping[str, Mapping[str,
     """
     temporary = path.with_name(f".scores.{os.getpid()}.part")
     try:
-        # File names may hold bytes that are not text.
-        with temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        with temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["method", "image", *next(iter(table.values()))])
             for method, columns in table.items():
                 for index, name in enumerate(names):
                     values = (repr(float(column[index])) for column in columns.values())
-                    writer.writerow([method, name, *values])
+                    writer.writerow([csv_cell(method), csv_cell(name), *values])
         temporary.replace(path)
     except OSError as error:
         raise MetricError(f"{path}: cannot be written ({error.strerror})") from error

@@ -2,7 +2,7 @@
 
 from .metric import Metric
 from .shared.arrays import Image
-from .shared.histograms import information, mutual_information
+from .shared.histograms import mutual_information, shared
 
 
 def shared_information(fused: Image, infrared: Image, visible: Image) -> float:
@@ -22,6 +22,6 @@ METRIC = Metric(
     formula="I(F; I) + I(F; V)",
     citation="Qu, Zhang & Yan, Electron. Lett. 38(7), 2002",
     equals=("CDDFuse MI / ln 2", "IVIF_ZOO MI"),
-    fast=lambda pair: sum(information(joint) for joint in pair.joint_counts()),
+    fast=lambda pair: sum(shared(*entropies) for entropies in pair.entropies()),
     place=7,
 )

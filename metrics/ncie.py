@@ -6,7 +6,7 @@ import numpy as np
 
 from .metric import Metric
 from .shared.arrays import Image
-from .shared.histograms import LEVELS, information, mutual_information
+from .shared.histograms import LEVELS, mutual_information, shared
 
 
 def correlation_information_entropy(fused: Image, infrared: Image, visible: Image) -> float:
@@ -21,8 +21,8 @@ def correlation_information_entropy(fused: Image, infrared: Image, visible: Imag
 
 def _entropy(*bits: float) -> float:
     matrix = np.eye(3)
-    for i, j, shared in zip((0, 0, 1), (1, 2, 2), bits, strict=True):
-        matrix[i, j] = matrix[j, i] = shared / math.log2(LEVELS)
+    for i, j, bit in zip((0, 0, 1), (1, 2, 2), bits, strict=True):
+        matrix[i, j] = matrix[j, i] = bit / math.log2(LEVELS)
     shares = np.linalg.eigvalsh(matrix) / 3
     shares = shares[shares > 0]
     return float(1 + (shares * np.log(shares)).sum() / math.log(LEVELS))
@@ -36,6 +36,6 @@ METRIC = Metric(
     formula="1 + Σ λ/3 log₂₅₆(λ/3), λ the eigenvalues of the matrix of I(·; ·)/8 with diagonal 1",
     citation="Wang, Shen & Zhang, Image Fusion: Algorithms and Applications, 2008",
     equals=("zhengliu6699 metricWang",),
-    fast=lambda pair: _entropy(*map(information, (*pair.joint_counts(), pair.source_counts()))),
+    fast=lambda pair: _entropy(*(shared(*e) for e in (*pair.entropies(), pair.source_entropies()))),
     place=23,
 )

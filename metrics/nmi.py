@@ -4,7 +4,7 @@ import math
 
 from .metric import Metric
 from .shared.arrays import Image
-from .shared.histograms import LEVELS, Counts, entropy, information, joint_histogram, levels
+from .shared.histograms import LEVELS, Counts, joint_entropies, joint_histogram, levels, shared
 
 
 def normalised_information(fused: Image, infrared: Image, visible: Image) -> float:
@@ -14,9 +14,12 @@ def normalised_information(fused: Image, infrared: Image, visible: Image) -> flo
 
 
 def _half(counts: Counts) -> float:
-    joint = counts.reshape(LEVELS, LEVELS)
-    total = entropy(joint.sum(axis=1)) + entropy(joint.sum(axis=0))
-    return 2 * information(joint) / total if total > 0 else math.nan
+    return _normalised(*joint_entropies(counts.reshape(LEVELS, LEVELS)))
+
+
+def _normalised(first: float, second: float, together: float) -> float:
+    total = first + second
+    return 2 * shared(first, second, together) / total if total > 0 else math.nan
 
 
 METRIC = Metric(
@@ -28,6 +31,6 @@ METRIC = Metric(
     citation="Hossny, Nahavandi & Creighton, Electron. Lett. 44(18), 2008",
     equals=("zhengliu6699 metricMI, option 1",),
     undefined="the fused image and a source are both flat",
-    fast=lambda pair: sum(_half(joint) for joint in pair.joint_counts()),
+    fast=lambda pair: sum(_normalised(*entropies) for entropies in pair.entropies()),
     place=8,
 )

@@ -19,7 +19,7 @@ PAPER = ("sf", "ag", "scd", "vif")
 # Modules of this folder that are not metrics.
 TOOLS = {
     *("__init__", "__main__", "cli", "colour", "errors", "files", "images", "intervals"),
-    *("metric", "registry", "resize", "scoring"),
+    *("metric", "registry", "resize", "scoring", "texts", "tiff_header"),
 }
 
 

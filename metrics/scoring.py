@@ -2,9 +2,8 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -29,14 +28,12 @@ from .shared.arrays import (
 if TYPE_CHECKING:
     from .fast.engine import CompiledPair
 
-# Height, width, and whether several fused images are measured against one pair.
-PairKey = tuple[int, int, bool]
 FastPath = Callable[["CompiledPair"], float]
 
 Table = dict[str, dict[str, Values]]
 
-# Pool of idle pairs: allocating one is expensive, and consecutive calls usually have one size.
-_idle: "deque[tuple[PairKey, CompiledPair]]" = deque(maxlen=os.cpu_count())
+MOST_THREADS = 1024
+"""Largest number of threads that share images."""
 
 # Set to "0" to measure by the definitions even if the compiled path is available.
 COMPILED_SWITCH = "FUSION_METRICS_COMPILED"
@@ -126,11 +123,20 @@ def score_methods(
 
 
 def _entries(names: Sequence[str] | None, threads: int, dialect: str | None) -> list[Metric]:
-    if threads < 1:
-        raise MetricError(f"threads must be 1 or more, got {threads}")
+    check_threads(threads)
     if isinstance(names, str):
         raise MetricError(f"names must be a list, such as [{names!r}], got the string {names!r}")
     return lookup(names, dialect)
+
+
+def check_threads(threads: int) -> None:
+    """Refuse a number of threads that no machine has.
+
+    Raises:
+        MetricError: naming the number.
+    """
+    if not 1 <= threads <= MOST_THREADS:
+        raise MetricError(f"threads must be 1 to {MOST_THREADS}, got {threads}")
 
 
 def _run(task: Callable[[int], None], count: int, threads: int) -> None:
@@ -175,25 +181,13 @@ def uses_compiler(wanted: bool | None) -> bool:
     return installed
 
 
-@contextmanager
-def _compiled_pair(*key: *PairKey) -> "Iterator[CompiledPair]":
-    # Numba takes most of a second to import: only now is it certain to be needed.
-    from .fast.engine import CompiledPair
-
-    try:
-        found, pair = _idle.pop()
-    except IndexError:
-        found = None
-    if found != key:
-        pair = CompiledPair(*key)
-    yield pair
-    _idle.append((key, pair))
-
-
 def _measure_compiled(
     images: Mapping[str, Triple], paths: Mapping[str, FastPath], table: Table, index: int
 ) -> None:
     """Measure one image of each method; fused images of one type are measured together."""
+    # Numba takes most of a second to import: only now is it certain to be needed.
+    from .fast.engine import CompiledPair
+
     groups: dict[np.dtype[Any], dict[str, Triple]] = {}
     for method, triple in images.items():
         if finite_images(*triple).all():
@@ -203,10 +197,8 @@ def _measure_compiled(
         height, width = infrared.shape[1:]
         fused = [triple[0] for triple in group.values()]
         stack = np.concatenate(fused) if len(fused) > 1 else fused[0]
-        with (
-            _compiled_pair(height, width, len(images) > 1) as pair,
-            pair.loaded(infrared[0], visible[0], stack, paths),
-        ):
+        pair = CompiledPair(height, width)
+        with pair.loaded(infrared[0], visible[0], stack, paths):
             for place, method in enumerate(group):
                 pair.take(place)
                 for name, path in paths.items():

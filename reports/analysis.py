@@ -38,6 +38,7 @@ class Analysis:
         metrics: names of the metrics.
         values: row name → (seeds, tiles, metrics); NaN where a metric is undefined.
         trained: rows whose network is trained here: another seed would give another value.
+        unlearned: row → why it is not judged: in words, the trainings that did not learn.
         printed_tiles: whether these are the tiles behind the paper's values. Then other scenes
             are no source of chance.
     """
@@ -50,10 +51,11 @@ class Analysis:
         values: Mapping[str, Values],
         trained: Collection[str] = (),
         printed_tiles: bool = False,
+        unlearned: Mapping[str, str] | None = None,
     ) -> None:
         self.tiles, self.scenes, self.metrics = tiles, scenes, metrics
         self.trained, self.printed_tiles = set(trained), printed_tiles
-        self.values = dict(values)
+        self.values, self.unlearned = dict(values), dict(unlearned or {})
 
     @cached_property
     def resampling(self) -> Resampling:
@@ -77,6 +79,10 @@ class Analysis:
             for row, seeds in self.values.items()
         }
 
+    def judged(self, row: str) -> bool:
+        """Return whether a row takes part in ranks and verdicts: it has values, and it learned."""
+        return row in self.values and row not in self.unlearned
+
     def mean(self, row: str, metric: str) -> float:
         """Return the mean over tiles, then over seeds; NaN for a row without values."""
         if row not in self.values:
@@ -99,12 +105,12 @@ class Analysis:
 
     def against(self, rows: Iterable[str], reference: str) -> dict[tuple[str, str], Comparison]:
         """Compare rows with a reference on each metric; Holm corrects all tests as one family."""
-        if reference not in self.values:
+        if not self.judged(reference):
             return {}
         results = {
             (row, metric): self.compare(row, reference, metric)
             for row in rows
-            if row in self.values and row != reference
+            if self.judged(row) and row != reference
             for metric in self.metrics
         }
         adjusted = holm([result.p for result in results.values()])
@@ -173,7 +179,7 @@ def analyse(plan: ReportPlan, dataset: PlannedDataset, runs: list[Run]) -> Analy
             )
         tables.setdefault(run.row, []).append(run.scores)
     failed = {run.row for run in runs if run.failure}
-    columns = list(plan.metrics)
+    columns = list(plan.metrics_of(dataset))
     values = {
         row: np.stack([table[columns].to_numpy(np.float64) for table in seeds])
         for row, seeds in tables.items()
@@ -182,7 +188,12 @@ def analyse(plan: ReportPlan, dataset: PlannedDataset, runs: list[Run]) -> Analy
     scenes = [row.scene for row in manifest]
     trained = {run.row for run in runs if run.trained or plan.method(run.row).trained}
     same = is_printed_sample(dataset.stands_for, scenes)
-    return Analysis(tiles, scenes, plan.metrics, values, trained, same)
+    unlearned: dict[str, list[str]] = {}
+    for run in runs:
+        if run.unlearned:
+            unlearned.setdefault(run.row, []).append(f"seed {run.seed}: {run.unlearned}")
+    why = {row: "; ".join(words) for row, words in unlearned.items()}
+    return Analysis(tiles, scenes, tuple(columns), values, trained, same, why)
 
 
 @dataclass(frozen=True)
@@ -195,7 +206,11 @@ class MeanRanks:
 
 def mean_ranks(analyses: list[Analysis], rows: Iterable[str]) -> MeanRanks | None:
     """Rank rows over all data sets and metrics; None if too few rows have all values."""
-    scores = {row: [_signed_mean(a, row, m) for a in analyses for m in a.metrics] for row in rows}
+    scores = {
+        row: [_signed_mean(a, row, m) for a in analyses for m in a.metrics]
+        for row in rows
+        if not any(row in a.unlearned for a in analyses)
+    }
     complete = {row: means for row, means in scores.items() if not np.isnan(means).any()}
     if not complete:
         return None

@@ -1,10 +1,10 @@
 """Protocol audit: how means and ranks change under choices that evaluators make differently."""
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -13,20 +13,24 @@ from markupsafe import Markup
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
 from harness.methods.rows import Row
-from harness.pixels import STRETCHES, quantise, recompose
-from harness.tiles.array_file import Bytes, Images
-from harness.tiles.store import Pairs
+from harness.pixels import quantise, recompose
+from harness.tiles.array_file import Bytes
+from harness.tiles.store import ROUNDED_TILES, Pairs, evenly
+from metrics.colour import Colour, score_channels
 from metrics.images import grey_of, luma
 from metrics.registry import METRICS
+from metrics.resize import bilinear
 from metrics.scoring import Table, score_methods
+from metrics.shared.arrays import Checked
 from reports.analysis import Analysis
 from reports.diagrams import slope_diagram
-from reports.examples import evenly
-from reports.gallery import fused_stacks
+from reports.gallery import fused_stacks, rounded_stacks
+from reports.learning import marked
 from reports.plan import PlannedDataset, ReportPlan
+from reports.printed import LITERAL, PRINTED_AS, TITLES
 from reports.statistics import Values
 
-TILES = 32
+TILES = ROUNDED_TILES
 """Number of test tiles per data set that are measured again for each choice."""
 COLUMNS = ["row", "choice", "metric", "value", "tiles"]
 
@@ -49,7 +53,7 @@ def _truncated_luma(fused: Bytes, rgb: Bytes) -> list[View]:
     return [(fused, (exact // 1000).astype(np.uint8))]
 
 
-def _saved_colour(fused: Bytes, rgb: Bytes) -> list[View]:
+def _saved(fused: Bytes, rgb: Bytes) -> list[View]:
     return [(luma(_colour(fused, rgb)), luma(rgb))]
 
 
@@ -69,37 +73,92 @@ class Choice:
     measures: metric of the tables → metric that is measured in its place; metrics that are left
         out do not change.
     resize: side in pixels; None for the native size.
-    stretch: stretch of the output, a key of `harness.pixels.STRETCHES`.
+    stretch: whether every image is stretched to the full range first.
     views: the grey images of a fused luma (N, H, W) and the visible RGB (N, 3, H, W), whose
         values are averaged.
+    dialect, colour: the definitions and the colour rule; `per_channel` needs no views.
+    images: `fused`, the images of the tables; `rounded`, those that were rounded to 8 bits; or
+        the row of another reading, whose images stand for those of the method that it reads.
     """
 
     name: str
     title: str
     measures: dict[str, str]
     resize: int | None = None
-    stretch: str = "none"
+    stretch: bool = False
     views: Callable[[Bytes, Bytes], list[View]] = _luma
+    dialect: str | None = None
+    colour: Colour = "luma"
+    images: str = "fused"
 
 
-def choices(names: tuple[str, ...]) -> list[Choice]:
-    """List our protocol, then the other choices that concern one of the metrics."""
+def choices(
+    names: Sequence[str], dialect: str = "", colour: Colour = "luma", rows: Sequence[str] = ()
+) -> list[Choice]:
+    """List our protocol, then the other choices that concern one of the metrics.
+
+    Args:
+        names: metrics of the tables.
+        dialect: public evaluator whose definitions the tables follow, "" for ours.
+        colour: colour rule of the tables.
+        rows: of the data set, among which other readings may be.
+    """
     same = {name: name for name in names}
+    rule: Rule = {"dialect": dialect or None, "colour": colour}
+    readings = [row for row in rows if row in PRINTED_AS and row != LITERAL]
     every = [
-        Choice("ours", "Our protocol", same),
-        Choice("resize224", "Resized to 224×224", same, resize=224),
-        Choice("minmax", "Min–max stretched", same, stretch="minmax"),
+        Choice("ours", "Our protocol", same, **rule),
+        Choice("resize224", "Resized to 224×224", same, resize=224, **rule),
+        Choice("minmax", "Min–max stretched", same, stretch=True, **rule),
+        Choice("rounded", "Output rounded, not truncated", same, images="rounded", **rule),
+        *_definitions(same, dialect, colour),
+        *_colours(same, rule),
+        *(Choice(row, f"{TITLES[PRINTED_AS[row]]} in its other reading", same, images=row, **rule)
+          for row in readings),
+    ]  # fmt: skip
+    return [choice for choice in every if set(choice.measures) & set(names)]
+
+
+class Rule(TypedDict):
+    """Definitions and colour rule of a data set, as arguments of a choice."""
+
+    dialect: str | None
+    colour: Colour
+
+
+def _definitions(same: dict[str, str], dialect: str, colour: Colour) -> list[Choice]:
+    """List other definitions: of a dialect our own, else those of other evaluators."""
+    if dialect:
+        title = f"Our definitions, not those of {dialect}"
+        return [Choice("definitions", title, same, colour=colour)]
+    others = [
         Choice("ag_mn1", "AG over (H−1)(W−1)", {"ag": "ag_mn1"}),
         Choice("sf_diagonal", "SF with diagonals (Zheng)", {"sf": "sf_diagonal"}),
         Choice("vif_mean", "VIF mean, not sum", {"vif": "vif_mean"}),
         Choice("viff", "VIFF (Han, as cited), not VIF", {"vif": "viff"}),
         Choice("scd_uint8", "SCD on uint8 differences", {"scd": "scd_uint8"}),
-        Choice("hsv_value", "HSV value, not luma", same, views=_value),
-        Choice("channels", "Mean over R, G and B, not luma", same, views=_channels),
-        Choice("saved_colour", "Luma of the saved 8-bit colour image", same, views=_saved_colour),
-        Choice("truncated", "Luma of the source truncated", same, views=_truncated_luma),
     ]
-    return [choice for choice in every if set(choice.measures) & set(names)]
+    return [replace(choice, colour=colour) for choice in others]
+
+
+def _colours(same: dict[str, str], rule: Rule) -> list[Choice]:
+    """List other ways to make grey images of images in colour."""
+    value = Choice("hsv_value", "HSV value, not colour", same, views=_value)
+    if rule["colour"] == "per_channel":
+        found = [Choice("luma", "Luma, not channel by channel", same), value]
+    else:
+        found = [
+            replace(value, title="HSV value, not luma"),
+            Choice("channels", "Mean over R, G and B, not luma", same, views=_channels),
+            Choice("saved_colour", "Luma of the saved 8-bit colour image", same, views=_saved),
+            Choice("truncated", "Luma of the source truncated", same, views=_truncated_luma),
+        ]
+    return [replace(choice, dialect=rule["dialect"]) for choice in found]
+
+
+def _choices_of(plan: ReportPlan, dataset: PlannedDataset) -> list[Choice]:
+    metrics = plan.metrics_of(dataset)
+    return choices(metrics, dataset.dialect, dataset.colour, list(dataset.rows))
 
 
 def measure_choices(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> pd.DataFrame:
@@ -110,16 +169,20 @@ def measure_choices(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysi
         metric is defined, and the number of these tiles.
     """
     store = plan.store(dataset)
-    index = evenly(len(analysis.tiles), TILES)
     rows = [
         row for row in analysis.values if Row.parse(row).raw and plan.method(row).kind != "ablation"
     ]
-    stacks = fused_stacks(plan, dataset, rows)
+    images = _Images(plan, dataset, analysis, rows)
     lines = []
-    for choice in choices(plan.metrics):
+    for choice in _choices_of(plan, dataset):
+        if not images.has(choice):
+            continue
         # One tile after the other, because their sizes may differ.
-        found = [_measured(store.test, tile, stacks, choice) for tile in index]
-        for row in stacks:
+        found = [
+            _measured(store.test, tile, images.of(choice, place), choice)
+            for place, tile in enumerate(images.tiles)
+        ]
+        for row in rows:
             for metric, measured in choice.measures.items():
                 values = np.array([tile[row][measured][0] for tile in found])
                 defined = values[np.isfinite(values)]
@@ -128,14 +191,48 @@ def measure_choices(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysi
     return pd.DataFrame(lines, columns=COLUMNS)
 
 
-def _measured(pairs: Pairs, tile: int, stacks: dict[str, Images], choice: Choice) -> Table:
-    """Measure the luma of one tile of every row under one choice."""
+class _Images:
+    """The fused images of some rows on the tiles of the audit, also rounded or read otherwise."""
+
+    def __init__(
+        self, plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis, rows: list[str]
+    ) -> None:
+        self.tiles = evenly(len(analysis.tiles), TILES)
+        others = [row for row in analysis.values if row in PRINTED_AS]
+        self._stacks = fused_stacks(plan, dataset, [*rows, *others])
+        self._rounded = rounded_stacks(plan, dataset, rows, self.tiles)
+        self._rows = rows
+
+    def has(self, choice: Choice) -> bool:
+        """Whether any row has the images that a choice measures."""
+        if choice.images == "rounded":
+            return bool(self._rounded)
+        return choice.images == "fused" or choice.images in self._stacks
+
+    def of(self, choice: Choice, place: int) -> dict[str, Bytes]:
+        """Return row → its image at a place of `tiles`: (1, H, W), or (1, 3, H, W) in colour."""
+        found = {}
+        for row in self._rows:
+            stack, index = self._stacks[row], self.tiles[place]
+            if choice.images == "rounded" and row in self._rounded:
+                stack, index = self._rounded[row], place
+            elif PRINTED_AS.get(choice.images) == row:
+                stack = self._stacks[choice.images]
+            found[row] = stack[index][None]
+        return found
+
+
+def _measured(pairs: Pairs, tile: int, images: dict[str, Bytes], choice: Choice) -> Table:
+    """Measure one tile of every row under one choice."""
     part = slice(tile, tile + 1)
     rgb, infrared = pairs.rgb(part), pairs.infrared(part)
-    lumas = {row: grey_of(stack[tile])[None] for row, stack in stacks.items()}
-    fused = {row: _stretched(image, rgb, choice) for row, image in lumas.items()}
-    views = {row: choice.views(images, rgb) for row, images in fused.items()}
     names = list(dict.fromkeys(choice.measures.values()))
+    if choice.colour == "per_channel":
+        return _per_channel(images, infrared, rgb, names, choice)
+    fused = {row: grey_of(image[0])[None] for row, image in images.items()}
+    if choice.stretch:
+        fused = {row: _stretched(image) for row, image in fused.items()}
+    views = {row: choice.views(image, rgb) for row, image in fused.items()}
     # The visible image of a view is the same for all rows.
     parts = [
         score_methods(
@@ -143,6 +240,7 @@ def _measured(pairs: Pairs, tile: int, stacks: dict[str, Images], choice: Choice
             infrared,
             visible,
             names,
+            dialect=choice.dialect,
             resize=choice.resize,
         )
         for place, (_, visible) in enumerate(next(iter(views.values()), []))
@@ -153,10 +251,31 @@ def _measured(pairs: Pairs, tile: int, stacks: dict[str, Images], choice: Choice
     }
 
 
-def _stretched(fused: Bytes, rgb: Bytes, choice: Choice) -> Bytes:
-    if choice.stretch == "none":
-        return fused
-    return STRETCHES[choice.stretch](fused.astype(np.float32) / np.float32(255), rgb)
+def _per_channel(
+    images: dict[str, Bytes], infrared: Bytes, rgb: Bytes, names: list[str], choice: Choice
+) -> Table:
+    """Measure the channels of one tile of every row, as `metrics.colour` does."""
+
+    def resized(image: Bytes) -> Any:
+        side = choice.resize
+        # A dark image that is resized is still on the scale of 0 to 255.
+        return image if side is None else bilinear(image[0], (side, side))[None].view(Checked)
+
+    planes = {
+        row: image if image.ndim == 4 else _colour(image, rgb) for row, image in images.items()
+    }
+    if choice.stretch:
+        planes = {row: _stretched(image) for row, image in planes.items()}
+    fused = {row: resized(image) for row, image in planes.items()}
+    near = resized(np.repeat(infrared[:, None], 3, axis=1))
+    return score_channels(fused, near, resized(rgb), names, dialect=choice.dialect)
+
+
+def _stretched(image: Bytes) -> Bytes:
+    """Stretch one image, all channels together, to the full range; a flat one stays."""
+    values = image.astype(np.float32) - image.min()
+    width = values.max()
+    return quantise(values / width) if width > 0 else image
 
 
 def read_audit(path: Path) -> pd.DataFrame | None:
@@ -177,15 +296,19 @@ def read_audit(path: Path) -> pd.DataFrame | None:
         ) from error
 
 
-def describe_audit(plan: ReportPlan, dataset: str, table: pd.DataFrame) -> dict[str, Any]:
-    """Return what the page shows of one data set's audit."""
+def describe_audit(
+    plan: ReportPlan, dataset: str, table: pd.DataFrame, unlearned: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return what the page shows of one data set's audit; `unlearned` rows have no place."""
     indexed = table.set_index(["row", "choice", "metric"])
     values, defined = indexed["value"], indexed["tiles"]
     tiles = int(defined.max()) if len(table) else 0
     # A table from before a choice was added lacks it.
-    found = [choice for choice in choices(plan.metrics) if choice.name in set(table["choice"])]
+    planned = next(d for d in plan.datasets if d.name == dataset)
+    every = _choices_of(plan, planned)
+    found = [choice for choice in every if choice.name in set(table["choice"])]
     rows = list(dict.fromkeys(table["row"]))
-    methods = [row for row in rows if plan.method(row).compared]
+    methods = [row for row in rows if plan.method(row).compared and row not in unlearned]
 
     def cell(*key: str) -> dict[str, float | int]:
         mean, known = values.get(key, math.nan), defined.get(key, tiles)
@@ -194,23 +317,27 @@ def describe_audit(plan: ReportPlan, dataset: str, table: pd.DataFrame) -> dict[
     return {
         "dataset": dataset,
         "tiles": tiles,
-        "choices": [_effect(plan, choice, methods, values) for choice in found[1:]],
+        "choices": [_effect(plan, planned, choice, methods, values) for choice in found[1:]],
         "lines": [
             {
-                "title": plan.method(row).title,
+                "title": marked(plan.method(row).title, row, unlearned),
                 "metric": metric,
                 "cells": [cell(row, choice.name, metric) for choice in found],
             }
             for row in rows
-            for metric in plan.metrics
+            for metric in plan.metrics_of(planned)
         ],
     }
 
 
 def _effect(
-    plan: ReportPlan, choice: Choice, methods: list[str], values: "pd.Series[float]"
+    plan: ReportPlan,
+    dataset: PlannedDataset,
+    choice: Choice,
+    methods: list[str],
+    values: "pd.Series[float]",
 ) -> dict[str, Any]:
-    concerned = [metric for metric in plan.metrics if metric in choice.measures]
+    concerned = [metric for metric in plan.metrics_of(dataset) if metric in choice.measures]
     means = {
         name: np.array([[values[m, name, metric] for metric in concerned] for m in methods])
         for name in ("ours", choice.name)

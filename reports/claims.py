@@ -7,6 +7,7 @@ from typing import Any
 
 from metrics.registry import METRICS
 from reports.analysis import Analysis
+from reports.learning import UNLEARNED
 from reports.plan import PlannedDataset
 from reports.printed import LITERAL, TITLES, Printed, printed_table, table_definitions
 from reports.rows import representatives
@@ -15,6 +16,8 @@ from reports.verdicts import SURE, Chance, Judgement, deciding, interval_of, jud
 
 NOT_RUN = "not run"
 """Verdict of a claim about rows without values."""
+UNJUDGED = (NOT_RUN, UNLEARNED)
+"""Verdicts of claims about rows that are not judged."""
 PLACES = {1: "best", 2: "second best"}
 
 
@@ -23,7 +26,7 @@ class Claim:
     """One claim of the paper under one metric.
 
     place: the table or figure. dataset: ours. measure: what is measured, in words.
-    judgement: its verdict, one of `reports.verdicts.CLAIMS` or `NOT_RUN`; its difference is
+    judgement: its verdict, one of `reports.verdicts.CLAIMS` or `UNJUDGED`; its difference is
         positive where the claim holds.
     printed: the same difference in the paper; NaN if it prints none.
     backed: whether the paper's own values support its claim; None if it prints none.
@@ -85,12 +88,7 @@ class _TableClaims:
         first, second = (float(self.printed[method, metric]) for method in (having, lacking))
         # The decimals of the print are no binary fractions.
         printed = METRICS[metric].sign * round(first - second, 9)
-        absent = [method for method in (having, lacking) if method not in self.rows]
-        if absent:
-            judgement = not_run(absent)
-        else:
-            duel = Duel.of(self.analysis, metric, self.rows[having], self.rows[lacking])
-            judgement = judge_sign(duel.difference, duel.chances, printed)
+        judgement = judge_pair(self.analysis, self.rows, having, lacking, metric, printed)
         return self._claim(text, metric.upper(), judgement, printed, printed > 0)
 
     def _rank(self, method: str, metric: str, place: int) -> Judgement:
@@ -104,15 +102,39 @@ class _TableClaims:
         elif len(verdicts) - verdicts.count("contradicted") < needed:
             verdict = "contradicted"
         else:
-            verdict = NOT_RUN if set(verdicts) == {NOT_RUN} else "undecided"
+            same = set(verdicts) <= {verdicts[0]} & set(UNJUDGED)
+            verdict = verdicts[0] if same else "undecided"
         counts = ", ".join(f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts))
         return Judgement(verdict, decide=f"best by metric: {counts}")
 
 
-def not_run(methods: Iterable[str]) -> Judgement:
-    """Return the judgement of a claim about methods without values."""
-    names = [TITLES.get(method, method) for method in methods]
-    return Judgement(NOT_RUN, decide=f"{', '.join(names)} did not run")
+@dataclass(frozen=True)
+class Absent:
+    """The methods of a claim that cannot be judged, with the reason."""
+
+    methods: Mapping[str, str]
+
+    @staticmethod
+    def of(analysis: Analysis, rows: Mapping[str, str], methods: Iterable[str]) -> "Absent":
+        """Find them among `methods`; `rows` is method → the row that stands for it."""
+        reasons = {
+            method: UNLEARNED if rows.get(method) in analysis.unlearned else "did not run"
+            for method in methods
+            if not analysis.judged(rows.get(method, ""))
+        }
+        return Absent(reasons)
+
+    def words(self) -> list[str]:
+        """Return one sentence per reason."""
+        named: dict[str, list[str]] = {}
+        for method, reason in self.methods.items():
+            named.setdefault(reason, []).append(TITLES.get(method, method))
+        return [f"{', '.join(names)} {reason}" for reason, names in named.items()]
+
+    def judgement(self) -> Judgement:
+        """Return the judgement of a claim about them."""
+        verdict = UNLEARNED if UNLEARNED in self.methods.values() else NOT_RUN
+        return Judgement(verdict, decide="; ".join(self.words()))
 
 
 @dataclass(frozen=True)
@@ -134,6 +156,22 @@ class Duel:
         return interval_of(self.difference, self.chances, level)
 
 
+def judge_pair(
+    analysis: Analysis,
+    rows: Mapping[str, str],
+    better: str,
+    other: str,
+    metric: str,
+    printed: float = math.nan,
+) -> Judgement:
+    """Judge the claim that a method is better than another; `printed` is their difference there."""
+    absent = Absent.of(analysis, rows, (better, other))
+    if absent.methods:
+        return absent.judgement()
+    duel = Duel.of(analysis, metric, rows[better], rows[other])
+    return judge_sign(duel.difference, duel.chances, printed)
+
+
 def judge_rank(
     analysis: Analysis,
     rows: Mapping[str, str],
@@ -149,13 +187,15 @@ def judge_rank(
     (Bonferroni). The difference shown is that to the best one that it should beat.
     """
     others = [other for other in methods if other != method]
-    absent = [other for other in others if other not in rows]
-    if method not in rows or len(absent) == len(others):
-        return not_run([method] if method not in rows else others)
+    absent = Absent.of(analysis, rows, others)
+    if not analysis.judged(rows.get(method, "")):
+        return Absent.of(analysis, rows, [method]).judgement()
+    if len(absent.methods) == len(others):
+        return absent.judgement()
     duels = [
         Duel.of(analysis, metric, rows[method], rows[other], TITLES.get(other, other))
         for other in others
-        if other in rows
+        if other not in absent.methods
     ]
     duels.sort(key=lambda duel: duel.difference)
     shown = duels[min(place, len(duels)) - 1]
@@ -174,6 +214,5 @@ def judge_rank(
             words = deciding(duel.chances, abs(duel.difference))
             needed.setdefault(words, []).append(duel.other)
         decide = "; ".join(f"{words} ({', '.join(names)})" for words, names in needed.items())
-        missing = [f"{TITLES.get(other, other)} did not run" for other in absent]
-        decide = "; ".join([*filter(None, [decide]), *missing])
+        decide = "; ".join([*filter(None, [decide]), *absent.words()])
     return Judgement(verdict, shown.difference, shown.interval(), decide=decide)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from harness.disk.records import read_record
 from harness.methods.rows import Row
+from reports.learning import marked
 from reports.plan import ReportPlan
 from reports.scores import Run
 
@@ -30,7 +31,7 @@ class MethodCost:
 def costs(plan: ReportPlan, runs: dict[str, list[Run]]) -> list[MethodCost]:
     """List the costs of every method's raw row, in table order; failed runs have none."""
     return [
-        _cost(run, plan.method(run.row).title)
+        _cost(run, marked(plan.method(run.row).title, run.row, [run.row] if run.unlearned else []))
         for several in runs.values()
         for run in several
         if Row.parse(run.row).raw and run.seed == plan.method(run.row).seeds[0] and not run.failure

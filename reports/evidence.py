@@ -1,18 +1,17 @@
 """The paper's claims about its figures, as numbers (docs/statistics.md)."""
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 
 from harness.methods.rows import Row
 from harness.tiles.array_file import Bytes
-from harness.tiles.store import Pairs, read_fused
+from harness.tiles.store import Pairs, evenly, read_fused
 from metrics.images import grey_of
 from metrics.scoring import score
 from reports.analysis import Analysis
 from reports.claims import NOT_RUN, Claim, judge_rank
-from reports.examples import evenly
 from reports.features import read_measures
 from reports.plan import PlannedDataset
 from reports.printed import LITERAL, printed_table, table_definitions
@@ -79,7 +78,7 @@ def _measured(report: Report, dataset: PlannedDataset, analysis: Analysis) -> An
                 np.array([_contrast_of(fused[tile], pairs, tile) for tile in index])
             )
     values = {row: np.stack(seeds) for row, seeds in stacks.items()}
-    return _sample(analysis, index, tuple(CONTRAST), values, analysis.trained)
+    return _sample(analysis, index, tuple(CONTRAST), values, analysis.trained, analysis.unlearned)
 
 
 def _contrast_of(fused: Bytes, pairs: Pairs, tile: int) -> list[float]:
@@ -94,17 +93,19 @@ def _sample(
     metrics: tuple[str, ...],
     values: dict[str, Values],
     trained: Collection[str],
+    unlearned: Mapping[str, str] | None = None,
 ) -> Analysis:
     """Return an analysis of some tiles; they are a sample, even of the paper's own."""
-    tiles = [analysis.tiles[i] for i in index]
-    return Analysis(tiles, [analysis.scenes[i] for i in index], metrics, values, trained)
+    tiles, scenes = ([names[i] for i in index] for names in (analysis.tiles, analysis.scenes))
+    return Analysis(tiles, scenes, metrics, values, trained, unlearned=unlearned)
 
 
 def _features(report: Report, dataset: PlannedDataset) -> Iterator[Claim]:
     seeds = read_measures(report.plan, dataset)
-    if not seeds:
-        return
     analysis = report.analyses[dataset.name]
+    # Features of a network that did not learn speak for nothing.
+    if not seeds or "segfanet" in analysis.unlearned:
+        return
     index = [int(i) for i in seeds[0]["measured_tiles"]]
     for name, (text, measure) in FEATURES.items():
         # (seeds, tiles, stages): how much f^R is above f^S.

@@ -33,7 +33,7 @@ def choose_examples(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysi
             )
     if dataset.examples:
         return [analysis.tiles.index(name) for name in dataset.examples]
-    shown = [row for row in dataset.rows if row in analysis.values and plan.method(row).compared]
+    shown = [row for row in dataset.rows if analysis.judged(row) and plan.method(row).compared]
     rows = shown if len(shown) > 1 else list(analysis.values)
     return most_different(analysis, rows, EXAMPLES)
 
@@ -56,11 +56,6 @@ def _spread(analysis: Analysis, rows: list[str]) -> Values:
     with np.errstate(invalid="ignore", divide="ignore"):
         between = np.var(values, axis=0) / scale**2
     return np.asarray(np.where(np.isfinite(between), between, 0.0).mean(axis=1))
-
-
-def evenly(count: int, limit: int) -> list[int]:
-    """Return at most `limit` indices below `count`, evenly spread."""
-    return [int(i) for i in np.unique(np.linspace(0, count - 1, min(count, limit)).round())]
 
 
 def choose_window(images: list[NDArray[np.uint8]]) -> tuple[int, int, int]:

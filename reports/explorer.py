@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from harness.methods.rows import Row
+from harness.tiles.store import evenly
 from metrics.registry import METRICS
 from reports.analysis import Analysis
-from reports.examples import choose_examples, evenly
+from reports.examples import choose_examples
 from reports.gallery import EMBEDDED_BYTES, Gallery, fused_stacks, tile_images
+from reports.learning import marked
 from reports.plan import PlannedDataset, ReportPlan
 
 POINTS = 400
@@ -29,7 +31,7 @@ def explorer_data(
         folder: folder of the page, for the images that do not fit inside.
     """
     share = EMBEDDED_BYTES // max(len(plan.datasets), 1)
-    metrics = [METRICS[name] for name in plan.metrics]
+    metrics = [METRICS[name] for name in plan.every_metric]
     return {
         "metrics": [
             {"name": m.name, "title": m.title, "larger": m.larger_is_better} for m in metrics
@@ -57,7 +59,8 @@ def _dataset(
         "name": dataset.name,
         "title": store.meta["title"],
         "count": len(analysis.tiles),
-        "rows": [_row(plan, row) for row in rows],
+        "metrics": list(analysis.metrics),
+        "rows": [_row(plan, row, analysis) for row in rows],
         "tiles": [
             {
                 "name": analysis.tiles[index],
@@ -80,10 +83,11 @@ def _shown(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> lis
     return [*examples, *(index for index in others if index not in examples)][: plan.tiles]
 
 
-def _row(plan: ReportPlan, row: str) -> dict[str, Any]:
+def _row(plan: ReportPlan, row: str, analysis: Analysis) -> dict[str, Any]:
     method = plan.method(row)
     parsed = Row.parse(row)
     title = method.title if parsed.raw else f"{method.title}, {parsed.stretch}"
+    title = marked(title, row, analysis.unlearned)
     return {"name": row, "title": title, "kind": method.kind, "stretched": not parsed.raw}
 
 

@@ -1,5 +1,6 @@
 """Figures 1, 2, 6, 7, 8 and 9 of the paper, drawn from tile stores, fused stacks and features."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +20,7 @@ from reports.analysis import Analysis
 from reports.examples import choose_examples, choose_window
 from reports.features import read_features
 from reports.gallery import data_url, fused_stacks
+from reports.learning import marked
 from reports.plan import PlannedDataset, ReportPlan
 from reports.printed import TITLES, paper_title
 
@@ -64,6 +66,7 @@ class Example:
     name: str
     fused: dict[str, Bytes]
     maps: dict[str, Float]
+    unlearned: Collection[str] = ()
 
     @property
     def label(self) -> str:
@@ -103,7 +106,8 @@ def _examples(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysis) -> 
     def example(index: int) -> Example:
         fused = {row: np.asarray(stack[index]) for row, stack in stacks.items()}
         name = analysis.tiles[index]
-        return Example(dataset, store, index, name, fused, maps.get(index, {}))
+        own = maps.get(index, {})
+        return Example(dataset, store, index, name, fused, own, analysis.unlearned)
 
     return [example(index) for index in choose_examples(plan, dataset, analysis)]
 
@@ -119,7 +123,9 @@ def _comparison(plan: ReportPlan, number: str, examples: list[Example], where: s
             [grey_of(image) for image in luma]
             or [panels.infrared(example.store, example.index)[:, :, 0]]
         )
-        row = [*example.sources, *((_title(plan, name), _fused(example, name)) for name in names)]
+        titles = [marked(_title(plan, name), name, example.unlearned) for name in names]
+        images = [_fused(example, name) for name in names]
+        row = [*example.sources, *zip(titles, images, strict=True)]
         rows.append([(title, p if p is None else panels.marked(p, window)) for title, p in row])
     return Drawing(
         f"figure{number}",

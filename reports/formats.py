@@ -5,6 +5,8 @@ import math
 from collections.abc import Callable
 from io import StringIO
 
+from metrics.texts import csv_cell, printable
+from reports.learning import UNLEARNED
 from reports.rows import Cell, TableRow
 from reports.tables import Table, heading
 
@@ -55,19 +57,21 @@ def to_csv(table: Table) -> str:
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     columns = [f"{metric}_{part}" for metric in table.metrics for part in PARTS]
-    writer.writerow(
-        ["row", "title", "stretch", "control", "unranked", "seeds", *columns, "failure", "measured"]
-    )
+    about = ["row", "title", "stretch", "control", "unranked", "seeds"]
+    writer.writerow([*about, *columns, "failure", "unlearned", "measured"])
     for row in table.rows:
         values = [_plain(part(cell)) for cell in row.cells for part in PARTS.values()]
         seeds = 0 if row.missing else row.seeds
         status = "not run" if row.missing else row.failure
         kind = [row.stretch, row.control, row.unranked]
-        writer.writerow([row.name, row.title, *kind, seeds, *values, status, table.measured])
+        notes = map(csv_cell, [status, row.unlearned, table.measured])
+        writer.writerow([row.name, csv_cell(row.title), *kind, seeds, *values, *notes])
     return text.getvalue()
 
 
 def _plain(value: float | str) -> float | str:
+    if isinstance(value, str):
+        return csv_cell(value)
     return "" if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -79,8 +83,8 @@ def to_latex(table: Table) -> str:
     columns = "ll" + ("rr" if table.paper else "r") * len(table.metrics)
     lines = [
         r"% needs \usepackage{booktabs}",
-        rf"% {table.caption} ({table.dataset}); ours ± half the 95 % interval".replace("\n", " "),
-        rf"% {table.measured}",
+        _latex_comment(f"{table.caption} ({table.dataset}); ours ± half the 95 % interval"),
+        _latex_comment(table.measured),
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         *_latex_heads(table),
@@ -90,8 +94,13 @@ def to_latex(table: Table) -> str:
         if row.control and not (above and above.control):
             lines.append(r"\midrule")
         lines.append(_latex_row(table, row))
-    notes = [rf"% {i}: {note}".replace("\n", " ") for i, note in enumerate(table.footnotes, 1)]
+    notes = [_latex_comment(f"{i}: {note}") for i, note in enumerate(table.footnotes, 1)]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", *notes, ""])
+
+
+def _latex_comment(text: str) -> str:
+    """Return a comment on one line: TeX ends it at any line break, and would run what follows."""
+    return f"% {' '.join(printable(text).split())}"
 
 
 def _latex_heads(table: Table) -> list[str]:
@@ -109,7 +118,8 @@ def _latex_row(table: Table, row: TableRow) -> str:
     cells = []
     for cell in row.cells:
         margin = rf" $\pm$ {half_width(cell)}" if cell.interval.known else ""
-        cells.append(LATEX_MARKS[cell.rank] % shown(row, cell) + margin)
+        value = LATEX_MARKS[cell.rank] % shown(row, cell)
+        cells.append(value + margin + warning(row, cell))
         if table.paper:
             cells.append(LATEX_MARKS[cell.printed_rank] % (cell.printed or "--"))
     return " & ".join([latex_text(row.title), latex_text(row.output), *cells]) + r" \\"
@@ -138,20 +148,26 @@ def _markdown_row(table: Table, row: TableRow) -> str:
     for cell in row.cells:
         margin = f" ± {half_width(cell)}" if cell.interval.known else ""
         printed = f" ({MARKDOWN_MARKS[cell.printed_rank] % cell.printed})" if cell.printed else ""
-        cells.append(MARKDOWN_MARKS[cell.rank] % shown(row, cell) + margin + printed)
+        value = MARKDOWN_MARKS[cell.rank] % shown(row, cell)
+        cells.append(value + margin + warning(row, cell) + printed)
     title = f"{markdown_text(row.title)}{kind} {marks}".strip()
     return "| " + " | ".join([title, row.output, *cells]) + " |"
 
 
 def markdown_text(text: str) -> str:
     """Escape what Markdown and its HTML read as markup, and put the text on one line."""
-    escaped = "".join(f"\\{c}" if c in MARKDOWN_SPECIAL else c for c in text)
+    escaped = "".join(f"\\{c}" if c in MARKDOWN_SPECIAL else c for c in printable(text))
     return " ".join(escaped.replace("&", "&amp;").replace("<", "&lt;").split())
 
 
 def shown(row: TableRow, cell: Cell) -> str:
     """Return our value with four decimals, or why there is none."""
     return status_mark(row) if math.isnan(cell.ours) else f"{cell.ours:.4f}"
+
+
+def warning(row: TableRow, cell: Cell) -> str:
+    """Return what follows a value of a network that did not learn; "" for others."""
+    return f" ({UNLEARNED})" if row.unlearned and not math.isnan(cell.ours) else ""
 
 
 def half_width(cell: Cell) -> str:
@@ -163,9 +179,12 @@ def status_mark(row: TableRow) -> str:
     """Return the text of a cell that has no value."""
     if row.missing:
         return "not run"
+    if row.unlearned:
+        return UNLEARNED
     return "failed" if row.failure else "n/a"
 
 
 def latex_text(text: str) -> str:
-    """Escape what LaTeX reads as markup."""
-    return "".join(LATEX_SPECIAL.get(character, character) for character in text)
+    """Escape what LaTeX reads as markup, and put the text on one line."""
+    line = " ".join(printable(text).split())
+    return "".join(LATEX_SPECIAL.get(character, character) for character in line)

@@ -13,7 +13,7 @@ from harness.disk.files import atomic_path
 from harness.disk.records import read_record
 from harness.pixels import Bytes
 from harness.tiles.array_file import Images
-from harness.tiles.store import TileStore, read_fused
+from harness.tiles.store import ROUNDED, TileStore, read_fused
 from reports.plan import PlannedDataset, ReportPlan
 
 EMBEDDED_BYTES = 3_000_000
@@ -31,6 +31,24 @@ def fused_stacks(plan: ReportPlan, dataset: PlannedDataset, rows: list[str]) -> 
     for row in rows:
         folder = plan.folder(dataset, row, plan.method(row).seeds[0])
         stacks[row] = read_fused(folder / "fused.npy", read_record(folder / "fused.json"), sizes)
+    return stacks
+
+
+def rounded_stacks(
+    plan: ReportPlan, dataset: PlannedDataset, rows: list[str], tiles: list[int]
+) -> dict[str, Images]:
+    """Memory-map the rounded images of some tiles of those rows that have them.
+
+    Raises:
+        HarnessError: naming the file, if its bytes are not those that its record lists.
+    """
+    stacks = {}
+    sizes = plan.store(dataset).test.sizes
+    for row in rows:
+        folder = plan.folder(dataset, row, plan.method(row).seeds[0])
+        record = read_record(folder / "fused.json")
+        if ROUNDED in record["artefacts"]:
+            stacks[row] = read_fused(folder / ROUNDED, record, [sizes[tile] for tile in tiles])
     return stacks
 
 

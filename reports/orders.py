@@ -42,8 +42,9 @@ def judge_orders(
     Args:
         analysis: values of the data set.
         printed: the table's printed values.
-        rows: method → the row that stands for it, of those with values.
+        rows: method → the row that stands for it; one that did not learn takes no part.
     """
+    rows = {method: row for method, row in rows.items() if analysis.judged(row)}
     return tuple(
         _judge(analysis, printed, metric, rows)
         for metric in analysis.metrics

@@ -11,7 +11,7 @@ from harness.methods.rows import Row
 from metrics.registry import METRICS
 from reports.analysis import mean_ranks
 from reports.audit import change, change_text, describe_audit, read_audit
-from reports.claims import NOT_RUN
+from reports.claims import UNJUDGED
 from reports.costs import costs
 from reports.deviations import deviations, weights_used
 from reports.diagrams import rank_diagram
@@ -20,6 +20,8 @@ from reports.examples import RULE
 from reports.explorer import explorer_data
 from reports.figures import draw, drawings, page_url, write_files
 from reports.formats import status_mark
+from reports.learning import marked
+from reports.learning_section import learning_of
 from reports.plan import ReportPlan
 from reports.printed import distinct_comparisons, paper_title
 from reports.quality import CONTROLS, quality_checks
@@ -67,7 +69,11 @@ def _figures(report: Report, folder: Path | None) -> list[dict[str, str]]:
 def _audits(report: Report) -> list[dict[str, Any]]:
     plan = report.plan
     tables = {d.name: read_audit(plan.results / d.name / "audit.csv") for d in plan.datasets}
-    return [describe_audit(plan, n, table) for n, table in tables.items() if table is not None]
+    return [
+        describe_audit(plan, name, table, report.analyses[name].unlearned)
+        for name, table in tables.items()
+        if table is not None
+    ]
 
 
 def _environment() -> Environment:
@@ -102,16 +108,18 @@ def _results(report: Report) -> dict[str, Any]:
         "tables": tables,
         "analyses": report.analyses,
         "failures": report.failures(),
+        "unlearned": report.unlearned(),
         "counts": _counts(report),
         "methods": list(plan.methods.values()),
         "verdicts": {verdict: values[verdict] for verdict in VERDICTS if values[verdict]},
         "comparisons": len(distinct_comparisons()),
         "orders": [(table, order) for table in tables for order in table.orders],
         "claims": claims,
-        "claim_counts": {v: judged[v] for v in (*CLAIMS, NOT_RUN) if judged[v]},
+        "claim_counts": {v: judged[v] for v in (*CLAIMS, *UNJUDGED) if judged[v]},
         "deciders": _deciders([c.judgement for c in cells], [c.judgement for c in claims]),
         "deviations": deviations(report),
         "weights_used": weights_used(report),
+        "learning": learning_of(report),
         "ranking": ranking,
         "rank_diagram": ranking
         and rank_diagram(ranking, [plan.method(row).title for row in ranking.rows]),
@@ -187,12 +195,12 @@ def stretch_rewards(report: Report) -> list[dict[str, Any]]:
     return [
         {
             "dataset": dataset,
-            "title": report.plan.method(name).title,
+            "title": marked(report.plan.method(name).title, name, analysis.unlearned),
             "stretch": row.stretch,
-            "changes": [
-                change_text(change(analysis.mean(row.run.name, m), analysis.mean(name, m), m), m)
+            "changes": {
+                m: change_text(change(analysis.mean(row.run.name, m), analysis.mean(name, m), m), m)
                 for m in analysis.metrics
-            ],
+            },
         }
         for dataset, analysis, row, name in rows
         if not row.raw and row.run.name in analysis.values

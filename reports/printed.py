@@ -21,8 +21,8 @@ TITLES = {
 }
 LITERAL = "segfanet_literal"
 """The network of Eqs. 1-18 and nothing else; ours, `segfanet`, adds remedies to it."""
-PRINTED_AS = {LITERAL: "segfanet"}
-"""Methods whose printed values stand under another name."""
+PRINTED_AS = {LITERAL: "segfanet", "tardal_running": "tardal"}
+"""Other readings of a method → the name under which its printed values stand."""
 Printed = dict[tuple[str, str], str]
 """(method, metric) → value as printed."""
 

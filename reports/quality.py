@@ -9,6 +9,7 @@ import numpy as np
 from harness.methods.rows import Row
 from metrics.registry import METRICS
 from reports.analysis import Analysis
+from reports.learning import UNLEARNED
 from reports.run import Report
 from reports.scores import Run
 from reports.tables import Table
@@ -39,10 +40,12 @@ def quality_checks(report: Report) -> list[Check]:
         return tuple(chain.from_iterable(found))
 
     failed = [f"{r.dataset}: {r.row}, seed {r.seed}: {r.failure}" for r in report.failures()]
+    unlearned = [f"{r.dataset}: {r.row}, seed {r.seed}: {r.unlearned}" for r in report.unlearned()]
     copies = chain.from_iterable(_duplicates(runs) for runs in report.runs.values())
     beaten = chain.from_iterable(_beaten(table) for table in report.tables)
     return [
         Check("Failed runs", tuple(failed)),
+        Check(f"Trainings that {UNLEARNED}", tuple(unlearned)),
         Check("Printed methods that were not run", tuple(_missing(report.tables)), alarming=False),
         Check("Undefined values (left out of means)", each(_undefined), alarming=False),
         Check("Constant outputs", each(_constant)),
@@ -100,7 +103,7 @@ def _duplicates(runs: list[Run]) -> Iterator[str]:
 
 
 def _beaten(table: Table) -> Iterator[str]:
-    methods = [row for row in table.rows if not row.control and not row.missing]
+    methods = [r for r in table.rows if not (r.control or r.missing or r.unlearned)]
     for column, metric in enumerate(table.metrics):
         sign = METRICS[metric].sign
         ours = [sign * row.cells[column].ours for row in methods]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from harness.methods.rows import Row
 from metrics.registry import METRICS
 from reports.analysis import REFERENCE, Analysis
+from reports.learning import UNLEARNED
 from reports.plan import PlannedDataset, ReportPlan
 from reports.printed import LITERAL, PRINTED_AS, TITLES, Printed, printed_ranks
 from reports.scores import Run
@@ -15,6 +16,7 @@ from reports.verdicts import REPEATABILITY, Judgement, judge, relative_differenc
 
 ORIGINS = {
     "retrained": "weights trained here",
+    "demonstration": "weights trained by this project on demonstration data, not the authors'",
     "user": "weights given by the user, not known to be its authors'",
 }
 """What footnotes say about weights that are not the authors' file."""
@@ -55,6 +57,7 @@ class TableRow:
     """One row of a table: the cells of one method in the order of the metrics.
 
     unranked: why the row is shown without a rank, such as `stretched`; "" if it is ranked.
+    unlearned: which of its trainings did not learn, and why; "" if all did.
     """
 
     name: str
@@ -67,6 +70,7 @@ class TableRow:
     unranked: str = ""
     seeds: int = 1
     footnotes: tuple[str, ...] = ()
+    unlearned: str = ""
 
     @property
     def method(self) -> str:
@@ -92,21 +96,22 @@ def why_unranked(row: str, kind: str) -> str:
         return "control"
     if not Row.parse(row).raw:
         return "stretched"
-    if method == LITERAL:
-        return "literal reading"
+    if method in PRINTED_AS:
+        return "literal reading" if method == LITERAL else "other reading"
     return "" if row == method else "other weights"
 
 
 def representatives(analysis: Analysis, methods: Iterable[str], literal: bool) -> dict[str, str]:
-    """Return method → the row that stands for the paper's, of those that have values.
+    """Return method → the row that stands for the paper's, of those that have values or died.
 
     Args:
         analysis: values of the data set.
         methods: names as the paper prints them.
         literal: whether the network of Eqs. 1-18 and nothing else stands for SegFANet if it ran.
     """
-    found = {method: method for method in methods if method in analysis.values}
-    if literal and LITERAL in analysis.values and PRINTED_AS[LITERAL] in set(methods):
+    known = {*analysis.values, *analysis.unlearned}
+    found = {method: method for method in methods if method in known}
+    if literal and LITERAL in known and PRINTED_AS[LITERAL] in set(methods):
         found[PRINTED_AS[LITERAL]] = LITERAL
     return found
 
@@ -137,7 +142,7 @@ class RowBuilder:
         self.standing = representatives(self.analysis, methods, not self.ablation)
         self.paper_ranks = {
             metric: printed_ranks(self.printed, metric, METRICS[metric].larger_is_better)
-            for metric in self.plan.metrics
+            for metric in self.analysis.metrics
         }
 
     def listed(self, rows: list[list[str]]) -> list[TableRow]:
@@ -149,7 +154,7 @@ class RowBuilder:
         printed = list(dict.fromkeys(method for method, _ in self.printed))
 
         def order(name: str) -> tuple[int, int]:
-            method = Row.parse(name).method
+            method = printed_method(name)
             known = self.plan.methods.get(method)
             place = printed.index(method) if method in printed else len(printed)
             return KINDS.index(known.kind if known else "baseline"), place
@@ -157,7 +162,7 @@ class RowBuilder:
         names = [
             name
             for name in self.dataset.rows
-            if self.plan.method(name).kind != "ablation" or Row.parse(name).method == LITERAL
+            if self.plan.method(name).kind != "ablation" or Row.parse(name).method in PRINTED_AS
         ]
         names += [method for method in printed if method not in self.dataset.rows]
         return [self.row(name) for name in sorted(names, key=order)]
@@ -165,13 +170,14 @@ class RowBuilder:
     def row(self, name: str, title: str = "") -> TableRow:
         """Build one row; a method that was not run keeps its printed values and says so."""
         stretch, runs = Row.parse(name).stretch, self.by_row.get(name, [])
-        cells = tuple(self._cell(name, metric) for metric in self.plan.metrics)
+        cells = tuple(self._cell(name, metric) for metric in self.analysis.metrics)
         if not runs:
             title = title or TITLES.get(name, name)
             note = (f"{title} was not run: only the paper's values stand here.",)
             return TableRow(name, title, "none", False, cells, missing=True, footnotes=note)
         method = self.plan.method(name)
         title, failure = title or method.title, next((r.failure for r in runs if r.failure), "")
+        unlearned = self.analysis.unlearned.get(name, "")
         return TableRow(
             name,
             title,
@@ -179,9 +185,10 @@ class RowBuilder:
             method.kind == "control",
             cells,
             failure,
-            unranked=why_unranked(name, method.kind),
+            unranked=UNLEARNED if unlearned else why_unranked(name, method.kind),
             seeds=len(runs),
             footnotes=tuple(self._notes(title, runs, cells, method.notes)),
+            unlearned=unlearned,
         )
 
     def _notes(
@@ -190,11 +197,13 @@ class RowBuilder:
         failed = next((run for run in runs if run.failure), None)
         if failed:
             yield f"{title} failed (seed {failed.seed}): {failed.failure}"
+        if unlearned := self.analysis.unlearned.get(runs[0].row):
+            yield f"{title} {UNLEARNED} ({unlearned})."
         if notes:
             yield f"{title}: {notes.strip()}"
         if origin := ORIGINS.get(runs[0].weights.get("origin", "")):
             yield f"{title}: {origin}."
-        for metric, cell in zip(self.plan.metrics, cells, strict=True):
+        for metric, cell in zip(self.analysis.metrics, cells, strict=True):
             if cell.undefined:
                 reason = METRICS[metric].undefined or "pixels are not finite"
                 yield (
@@ -225,8 +234,11 @@ class RowBuilder:
     def _judgement(self, row: str, method: str, metric: str, printed: str) -> Judgement:
         """Judge a printed value by the row that stands for it, once.
 
-        Demonstration data are not the paper's data, so nothing is judged there.
+        Demonstration data are not the paper's data, so nothing is judged there; nor is a network
+        that did not learn, which every cell says.
         """
+        if row in self.analysis.unlearned:
+            return Judgement(UNLEARNED)
         key = (self.dataset.stands_for, method, metric)
         if self.plan.demonstration or not printed or self.standing.get(method) != row:
             return NOT_JUDGED
@@ -247,7 +259,7 @@ class RowBuilder:
         tests = self.analysis.against([row.name for row in rows], REFERENCE)
 
         def cells(row: TableRow) -> Iterable[Cell]:
-            for metric, cell in zip(self.plan.metrics, row.cells, strict=True):
+            for metric, cell in zip(self.analysis.metrics, row.cells, strict=True):
                 yield replace(cell, test=tests.get((row.name, metric)))
 
         return [replace(row, cells=tuple(cells(row))) for row in rows]

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.disk.records import read_record
+from harness.methods.rows import Row
 from reports.analysis import Analysis, analyse
 from reports.claims import Claim, table_claims
 from reports.plan import ReportPlan
 from reports.scores import Run, read_runs
+from reports.semantics import semantics_claims
 from reports.tables import Table, build_tables
 
 
@@ -24,12 +26,22 @@ class Report:
         """List all runs that failed, in table order."""
         return [run for runs in self.runs.values() for run in runs if run.failure]
 
+    def unlearned(self) -> list[Run]:
+        """List all runs whose training did not learn, in table order, without stretched rows."""
+        return [
+            run
+            for runs in self.runs.values()
+            for run in runs
+            if run.unlearned and Row.parse(run.row).raw
+        ]
+
     def claims(self) -> list[Claim]:
-        """Judge the paper's claims about its tables, in its order."""
+        """Judge the paper's claims about its tables in its order, and its thesis by controls."""
         return [
             claim
+            for judge in (table_claims, semantics_claims)
             for dataset in self.plan.datasets
-            for claim in table_claims(dataset, self.analyses[dataset.name])
+            for claim in judge(dataset, self.analyses[dataset.name])
         ]
 
     def provenance(self) -> list[dict[str, Any]]:

@@ -8,6 +8,9 @@ import pandas as pd
 
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
+from harness.methods.rows import Row
+from metrics.texts import from_csv_cell, printable
+from reports.learning import Learning, read_learning, why_unlearned
 from reports.plan import PlannedDataset, ReportPlan
 
 
@@ -15,7 +18,8 @@ from reports.plan import PlannedDataset, ReportPlan
 class Run:
     """One row of a data set with one seed: its per-image table, or why there is none.
 
-    folder: the folder with the run's files. fusing: the record of its fusing.
+    folder: the folder with the run's files. fusing: the record of its fusing. learning: measures
+    of its training; None if there was none. unlearned: why the training did not learn, else "".
     """
 
     dataset: str
@@ -25,6 +29,8 @@ class Run:
     scores: pd.DataFrame
     failure: str
     fusing: dict[str, Any]
+    learning: Learning | None = None
+    unlearned: str = ""
 
     @property
     def weights(self) -> dict[str, Any]:
@@ -55,7 +61,13 @@ def read_runs(plan: ReportPlan, dataset: PlannedDataset) -> list[Run]:
             folder = plan.folder(dataset, row, seed)
             scores, failure = _read_scores(folder)
             fusing = read_record(folder / "fused.json")
-            runs.append(Run(dataset.name, row, seed, folder, scores, failure, fusing))
+            # All stretches of a row show what one training learned.
+            learning = read_learning(plan.folder(dataset, Row.parse(row).run.name, seed))
+            why = ""
+            if learning is not None:
+                why = why_unlearned(learning, segfanet=plan.method(row).trained)
+            run = (dataset.name, row, seed, folder, scores, failure, fusing)
+            runs.append(Run(*run, learning, why))
     return runs
 
 
@@ -72,4 +84,5 @@ def _read_scores(folder: Path) -> tuple[pd.DataFrame, str]:
         raise HarnessError(
             f"{path}: is not a per-image table: {error}; delete it and rerun"
         ) from error
-    return pd.concat([scores[["tile"]], numbers], axis=1), record["reason"]
+    tiles = scores["tile"].map(from_csv_cell, na_action="ignore")
+    return pd.concat([tiles, numbers], axis=1), printable(record["reason"])

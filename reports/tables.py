@@ -7,16 +7,20 @@ from metrics.registry import METRICS
 from reports.analysis import REFERENCE, Analysis
 from reports.orders import Order, judge_orders
 from reports.plan import PlannedDataset, ReportPlan
-from reports.printed import printed_table, table_definitions
+from reports.printed import TITLES, printed_table, table_definitions
 from reports.rows import RowBuilder, TableRow, mark_best
 from reports.scores import Run
+from reports.semantics import controls
+
+SEMANTICS = {"number": 0, "name": "semantics", "caption": "Do the semantics help? Controls"}
+"""The table of SegFANet and the settings that lack a part of the semantics."""
 
 
 @dataclass(frozen=True)
 class Table:
     """One comparison of methods on one data set.
 
-    number: number in the paper; 0 for a data set that the paper does not have.
+    number: number in the paper; 0 for a table that the paper does not have.
     paper: whether printed values stand beside ours.
     measured: the dialect and the colour rule of the metrics, in words.
     orders: whether the printed order of the methods holds, by metric; Tables 1 and 2 only.
@@ -30,16 +34,17 @@ class Table:
     paper: bool
     orders: tuple[Order, ...] = ()
     measured: str = ""
+    name: str = "comparison"
 
     @property
     def identifier(self) -> str:
         """Name of the table's files."""
-        return f"table{self.number}_{self.dataset}" if self.number else f"comparison_{self.dataset}"
+        return f"{f'table{self.number}' if self.number else self.name}_{self.dataset}"
 
     @property
     def label(self) -> str:
         """Name of the table in a sentence."""
-        return f"Table {self.number}" if self.number else "Comparison"
+        return f"Table {self.number}" if self.number else self.name.capitalize()
 
     @property
     def title(self) -> str:
@@ -59,7 +64,10 @@ class Table:
 def build_tables(
     plan: ReportPlan, runs: dict[str, list[Run]], analyses: dict[str, Analysis]
 ) -> list[Table]:
-    """Build the paper's tables in its order, then one for each data set that it does not have."""
+    """Build the paper's tables in its order, then those that it does not have.
+
+    These are one for each other data set, and one of the controls of the semantics where they ran.
+    """
     wanted = [
         (dataset, definition)
         for definition in table_definitions()
@@ -71,19 +79,25 @@ def build_tables(
         for dataset in plan.datasets
         if not dataset.stands_for
     ]
+    for dataset in plan.datasets:
+        if ran := controls(dataset):
+            titles = {REFERENCE: TITLES[REFERENCE], **{row: plan.method(row).title for row in ran}}
+            listing = {"rows": [[title, row] for row, title in titles.items()]}
+            wanted.append((dataset, {**SEMANTICS, **listing}))
     judged: set[tuple[str, str, str]] = set()
     tables = []
     for dataset, definition in wanted:
         number, listed = definition["number"], definition.get("rows")
-        paper = dataset.stands_for == definition.get("stands_for")
+        paper = number > 0 and dataset.stands_for == definition["stands_for"]
         printed = printed_table(number) if paper else {}
         own, analysis = runs[dataset.name], analyses[dataset.name]
         builder = RowBuilder(plan, dataset, own, printed, analysis, judged, bool(listed))
         rows = builder.listed(listed) if listed else builder.comparison()
-        marked = mark_best(builder.tested(rows), plan.metrics)
+        marked = mark_best(builder.tested(rows), analysis.metrics)
         orders = () if listed else judge_orders(analysis, printed, builder.standing)
-        place = definition["caption"], dataset.name, plan.metrics
-        tables.append(Table(number, *place, marked, paper, orders, dataset.measured))
+        place = definition["caption"], dataset.name, analysis.metrics
+        name = definition.get("name", "comparison")
+        tables.append(Table(number, *place, marked, paper, orders, dataset.measured, name))
     return tables
 
 

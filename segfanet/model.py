@@ -7,7 +7,6 @@ not state (widths, resampling, heads). In shapes, B is the batch, c_i = width ·
 channels and h_i = H / 2^(i−1), w_i = W / 2^(i−1) the size of stage i = 1 … 3.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -17,70 +16,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from harness.blocks.layers import BatchRenorm
-from segfanet.initial import LARGE, looks_linear, normal, normal_difference
+from segfanet.config import STAGES, Config
+from segfanet.initial import LARGE, fitted, looks_linear, normal
 
-STAGES = 3
 STRIDE = 2 ** (STAGES - 1)
 """Sides are padded to a multiple of this inside `SegFANet.forward`."""
+NOISY = 32
+"""Side of the images with which the control of noise starts, since noise differs by pixel."""
 INPUT_GAIN = 4.0
 IMAGE_GAIN = 0.0025
-CHOICES = {
-    "norm": ("renorm", "batch"),
-    "initial": ("linear", "torch"),
-    "head": ("scaled", "plain"),
-    "dice": ("present", "all"),
-    "scale_inputs": (True, False),
-    "segmentation_norm": ("group", "none"),
-    "segmentation_context": (3, 2, 1, 0),
-}
-"""Option → its values: ours, and last the literal one, of Eqs. 1-18 and torch's defaults."""
-
-
-@dataclass(frozen=True)
-class Config:
-    """One variant of the network.
-
-    width: channels of stage 1. sinets: the first k encoder stages interact (Table 3).
-    irm: without it the segmentation feature goes straight to CAM and FFM (Table 4).
-    cam: without it f^R is added to f^F in place of the attention (Table 5). pool: side of CAM's
-    token grid at each stage. classes: of the segmentation head.
-
-    The others say where the network departs from the text. norm: of CAM's tokens, batch norm or
-    our batch renorm. initial: weights that make the network linear, or torch's. head: images as
-    ½ plus a small multiple of the last convolution, or that convolution alone. dice: mean over
-    the classes that occur in the batch, or over all. scale_inputs: images enter with zero mean
-    and unit deviation. segmentation_norm: group norm behind the convolutions of the segmentation
-    decoder. segmentation_context: number of further halvings inside it.
-    """
-
-    width: int = 32
-    sinets: int = 3
-    irm: bool = True
-    cam: bool = True
-    pool: Sequence[int] = (32, 16, 8)
-    classes: int = 7
-    norm: str = "renorm"
-    initial: str = "linear"
-    head: str = "scaled"
-    dice: str = "present"
-    scale_inputs: bool = True
-    segmentation_norm: str = "group"
-    segmentation_context: int = 3
-
-    def __post_init__(self) -> None:
-        for name, values in CHOICES.items():
-            if getattr(self, name) not in values:
-                known = ", ".join(map(str, values))
-                raise ValueError(f"{name} is {getattr(self, name)!r}, expected one of {known}")
-        if not 1 <= self.sinets <= STAGES:
-            raise ValueError(f"sinets is {self.sinets}, expected 1 to {STAGES}")
-        if len(self.pool) != STAGES:
-            raise ValueError(f"pool is {tuple(self.pool)}, expected {STAGES} grid sides")
-
-    @property
-    def channels(self) -> tuple[int, ...]:
-        """Channels c_i of the three stages."""
-        return tuple(self.width * 2**i for i in range(STAGES))
 
 
 @dataclass(frozen=True)
@@ -103,14 +47,16 @@ class Output:
     attention: list[Tensor]
 
 
-def conv3(inputs: int, outputs: int, *, joined: int = 1) -> nn.Conv2d:
+def conv3(inputs: int, outputs: int, *, joined: int = 1, silent: int = 0) -> nn.Conv2d:
     """Return a 3×3 convolution of `joined` concatenated features (0: of images), size kept."""
-    return looks_linear(nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), joined)
+    return looks_linear(nn.Conv2d(inputs, outputs, kernel_size=3, padding=1), joined, silent)
 
 
-def conv1(inputs: int, outputs: int, *, joined: int = 1, bias: bool = True) -> nn.Conv2d:
+def conv1(
+    inputs: int, outputs: int, *, joined: int = 1, silent: int = 0, bias: bool = True
+) -> nn.Conv2d:
     """Return a 1×1 convolution of `joined` concatenated features."""
-    return looks_linear(nn.Conv2d(inputs, outputs, kernel_size=1, bias=bias), joined)
+    return looks_linear(nn.Conv2d(inputs, outputs, kernel_size=1, bias=bias), joined, silent)
 
 
 def resize(features: Tensor, size: tuple[int, int]) -> Tensor:
@@ -138,17 +84,18 @@ def pad(images: Tensor) -> Tensor:
 class ImageHead(nn.Conv2d):
     """3×3 convolution to one channel, in the range of the inputs.
 
-    If it is `scaled`, its weights are large and multiplied by a small factor. The first images are
-    therefore smooth grey, and one step of the optimiser, which changes all weights alike, changes
-    no pixel much. A plain one starts with the same images.
+    If it is `scaled`, its weights are large and multiplied by a small factor. Therefore one step of
+    the optimiser, which changes all weights alike, changes no pixel much. A plain one starts with
+    the same images.
     """
 
     def __init__(self, channels: int, *, scaled: bool = True) -> None:
         super().__init__(channels, 1, kernel_size=3, padding=1)
         self.scaled = scaled
-        normal_difference(self, LARGE if scaled else LARGE * IMAGE_GAIN)
-        if self.bias is not None and not scaled:
-            nn.init.constant_(self.bias, 0.5)
+
+    def start_with(self, images: Tensor, features: Tensor) -> None:
+        """Set the weights that turn features (N, c, 1, 1) of pixels into their values (N,)."""
+        fitted(self, features, (images - 0.5) / IMAGE_GAIN if self.scaled else images)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c, h, w) → (B, 1, h, w), unbounded."""
@@ -232,16 +179,20 @@ class CAM(nn.Module):
 
 
 class FFM(nn.Module):
-    """Feature fusion module (Eqs. 5, 11–13): brings f^R_i into the decoder."""
+    """Feature fusion module (Eqs. 5, 11–13): brings f^R_i into the decoder.
 
-    def __init__(self, channels: int) -> None:
+    At full size f_d starts silent: f^R_1 alone has the pixels that the first images need, unless
+    it is noise.
+    """
+
+    def __init__(self, channels: int, *, silent: int = 0) -> None:
         super().__init__()
         self.align = nn.Sequential(
             conv3(channels, channels), nn.ReLU(), conv3(channels, channels), nn.ReLU()
         )
-        joined = conv3(2 * channels, channels, joined=2)
+        joined = conv3(2 * channels, channels, joined=2, silent=silent)
         self.merge = nn.Sequential(joined, nn.ReLU(), conv3(channels, channels), nn.ReLU())
-        self.project = conv1(2 * channels, channels, joined=2)
+        self.project = conv1(2 * channels, channels, joined=2, silent=silent)
 
     def forward(self, f_r: Tensor, f_d: Tensor) -> Tensor:
         """f^R_i and the decoder's f_d of the same stage, (B, c, h, w) each → (B, c, h, w)."""
@@ -259,16 +210,18 @@ class SINet(nn.Module):
         norm = BatchRenorm if config.norm == "renorm" else nn.BatchNorm2d
         self.irm = IRM(channels, scaled=config.head == "scaled") if config.irm else None
         self.cam = CAM(channels, config.pool[stage], norm) if config.cam else None
-        self.ffm = FFM(channels)
+        silent = stage == 0 and config.semantics != "noise"
+        self.ffm = FFM(channels, silent=int(silent))
 
 
 class NormalisedConv(nn.Sequential):
-    """3×3 convolution, group norm of eight channels or none, ReLU: (B, a, h, w) → (B, b, h, w)."""
+    """3×3 convolution, group norm (about 8 channels) or none, ReLU: (B, a, h, w) → (B, b, h, w)."""
 
     def __init__(self, inputs: int, outputs: int, norm: str) -> None:
         grouped = norm == "group"
         conv = normal(nn.Conv2d(inputs, outputs, kernel_size=3, padding=1, bias=not grouped))
-        norms = [nn.GroupNorm(max(1, outputs // 8), outputs)] if grouped else []
+        groups = next(n for n in range(max(1, outputs // 8), 0, -1) if outputs % n == 0)
+        norms = [nn.GroupNorm(groups, outputs)] if grouped else []
         super().__init__(conv, *norms, nn.ReLU())
 
 
@@ -321,6 +274,8 @@ class SegFANet(nn.Module):
         self.refine = nn.ModuleList([ResidualBlock(c) for c in channels])
         self.up = nn.ModuleList([conv1(c, c // 2) for c in channels[1:]])
         self.head = ImageHead(channels[0], scaled=config.head == "scaled")
+        if config.initial == "linear":
+            self._start_with_the_mean()
         for conv in self.modules() if config.initial == "torch" else ():
             if isinstance(conv, nn.Conv2d):
                 conv.reset_parameters()
@@ -330,15 +285,11 @@ class SegFANet(nn.Module):
     def forward(self, infrared: Tensor, visible: Tensor, *, segment: bool = True) -> Output:
         """Fuse (B, 1, H, W) pairs in [0, 1], any H, W ≥ 41, and segment them if `segment`."""
         height, width = infrared.shape[-2:]
-        pair = pad(torch.cat([infrared, visible], dim=1))
-        if self.config.scale_inputs:
-            # This gives about zero mean and unit deviation, which the initial weights keep.
-            pair = INPUT_GAIN * (pair - 0.5)
-        stages = accumulate(self.segmentation_encoder, lambda x, stage: stage(x), initial=pair)
-        _, *f_s = stages  # f^S_i of all stages, Eq. 1
-        aligned, reconstructed = self._align(f_s)
+        pair = self._scaled(pad(torch.cat([infrared, visible], dim=1)))
+        f_s = self._segmentation_features(pair)
+        aligned, reconstructed = self._align(self.config.seen(f_s, self.training))
         fusion, deepest, attention = self._fusion_features(pair, aligned)
-        fused = self.head(self._decode(deepest, aligned))
+        fused = self.head(self._decode(deepest, [*map(self.config.guide, fusion, aligned)]))
         logits = self.segmentation_decoder(f_s)[..., :height, :width] if segment else None
         return Output(
             fused=fused[..., :height, :width],
@@ -349,6 +300,42 @@ class SegFANet(nn.Module):
             fusion=fusion,
             attention=attention,
         )
+
+    @torch.no_grad()
+    def _start_with_the_mean(self) -> None:
+        """Let every head start with the mean of the sources; see docs/learning.md for the reason.
+
+        As the network starts as a linear map of single pixels, a grid of grey pairs decides it.
+        """
+        levels = torch.linspace(0, 1, 5)
+        grey = torch.cartesian_prod(levels, levels)
+        noisy = self.config.semantics == "noise"
+        pair = self._scaled(
+            grey[:, :, None, None].expand(-1, -1, *2 * [NOISY if noisy else STRIDE])
+        )
+        aligned, _ = self._align(self.config.seen(self._segmentation_features(pair), False))
+        irms: list[Any] = [sinet.irm for sinet in self.sinets] if self.config.irm else []
+        shown = [(irm.head, feature) for irm, feature in zip(irms, aligned, strict=False)]
+        if noisy:
+            _, deepest, _ = self._fusion_features(pair, aligned)
+            shown += [(self.head, self._decode(deepest, aligned))]
+        else:
+            guide = self.config.guide(self.fusion_encoder[0](pair), aligned[0])
+            ffm: Any = self.sinets[0].ffm
+            shown += [(self.head, ffm(guide, torch.zeros_like(guide)))]
+        for head, features in shown:
+            places = features[..., ::STRIDE, ::STRIDE]
+            means = grey.mean(1)[:, None, None].expand(-1, *places.shape[-2:]).flatten()
+            head.start_with(means, places.movedim(1, -1).reshape(len(means), -1, 1, 1))
+
+    def _scaled(self, pair: Tensor) -> Tensor:
+        # This gives about zero mean and unit deviation, which the initial weights keep.
+        return INPUT_GAIN * (pair - 0.5) if self.config.scale_inputs else pair
+
+    def _segmentation_features(self, pair: Tensor) -> list[Tensor]:
+        """Return f^S_i of all stages, Eq. 1."""
+        stages = accumulate(self.segmentation_encoder, lambda x, stage: stage(x), initial=pair)
+        return list(stages)[1:]
 
     def _align(self, f_s: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
         """Return f^R_i and I_res,i of each SINet (Eq. 3); without IRM f^R_i is f^S_i."""
@@ -362,7 +349,7 @@ class SegFANet(nn.Module):
         self, pair: Tensor, aligned: list[Tensor]
     ) -> tuple[list[Tensor], Tensor, list[Tensor]]:
         """Return f^F_i of each SINet, the decoder's input, and CAM's weights (Eqs. 2, 4)."""
-        features, attention = [], []
+        features, attention = [], list[Tensor]()
         x = pair
         for i, stage in enumerate(self.fusion_encoder):
             x = stage(x)
@@ -370,11 +357,9 @@ class SegFANet(nn.Module):
                 continue
             features.append(x)
             cam: Any = self.sinets[i].cam
-            if cam is None:
-                x = x + aligned[i]
-            else:
-                x, weights = cam(x, aligned[i])
-                attention.append(weights)
+            f_r = self.config.guide(x, aligned[i])
+            x, *weights = (x + f_r,) if cam is None else cam(x, f_r)
+            attention += weights
         return features, x, attention
 
     def _decode(self, deepest: Tensor, aligned: list[Tensor]) -> Tensor:

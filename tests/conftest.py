@@ -33,3 +33,13 @@ def finished_workflow(tmp_path_factory):
     run = snakemake(folder)
     assert run.returncode == 0, run.stdout[-3000:]
     return folder
+
+
+@pytest.fixture
+def public(tmp_path):
+    """A folder that other users may enter."""
+    folder = tmp_path
+    while folder != folder.parent and folder.name.startswith(("pytest-", "popen-", tmp_path.name)):
+        folder.chmod(0o755)
+        folder = folder.parent
+    return tmp_path

@@ -29,7 +29,8 @@ MAY_IMPORT = {
     "cli": LOW,
     "planner": MIDDLE | {"fusing", "training", "benchmark"},
     "stages": MIDDLE | {"fusing", "training", "cli"},
-    "commands": MIDDLE | {"fusing", "planner", "benchmark", "configuration", "cli", "workflow"},
+    "commands": MIDDLE
+    | {"fusing", "training", "planner", "benchmark", "configuration", "cli", "workflow"},
     "__main__": {"commands", "cli"},
 }
 """Room of `harness/` → the other rooms that its files may import, also inside functions."""
@@ -51,8 +52,8 @@ ROOMS_OF_REPORTS = {
 """Rooms of the harness that `reports` may import."""
 ROOMS_WITH_METRICS = {"benchmark", "commands", "configuration", "planner", "stages"}
 """Rooms of the harness that may import metrics."""
-READER = ("metrics.images", "metrics.errors")
-"""The reader of image files and its error, which every room may import."""
+READER = ("metrics.images", "metrics.errors", "metrics.texts")
+"""The reader of image files, its error, and texts from outside: every room may import these."""
 
 ENTRIES, FLOORS, FILE_LINES, FUNCTION_LINES = 22, 10, 400, 55
 

@@ -43,20 +43,30 @@ class IFCNN(nn.Module):
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fuse float32 (B, 1, H, W) pairs in [0, 1], any size; the result lies in [0, 1]."""
-        red, green, blue = torch.unbind(self._channels(infrared, visible)[:, :, None], dim=1)
+        joined = torch.maximum(self._features(infrared), self._features(visible))
+        red, green, blue = torch.unbind(self._channels(self.third(joined))[:, :, None], dim=1)
         return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
 
     def publish(self, infrared: Tensor, visible: Tensor, rgb: Tensor | None) -> Tensor:
-        """Truncate the three channels to 8 bits, then convert them to gray as OpenCV does."""
-        levels = (255 * self._channels(infrared, visible)[0]).to(torch.uint8).int()
-        red, green, blue = torch.unbind(levels)
+        """Truncate the three channels to 8 bits, then convert them to gray as OpenCV does.
+
+        A truncation shows the last digit, so nothing is folded: the operations are the authors'.
+        """
+        features = [
+            self.second.unfolded(self.stem(F.pad(self._normalised(image), (3,) * 4, "replicate")))
+            for image in (infrared, visible)
+        ]
+        channels = self._channels(self.third.unfolded(torch.maximum(*features)))[0]
+        red, green, blue = torch.unbind((255 * channels).to(torch.uint8).int())
         weighted = GRAY[0] * red + GRAY[1] * green + GRAY[2] * blue + 2 ** (GRAY_BITS - 1)
         return torch.bitwise_right_shift(weighted, GRAY_BITS).to(torch.uint8)
 
-    def _channels(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """(B, 1, H, W) pairs → (B, 3, H, W) in [0, 1]; the channels differ although all is gray."""
-        joined = torch.maximum(self._features(infrared), self._features(visible))
-        output: Tensor = self.head(self.third(joined))
+    def _normalised(self, image: Tensor) -> Tensor:
+        return (image - self.mean[:, None, None]) / self.deviation[:, None, None]
+
+    def _channels(self, features: Tensor) -> Tensor:
+        """(B, 64, H, W) → (B, 3, H, W) in [0, 1]; the channels differ although all is gray."""
+        output: Tensor = self.head(features)
         scaled = output * self.deviation[:, None, None] + self.mean[:, None, None]
         return scaled.clamp_(0, 1)
 

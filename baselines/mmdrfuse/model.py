@@ -15,13 +15,31 @@ class MMDRFuse(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(2, CHANNELS, 3, padding=1, padding_mode="reflect")
-        self.head = nn.Conv2d(CHANNELS, 1, 3, padding=1, padding_mode="reflect")
+        self.stem = nn.Conv2d(2, CHANNELS, 3)
+        self.head = nn.Conv2d(CHANNELS, 1, 3)
 
     def forward(self, infrared: Tensor, visible: Tensor) -> Tensor:
-        """(B, 1, H, W) pairs in [0, 1], H and W ≥ 2 → (B, 1, H, W) in (−1, 1)."""
-        features = F.relu_(self.stem(torch.cat([infrared, visible], dim=1)))
-        return self.head(features).tanh_()  # type: ignore[no-any-return]
+        """(B, 1, H, W) pairs in [0, 1], H and W ≥ 2 → (B, 1, H, W) in (−1, 1).
+
+        The features are computed with room for their own border, and the border is then reflected
+        in place. Padded copies would cost more than the convolutions save.
+
+        Raises:
+            ValueError: if a side has one pixel only, which has nothing to be reflected.
+        """
+        batch, _, height, width = infrared.shape
+        if min(height, width) < 2:
+            raise ValueError(f"found {height}×{width} pixels, expected sides of 2 or more")
+        shape = batch, 2, height + 2, width + 2
+        sources = torch.empty(
+            shape, dtype=infrared.dtype, device=infrared.device, memory_format=torch.channels_last
+        )
+        sources[:, :1, 1:-1, 1:-1] = infrared
+        sources[:, 1:, 1:-1, 1:-1] = visible
+        stem, head = self.stem, self.head
+        features = F.conv2d(reflected_(sources), stem.weight, stem.bias, padding=1)
+        features = reflected_(F.relu_(features))
+        return F.conv2d(features, head.weight, head.bias).tanh_()
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:
         """Fuse float32 (B, 1, H, W) pairs; unclamped, see `harness.methods.contract.Method`."""
@@ -39,3 +57,10 @@ class MMDRFuse(nn.Module):
     def official_state(state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Convert the authors' state dict into ours."""
         return renamed(state, NAMES)
+
+
+def reflected_(images: Tensor) -> Tensor:
+    """Overwrite the outermost pixels of (B, C, H + 2, W + 2) images by those two further inside."""
+    images[..., 1:-1, 0], images[..., 1:-1, -1] = images[..., 1:-1, 2], images[..., 1:-1, -3]
+    images[..., 0, :], images[..., -1, :] = images[..., 2, :], images[..., -3, :]
+    return images

@@ -82,9 +82,12 @@ class ConvNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) → (B, outputs, H, W)."""
         if self.training:
-            padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
-            return F.relu(self.bn(self.conv(padded)))
+            return self.unfolded(x)
         return F.relu_(bordered_conv(x, *folded(self.conv, self.bn), mode="replicate"))
+
+    def unfolded(self, x: Tensor) -> Tensor:
+        """Compute one operation after the other: numbers are rounded as in the authors' code."""
+        return F.relu(self.bn(self.conv(F.pad(x, (1, 1, 1, 1), mode="replicate"))))
 
 
 class PointNorm(nn.Module):
@@ -123,11 +126,11 @@ def folded(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 class BatchRenorm(nn.BatchNorm2d):
     """Batch norm whose output in training equals its output in evaluation.
 
-    This is Ioffe, "Batch Renormalization", NIPS 2017, without its bounds on r and d. If a batch
-    has only one or two images, its moments are far from the running moments, and a network
-    trained with the former fails with the latter. Here the running moments normalise the
-    output, while the gradient still includes that the batch's moments depend on the input. If
-    several processes train together, the moments are those of all their batches.
+    This is Ioffe, "Batch Renormalization", NIPS 2017, without its bounds on r and d. With few
+    images per batch, the moments of a batch can be far from the running moments, and then a
+    network that was trained with the former is evaluated with others. Here the running moments
+    normalise the output, while the gradient still includes that the batch's moments depend on the
+    input. If several processes train together, the moments are those of all their batches.
     """
 
     def forward(self, x: Tensor) -> Tensor:

@@ -7,7 +7,9 @@ from harness.cli import Commands, add_command, add_device, add_include, add_mirr
 from harness.commands.image_pairs import list_pairs
 from harness.disk.files import refuse_overwriting
 from harness.errors import HarnessError
+from harness.methods.chosen_weights import OFFICIAL, given_file
 from harness.methods.spec import find_method
+from harness.pixels import ROUND, TRUNCATE
 
 CHANGING = (".npy", ".jpg", ".jpeg")
 """Suffixes of files that would hold other values than those that the workflow measures."""
@@ -17,6 +19,9 @@ colour, the fused image is in colour. If the sources are `.npy` files, (H, W) fl
 or the output is one, the method's own float32 values are written, neither clamped nor quantised.
 With --as-published the images are those that the authors' script saves: in the luma that it reads,
 stretched, rounded and in colour or gray as it does (`docs/methods.md` lists the rules).
+Of two folders, all pairs are tried; those that fail are listed at the end. What an earlier run
+finished and nothing has changed since is not fused again; the record `.segfanet-fused.jsonl` in the
+output folder knows.
 
 examples:
   segfanet-bench fuse ydtr --infrared ir.png --visible rgb.png -o fused.png
@@ -42,7 +47,10 @@ def add_parser(commands: Commands) -> None:
         "--checkpoint", type=Path, metavar="FILE", help="checkpoint.pt that a training run wrote"
     )
     parser.add_argument(
-        "--weights", type=Path, metavar="FILE", help="weight file to use instead of the authors'"
+        "--weights",
+        default=OFFICIAL,
+        metavar="FILE",
+        help="weight file to use instead of the authors', or the word demonstration",
     )
     add_mirrors(parser, "the authors' weights under any name")
     parser.add_argument(
@@ -64,6 +72,14 @@ def add_parser(commands: Commands) -> None:
         action="store_true",
         help="images as the method's authors publish them, instead of the clamped output",
     )
+    parser.add_argument(
+        "--quantise",
+        choices=(TRUNCATE, ROUND),
+        help=f"from [0, 255] to 8 bits; default {TRUNCATE}, as the workflow measures it",
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="also fuse pairs that are finished and unchanged"
+    )
     add_device(parser)
     add_include(parser)
 
@@ -76,6 +92,7 @@ def run(arguments: argparse.Namespace) -> None:
             or if an output would replace an input.
     """
     spec = find_method(arguments.method, {}, arguments.include)
+    arguments.weights = given_file(spec, arguments.weights)
     for folder in arguments.mirror:
         if not folder.is_dir():
             raise HarnessError(f"--mirror {folder}: no such folder")

@@ -11,9 +11,9 @@ from PIL import Image
 from harness.disk.files import atomic_path
 from harness.disk.images import files_by_name, named_image_errors
 from harness.errors import HarnessError
-from harness.pixels import quantise, recompose
+from harness.pixels import TRUNCATE, quantise, recompose
 from harness.tiles.store import map_array
-from metrics.images import SUFFIXES, grey_of, read_image
+from metrics.images import SUFFIXES, grey_of, image_size, read_image
 
 Float = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -71,6 +71,18 @@ def list_pairs(infrared: Path, visible: Path, output: Path) -> list[PairFiles]:
     ]
 
 
+def pair_size(files: PairFiles) -> tuple[int, int]:
+    """Return height and width of the infrared image, without decoding it.
+
+    Raises:
+        HarnessError: if it is not readable.
+    """
+    if files.infrared.suffix == ARRAY:
+        return _array(files.infrared).shape
+    with named_image_errors():
+        return image_size(files.infrared)
+
+
 def read_pair(infrared: Path, visible: Path) -> Pair:
     """Read one pair.
 
@@ -113,12 +125,14 @@ def _array(path: Path) -> Float:
     return array
 
 
-def write_fused(path: Path, fused: Float, pair: Pair, *, gray: bool = False) -> None:
+def write_fused(
+    path: Path, fused: Float, pair: Pair, *, gray: bool = False, rule: str = TRUNCATE
+) -> None:
     """Write a fused luma (H, W) float32 atomically.
 
     An `.npy` file takes the values as they are. An image file takes them clamped to [0, 1] and
-    truncated to 8 bits, as the workflow measures them; with the colours of the visible image if
-    it has any and `gray` is not set.
+    quantised to 8 bits by the `rule`, truncated as the workflow measures them or rounded; with the
+    colours of the visible image if it has any and `gray` is not set.
 
     Raises:
         HarnessError: if the suffix is not that of an image format or `.npy`.
@@ -127,9 +141,10 @@ def write_fused(path: Path, fused: Float, pair: Pair, *, gray: bool = False) -> 
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
             np.save(stream, fused)
     elif pair.rgb is None or gray:
-        write_pixels(path, quantise(fused))
+        write_pixels(path, quantise(fused, rule))
     else:
-        write_pixels(path, quantise(recompose(np.clip(fused, 0, 1)[None], pair.rgb[None])[0]))
+        coloured = recompose(np.clip(fused, 0, 1)[None], pair.rgb[None])[0]
+        write_pixels(path, quantise(coloured, rule))
 
 
 def write_pixels(path: Path, pixels: Bytes) -> None:

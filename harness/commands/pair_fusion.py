@@ -2,36 +2,45 @@
 
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from harness.commands.folder_run import FolderRun
 from harness.commands.image_pairs import (
     ARRAY,
     Float,
     Pair,
     PairFiles,
+    pair_size,
     read_pair,
     write_fused,
     write_pixels,
 )
+from harness.disk.code import code_behind, digests, source_files
 from harness.disk.records import read_record
 from harness.errors import HarnessError, MethodFailure
-from harness.fusing.command import fuse_pictures
+from harness.fusing.command import Sources, fuse_each
 from harness.fusing.inference import call_fuse, load_method
 from harness.fusing.publishing import Source, publish
+from harness.fusing.windows import fit
 from harness.machine.device import choose_device, make_deterministic
 from harness.methods.contract import Method, check_fused, copied
 from harness.methods.spec import MethodSpec, published_rule
 from harness.methods.weights import choose_weights
+from harness.pixels import TRUNCATE
 from harness.terminal import progress
+from metrics.texts import printable
 
 ORIGINS = {
     "official": "the authors' file",
     "retrained": "trained with this benchmark",
+    "demonstration": "trained by this project on demonstration data",
     "user": "given by you, not known to be the authors'",
 }
 
@@ -40,10 +49,11 @@ def fuse_files(spec: MethodSpec, files: Sequence[PairFiles], arguments: argparse
     """Fuse every pair with the method and write the results, as `fuse` was asked to.
 
     Raises:
-        HarnessError: if a file cannot be read or written, or the method fails.
+        HarnessError: if a file cannot be read or written, or the method fails. Of two folders, all
+            other pairs are fused first.
     """
     if arguments.as_published:
-        _check_publishable(spec, files)
+        _check_publishable(spec, files, arguments)
     make_deterministic(0, arguments.threads)
     device = choose_device(spec.device_for(arguments.device))
     try:
@@ -55,21 +65,74 @@ def fuse_files(spec: MethodSpec, files: Sequence[PairFiles], arguments: argparse
         raise HarnessError(f"{spec.name}: {failure}") from failure
 
 
-def _check_publishable(spec: MethodSpec, files: Sequence[PairFiles]) -> None:
+def _check_publishable(
+    spec: MethodSpec, files: Sequence[PairFiles], given: argparse.Namespace
+) -> None:
     published_rule(spec)
     arrays = [file.output for file in files if file.output.suffix == ARRAY]
     if arrays:
         raise HarnessError(f"{arrays[0]}: --as-published writes 8-bit images; name an image file")
+    if given.quantise:
+        raise HarnessError(
+            f"--quantise {given.quantise}: --as-published quantises as the authors do; leave "
+            "one of the two out"
+        )
+
+
+def _begin(
+    spec: MethodSpec,
+    files: Sequence[PairFiles],
+    device: torch.device,
+    given: argparse.Namespace,
+    weights: str = "",
+) -> FolderRun:
+    """Begin a run over the pairs; of two folders, what is finished is known."""
+    folder = given.output if given.infrared.is_dir() else None
+    code = {*source_files(["harness.commands.pair_fusion"]), *code_behind(spec.code_files())}
+    request = {
+        "method": spec.name,
+        "options": spec.options,
+        "command": spec.command,
+        "weights": weights,
+        "device": str(device),
+        "written": [given.gray, given.as_published, given.quantise or TRUNCATE],
+        "code": digests(code, spec.folder.parent) if folder else {},
+    }
+    return FolderRun(files, folder, request, again=given.again)
 
 
 def _run_command(
     spec: MethodSpec, files: Sequence[PairFiles], device: torch.device, given: argparse.Namespace
 ) -> None:
-    pairs = [read_pair(file.infrared, file.visible) for file in files]
-    sources = [(pair.infrared, pair.visible) for pair in pairs]
-    fused = fuse_pictures(spec, sources, [pair.name for pair in pairs], device, given.threads)
-    for file, pair, image in zip(files, pairs, fused, strict=True):
-        write_fused(file.output, image, pair, gray=given.gray)
+    run = _begin(spec, files, device, given)
+    readable = []
+    for group in run.waiting():
+        try:
+            read_pair(group[0].infrared, group[0].visible)
+        except HarnessError:
+            # It fails again below, where that is noted.
+            with run.attempt(group):
+                read_pair(group[0].infrared, group[0].visible)
+        else:
+            readable.append(group)
+    pairs = [Sources(group[0].infrared.stem, partial(_sources, group[0])) for group in readable]
+    if pairs:
+        for group, fused in zip(
+            readable, fuse_each(spec, pairs, device, given.threads), strict=True
+        ):
+            with run.attempt(group):
+                _write(group[0], fused(), read_pair(group[0].infrared, group[0].visible), given)
+    run.finish()
+
+
+def _sources(file: PairFiles) -> tuple[Float, Float]:
+    pair = read_pair(file.infrared, file.visible)
+    return pair.infrared, pair.visible
+
+
+def _write(file: PairFiles, fused: Float, pair: Pair, given: argparse.Namespace) -> None:
+    rule = given.quantise or TRUNCATE
+    write_fused(file.output, fused, pair, gray=given.gray, rule=rule)
 
 
 def _run_class(
@@ -80,31 +143,54 @@ def _run_class(
     weights = choose_weights(
         spec, checkpoint=given.checkpoint, file=given.weights, mirrors=given.mirror
     )
+    run = _begin(spec, files, device, given, weights.sha256 if weights else "")
+    waiting = run.waiting(published_rule(spec).batch if given.as_published else 1)
+    if not waiting:
+        return
     method = load_method(spec, device, weights.path if weights else None, classes)
     if weights:
         origin = ORIGINS[weights.origin]
-        print(f"weights: {weights.path.name}, {origin}, sha256 {weights.sha256}")
-    if given.as_published:
-        _write_published(spec, method, files, device)
-        return
-    for file in progress(files, f"fusing with {spec.name}"):
-        pair = read_pair(file.infrared, file.visible)
-        raw = file.output.suffix == ARRAY
-        write_fused(file.output, _fuse(spec, method, pair, device, raw=raw), pair, gray=given.gray)
+        print(f"weights: {printable(weights.path.name)}, {origin}, sha256 {weights.sha256}")
+    _fit(spec, method, [file for group in waiting for file in group], device)
+    for group in progress(waiting, f"fusing with {spec.name}"):
+        with run.attempt(group):
+            pairs = [read_pair(file.infrared, file.visible) for file in group]
+            if given.as_published:
+                _write_published(spec, method, group, pairs, device)
+                continue
+            raw = group[0].output.suffix == ARRAY
+            _write(group[0], _fuse(spec, method, pairs[0], device, raw=raw), pairs[0], given)
+    run.finish()
+
+
+def _fit(
+    spec: MethodSpec, method: Method, files: Sequence[PairFiles], device: torch.device
+) -> None:
+    """Refuse pairs that are too large for the memory, or let the method fuse them in parts."""
+    sizes = []
+    for file in files:
+        # A pair that cannot be read fails where it is fused.
+        with suppress(HarnessError):
+            sizes.append(pair_size(file))
+    if parts := fit(spec, method, sizes, device).get("parts"):
+        print(
+            f"too large to be fused whole: images of {len(parts['sizes'])} sizes are fused in "
+            f"parts of {parts['side']} pixels that overlap by {parts['overlap']}"
+        )
 
 
 def _write_published(
-    spec: MethodSpec, method: Method, files: Sequence[PairFiles], device: torch.device
+    spec: MethodSpec,
+    method: Method,
+    group: Sequence[PairFiles],
+    pairs: Sequence[Pair],
+    device: torch.device,
 ) -> None:
-    together = published_rule(spec).batch
-    starts = range(0, len(files), together)
-    for start in progress(starts, f"fusing with {spec.name}"):
-        group = files[start : start + together]
-        pairs = [read_pair(file.infrared, file.visible) for file in group]
-        sources = [Source(pair.name, pair.infrared, pair.visible, pair.rgb) for pair in pairs]
-        images = publish(spec, method, sources, device)
-        for file, image in zip(group, images, strict=True):
-            write_pixels(file.output, image)
+    """Fuse pairs that share minimum and maximum, and write the images."""
+    sources = [Source(pair.name, pair.infrared, pair.visible, pair.rgb) for pair in pairs]
+    images = publish(spec, method, sources, device)
+    for file, image in zip(group, images, strict=True):
+        write_pixels(file.output, image)
 
 
 def _as_trained(spec: MethodSpec, checkpoint: Path | None) -> tuple[dict[str, Any], int]:

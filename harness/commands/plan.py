@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from harness.cli import Commands, add_command, add_include, assignment, device, positive
+from harness.cli import Commands, add_command, add_include, assignment, device, positive, threads
 from harness.commands.configured import add_configfile, read_config
 
 EPILOG = """\
@@ -35,8 +35,8 @@ def add_parser(commands: Commands) -> None:
         type=device,
         help="device to measure on: auto, cpu, cuda or cuda:N; default the configuration's",
     )
-    threads = "processor threads; default the configuration's"
-    parser.add_argument("--threads", type=positive, metavar="N", help=threads)
+    words = "processor threads; default the configuration's"
+    parser.add_argument("--threads", type=threads, metavar="N", help=words)
     parser.add_argument(
         "--steps", type=positive, default=2, metavar="N", help="training steps to time; default 2"
     )
@@ -61,8 +61,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.include:
         config["include"] = [str(folder) for folder in arguments.include]
     benchmark = Benchmark(config)
-    threads = arguments.threads or benchmark.config.threads
+    count = arguments.threads or benchmark.config.threads
     chosen = choose_device(arguments.device or benchmark.config.device)
-    make_deterministic(0, threads)
-    plan = forecast(benchmark, Setting(chosen, threads, arguments.steps))
+    make_deterministic(0, count)
+    plan = forecast(benchmark, Setting(chosen, count, arguments.steps))
     print(json.dumps(plan.as_json(), indent=2) if arguments.json else render(plan))

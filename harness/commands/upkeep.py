@@ -156,7 +156,7 @@ def _git(*words: str) -> list[str]:
 def print_status(results: Results) -> None:
     """Print why results would be made again, and results that no row claims."""
     reasons: dict[str, str] = {}
-    for job in [*results.jobs(), *results.features]:
+    for job in [*results.jobs(), *results.learning, *results.features]:
         try:
             reasons[str(job.record)] = results.reason(job)
         except HarnessError as error:

@@ -6,10 +6,11 @@ registry of external files where they are. Only the files of the pairs in use ar
 """
 
 import importlib
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field
 
@@ -19,7 +20,7 @@ from harness.fetching.batch import fetch_all, record_of_all
 from harness.fetching.places import Places
 from harness.fetching.registry import dataset_sources, read_manifest
 from harness.fetching.source import CACHE
-from harness.scenes.options import Word
+from harness.scenes.options import ImageName, Word
 from harness.scenes.scene import Dataset, Extent, SceneSizes
 from harness.scenes.splits import divide, restrict
 
@@ -53,11 +54,22 @@ class Options(Model):
     folders that may hold the files, also as a copy of the publisher's repository.
     """
 
-    pairs: Items[Word] | None = None
-    train: Items[Word] | None = None
-    test: Items[Word] | None = None
+    pairs: Items[ImageName] | None = None
+    train: Items[ImageName] | None = None
+    test: Items[ImageName] | None = None
     cache: Word = str(CACHE)
     mirrors: Items[Word] = ()
+
+
+class PublishedImages(NamedTuple):
+    """Fused images that a set publishes: the title of their method, and pair → path."""
+
+    title: str
+    paths: dict[str, str]
+
+
+def _places(chosen: Options) -> Places:
+    return Places(Path(chosen.cache), [Path(folder) for folder in chosen.mirrors])
 
 
 class PublishedSet:
@@ -95,6 +107,17 @@ class PublishedSet:
         for row in read_manifest(self.table):
             if row["role"] in ROLES:
                 found.setdefault(row["pair"], {})[row["role"]] = row
+        return found
+
+    @cached_property
+    def fused(self) -> dict[str, PublishedImages]:
+        """The fused images in the repository: name of their row → title and files."""
+        found: dict[str, PublishedImages] = {}
+        for row in read_manifest(self.table):
+            if row["role"] == "fused":
+                name = re.sub("[^a-z0-9]+", "_", row["method"].lower())
+                images = found.setdefault(name, PublishedImages(row["method"], {}))
+                images.paths[row["pair"]] = row["path"]
         return found
 
     @cached_property
@@ -148,9 +171,8 @@ class PublishedSet:
         chosen = self._chosen(options)
         split = self.split(chosen)
         paths = {name: self._paths(name) for name, _ in split}
-        known = dataset_sources(self.SOURCES)
+        places, known = _places(chosen), dataset_sources(self.SOURCES)
         files = [known[path] for path in dict.fromkeys(p for ps in paths.values() for p in ps)]
-        places = Places(Path(chosen.cache), [Path(folder) for folder in chosen.mirrors])
         found = fetch_all(self.folder.name, files, places)
         return Dataset(
             title=self.about.title,
@@ -163,6 +185,20 @@ class PublishedSet:
             sources=(record_of_all(self.folder.name, files, found, places.cache),),
             notes=f"{len(split)} of {len(self.pairs)} pairs. {self.about.notes}",
         )
+
+    def fetch_fused(
+        self, name: str, pairs: Iterable[str], options: Mapping[str, Any]
+    ) -> dict[str, Path]:
+        """Fetch the fused images of some pairs: pair → file, for each pair that has one.
+
+        Raises:
+            HarnessError: naming the files that are missing or wrong.
+        """
+        paths, known = self.fused[name].paths, dataset_sources(self.SOURCES)
+        sources = {pair: known[paths[pair]] for pair in pairs if pair in paths}
+        title = f"{self.folder.name}, fused by {self.fused[name].title}"
+        found = fetch_all(title, list(sources.values()), _places(self._chosen(options)))
+        return {pair: found[source.name] for pair, source in sources.items()}
 
     def _paths(self, name: str) -> list[str]:
         rows = self.pairs[name]

@@ -6,12 +6,12 @@ docstrings, so that comments and formatting never make a result out of date.
 
 import ast
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 
+from harness.disk.files import open_regular, walk
 from harness.disk.schema import ROOT
 from harness.errors import HarnessError
 
@@ -49,23 +49,7 @@ def files_of_folder(folder: Path, *, without: tuple[str, ...] = ()) -> list[Path
     These are all files but texts (`*.md`), hidden ones, compiled Python, and the subfolders that
     `without` names.
     """
-    found: list[Path] = []
-    for place, folders, names in os.walk(folder, followlinks=True):
-        # A link to a folder above would lead in circles.
-        above = {Path(place).resolve(), *Path(place).resolve().parents}
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".")
-            and name not in without
-            and (not Path(place, name).is_symlink() or Path(place, name).resolve() not in above)
-        ]
-        found += [
-            Path(place, name)
-            for name in names
-            if not name.startswith(".") and not name.endswith((".md", ".pyc"))
-        ]
-    return sorted(found)
+    return sorted(path for path in walk(folder, without) if path.suffix not in (".md", ".pyc"))
 
 
 def digests(files: Iterable[Path], outside: Path | None = None) -> dict[str, str]:
@@ -93,7 +77,8 @@ def file_digest(path: Path) -> str:
 @cache
 def _digest(path: Path, inode: int, size: int, changed: int) -> str:
     """Read a file once per process, unless it changes; no program can set the time `changed`."""
-    content = path.read_bytes()
+    with open_regular(path) as stream:
+        content = stream.read()
     return _python(content)[1] if path.suffix == ".py" else _hash(content)
 
 

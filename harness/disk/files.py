@@ -1,24 +1,37 @@
 """Files that appear complete or not at all, reads that name the file, and content hashes."""
 
 import errno
+import glob
 import hashlib
 import json
 import mmap
 import os
 import platform
+import pwd
 import shutil
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
+from harness.disk.images import named_image_errors
 from harness.errors import HarnessError, StorageError
+from metrics.images import check_regular
 
 # EFBIG: the file exceeds a limit of the process or of the file system.
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FORBIDDEN = {errno.EROFS, errno.EACCES, errno.EPERM}
+MOST_TIMES = 64
+"""Paths on which one folder is entered in a walk."""
+Place = tuple[int, int]
+"""Device and inode of a file or folder."""
+BROKEN = {errno.EIO, errno.ESTALE}
+LONGEST_NAME = 128
+"""Number of bytes of a name that a temporary name repeats; file systems allow 255 for all."""
 
 
 @contextmanager
@@ -30,9 +43,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     that writes to `path` removes the temporary file.
 
     Raises:
-        StorageError: naming the folder, if the disk is full or the folder cannot be written to.
+        StorageError: naming the file, if the disk is full, broken or cannot be written to.
     """
-    temporary = path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.tmp")
+    temporary = path.with_name(f"{_stem(path)}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_stale(path)
@@ -50,10 +63,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def remove_stale(path: Path) -> None:
     """Remove temporary files for `path` of this machine's processes that no longer run."""
-    for stale in path.parent.glob(f".{path.name}.{platform.node()}.*.tmp"):
+    for stale in path.parent.glob(f"{glob.escape(_stem(path))}.*.tmp"):
         owner = stale.name.split(".")[-2]
         if owner.isdecimal() and not _runs(int(owner)):
             stale.unlink(missing_ok=True)
+
+
+def _stem(path: Path) -> str:
+    """Return the beginning of temporary names for `path` that processes of this machine use."""
+    name = os.fsencode(path.name)
+    known = path.name if len(name) <= LONGEST_NAME else hashlib.sha256(name).hexdigest()
+    return f".{known}.{platform.node()}"
 
 
 def _runs(process: int) -> bool:
@@ -80,8 +100,52 @@ def _refusal(error: OSError, temporary: Path) -> str:
         return f"the disk is full ({error}); free some space and run again"
     ours = error.filename is None or Path(os.fsdecode(error.filename)) in (temporary, folder)
     if error.errno == errno.EROFS or (error.errno in FORBIDDEN and ours):
-        return f"the folder cannot be written to ({error})"
+        return f"the folder cannot be written to ({error}){owner_of(folder)}"
+    if error.errno in BROKEN:
+        return f"the disk or network drive failed ({error}); check it and run again"
     return ""
+
+
+def owner_of(place: Path) -> str:
+    """Return whose a file or folder is, for a message; empty if it is ours or not known."""
+    try:
+        owner = place.lstat().st_uid
+    except OSError:
+        return ""
+    if owner == os.geteuid():
+        return ""
+    try:
+        return f"; it belongs to {pwd.getpwuid(owner).pw_name}"
+    except KeyError:
+        return f"; it belongs to user {owner}"
+
+
+@contextmanager
+def naming_owners() -> Iterator[None]:
+    """Say whose file it is where several users share a folder and one may not use a file.
+
+    Raises:
+        HarnessError: naming the file and its owner.
+    """
+    try:
+        yield
+    except PermissionError as error:
+        if error.filename is None:
+            raise
+        place = Path(os.fsdecode(error.filename))
+        while not _is_visible(place) and place != place.parent:
+            place = place.parent
+        raise HarnessError(
+            f"{place}: permission denied{owner_of(place)}; make it readable and writable for all "
+            "who share the folder, or name another folder"
+        ) from error
+
+
+def _is_visible(place: Path) -> bool:
+    try:
+        return bool(place.lstat())
+    except OSError:
+        return False
 
 
 def refuse_overwriting(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
@@ -139,9 +203,9 @@ def size_text(count: int) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 `text` to `path` atomically."""
+    """Write UTF-8 `text` to `path` atomically; halves of characters become escapes."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -156,20 +220,101 @@ def read_json(path: Path) -> Any:
         HarnessError: naming the file, if it is missing or damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with naming_owners(), open_regular(path) as stream:
+            return json.loads(stream.read().decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise HarnessError(f"{path}: cannot be read as JSON: {error}") from error
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as 64 hexadecimal digits."""
-    with path.open("rb") as stream:
+    """Return the SHA-256 of a file as 64 hexadecimal digits.
+
+    Raises:
+        HarnessError: naming what is no regular file, or cannot be read to its end.
+    """
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def require_regular(path: Path) -> None:
+    """Refuse what is no regular file: a pipe, socket or device may give no end of bytes.
+
+    Raises:
+        HarnessError: naming the file and what it is.
+        OSError: if there is no such file.
+    """
+    with named_image_errors():
+        check_regular(path)
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[BufferedReader]:
+    """Open a regular file to read its bytes.
+
+    Raises:
+        HarnessError: naming what is no regular file, or a file whose disk fails.
+    """
+    require_regular(path)
+    try:
+        with path.open("rb") as stream:
+            yield stream
+    except OSError as error:
+        if error.errno not in BROKEN:
+            raise
+        raise HarnessError(f"{path}: the disk or network drive failed ({error})") from error
 
 
 def sha256_json(value: Any) -> str:
     """Return the SHA-256 of a JSON value; the order of its keys is irrelevant."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def walk(
+    folder: Path, without: Collection[str] = (), *, unreadable: bool = False
+) -> Iterator[Path]:
+    """Yield every file below a folder in any order, also through links; hidden ones are left out.
+
+    A link that leads in a circle is not followed, whichever folder it leads to. Nor is a folder
+    that links show again and again (`MOST_TIMES`), since their paths may double at every level.
+
+    Args:
+        folder: where to begin.
+        without: names of folders that are left out.
+        unreadable: whether folders that cannot be listed are left out.
+
+    Raises:
+        OSError: if a folder cannot be listed, and those are not left out.
+    """
+    times: Counter[Place] = Counter()
+    waiting: list[tuple[Path, frozenset[Place]]] = [(folder, frozenset())]
+    while waiting:
+        place, above = waiting.pop()
+        try:
+            status = place.stat()
+            entries = list(os.scandir(place))
+        except OSError:
+            if unreadable:
+                continue
+            raise
+        here = status.st_dev, status.st_ino
+        times[here] += 1
+        if here in above or times[here] > MOST_TIMES:
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if not _is_folder(entry):
+                yield place / entry.name
+            elif entry.name not in without:
+                waiting.append((place / entry.name, above | {here}))
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link that leads to itself.
+        return False
 
 
 def release_pages(*arrays: NDArray[Any]) -> None:

@@ -6,25 +6,20 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 from metrics.errors import MetricError
-from metrics.images import SUFFIXES
+from metrics.images import SUFFIXES, list_images
 
 
 def files_by_name(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> dict[str, Path]:
-    """Return the images of a folder by their names without suffix; numbers first, ascending.
+    """Return the images of a folder as `list_images` does; names that are numbers come first.
 
     Raises:
         HarnessError: naming the folder or file, if there is no image or two have the same name.
     """
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir(), key=lambda path: _natural(path.stem)):
-        if path.suffix.lower() not in suffixes:
-            continue
-        if path.stem in files:
-            raise HarnessError(f"{path}: {files[path.stem].name} has the same name; keep one")
-        files[path.stem] = path
+    with named_image_errors():
+        files = list_images(folder, suffixes)
     if not files:
         raise HarnessError(f"{folder}: holds no images ({', '.join(suffixes)})")
-    return files
+    return {name: files[name] for name in sorted(files, key=_natural)}
 
 
 def _natural(name: str) -> tuple[int, int, str]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.disk.code import DIGITS
-from harness.disk.files import read_json, sha256, sha256_json, write_json
+from harness.disk.files import read_json, sha256, sha256_json, walk, write_json
 from harness.errors import HarnessError, StorageError
 
 Row = list[int | str]
@@ -55,6 +55,15 @@ class Inventory:
                 write_json(self.path, now)
         return sha256_json({key: row[-1] for key, row in now.items()})[:DIGITS]
 
+    def folders(self) -> list[Path]:
+        """Return the folders that the files lie in.
+
+        Raises:
+            OSError: if a folder cannot be read.
+        """
+        found = (path.parent for place in self.places for path, *_ in _files(place))
+        return list(dict.fromkeys(found))
+
     def newest(self) -> float:
         """Return the latest time of change, in seconds since 1970; 0 without files."""
         times = (status.st_mtime for place in self.places for *_, status in _files(place))
@@ -70,16 +79,11 @@ class Inventory:
         return {key: row for key, row in rows.items() if isinstance(row, list) and len(row) == 4}
 
 
-def _files(place: Path, prefix: str = "") -> Iterator[tuple[Path, str, os.stat_result]]:
+def _files(place: Path) -> Iterator[tuple[Path, str, os.stat_result]]:
     """Yield path, name and state of every file at a place; a file has its own name."""
     if place.is_file():
         yield place, place.name, place.stat()
         return
-    with os.scandir(place) as entries:
-        for entry in entries:
-            if entry.name.startswith(".") or entry.name.endswith(".md"):
-                continue
-            if entry.is_dir():
-                yield from _files(Path(entry.path), f"{prefix}{entry.name}/")
-            else:
-                yield Path(entry.path), f"{prefix}{entry.name}", entry.stat()
+    for path in walk(place):
+        if path.suffix != ".md":
+            yield path, path.relative_to(place).as_posix(), path.stat()

@@ -18,6 +18,7 @@ from harness.disk.files import read_json, sha256, sha256_json, write_json
 from harness.disk.identity import Request, content_of, described, differences, identifier
 from harness.disk.schema import ROOT
 from harness.errors import HarnessError
+from metrics.texts import printable
 
 SOURCES = "sources"
 """Input that is no record: the user's own files."""
@@ -152,7 +153,7 @@ class Record:
 
     def fail(self, reason: str) -> None:
         """Mark the stage as failed for `reason`, which the report prints."""
-        self.status, self.reason = "failed", reason
+        self.status, self.reason = "failed", printable(reason)
 
     def write(self, path: Path, artefacts: list[Path]) -> None:
         """Write the record atomically, with the SHA-256 of every artefact and of itself."""

@@ -13,9 +13,13 @@ from pydantic import BaseModel, ConfigDict, Strict, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, core_schema
 
 from harness.errors import HarnessError, suggest
+from metrics.texts import printable
 
 ROOT = Path(__file__).resolve().parents[2]
 """The repository: the folder that holds the Snakefile and the packages."""
+
+MOST_CHARACTERS = 2_000_000
+"""Values and characters of texts that a YAML file may stand for, its aliases written out."""
 
 T = TypeVar("T")
 
@@ -109,14 +113,41 @@ class SafeLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore
         super().flatten_mapping(node)
 
 
+def _check_extent(value: Any) -> None:
+    """Refuse a value that is huge once its aliases are written out, or holds unprintable texts.
+
+    Aliases of aliases make a short file stand for billions of values, and one inside itself for
+    endless ones; who writes it out, such as for a job, would never end.
+
+    Raises:
+        ValueError: saying which.
+    """
+    left = MOST_CHARACTERS
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        left -= 1 + (len(item) if isinstance(item, str) else 0)
+        if left < 0:
+            raise ValueError(f"it stands for more than {MOST_CHARACTERS} values and characters")
+        if isinstance(item, dict):
+            waiting += [*item, *item.values()]
+        elif isinstance(item, list | tuple | set):
+            waiting += item
+        elif isinstance(item, str) and printable(item, len(item)) != item:
+            raise ValueError(f"it holds control characters: {SHORT.repr(item)}; leave them out")
+
+
 def read_yaml(path: Path) -> Any:
     """Safe-load a YAML file.
 
     Raises:
-        HarnessError: naming the file, if it is missing, broken, or gives a key twice.
+        HarnessError: naming the file, if it is missing, broken, gives a key twice, stands for an
+            endless value, or holds control characters.
     """
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=SafeLoader)
+        value = yaml.load(path.read_text(encoding="utf-8"), Loader=SafeLoader)
+        _check_extent(value)
+        return value
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise HarnessError(f"{path}: cannot be read as YAML: {error}") from error
 

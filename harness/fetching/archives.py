@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from harness.disk.files import FULL, check_space
+from harness.disk.files import FULL, check_space, require_regular
 from harness.errors import HarnessError
 
 # Each compression method raises its own errors for damaged data; `zipfile` raises RuntimeError
@@ -38,6 +38,7 @@ def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         HarnessError: naming the archive, if it is damaged or encrypted, or the disk is full.
     """
     try:
+        require_regular(path)
         with zipfile.ZipFile(path) as archive:
             yield archive
     except OSError as error:

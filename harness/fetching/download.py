@@ -17,9 +17,10 @@ from harness.disk.files import FULL, check_space, size_text
 from harness.errors import HarnessError
 from harness.fetching.checksums import Digests
 from harness.fetching.drive import drive_download, is_drive
-from harness.fetching.hosts import TIMEOUT, check_status, is_page, open_share
+from harness.fetching.hosts import TIMEOUT, check_encoding, check_status, is_page, open_share
 from harness.fetching.places import Places
 from harness.terminal import progress
+from metrics.texts import printable
 
 CHUNK = 1 << 16
 """Bytes received at a time; this much is lost when a connection is cut."""
@@ -43,20 +44,39 @@ class Part:
         path: the file.
         digests: hashes that are computed while the bytes arrive.
         expected: size in bytes that the file must have; 0 if it is unknown.
+        bound: bytes after which the download is given up; 0 for none.
+        proven: whether a stated hash will show that no two versions of the file were mixed.
     """
 
     path: Path
     digests: Digests = field(default_factory=lambda: Digests((), 0))
     expected: int = 0
+    bound: int = 0
+    proven: bool = False
 
     @staticmethod
-    def beside(target: Path, kinds: Collection[str], size: int) -> "Part":
+    def beside(
+        target: Path, kinds: Collection[str], size: int, *, bound: int = 0, proven: bool = False
+    ) -> "Part":
         """Return the part beside the place `target` where the file will be kept.
 
         `kinds` are the hashes to compute; `size` is in bytes, 0 if it is unknown.
         """
         path = target.with_name(f".{target.name}.part")
-        return Part(path, Digests(kinds, size), size)
+        return Part(path, Digests(kinds, size), size, bound, proven)
+
+    def check_bound(self, received: int) -> None:
+        """Give up a body that is longer than it may be; delete what was received.
+
+        Raises:
+            HarnessError: naming the bound.
+        """
+        if self.bound and received > self.bound:
+            self.discard()
+            raise HarnessError(
+                f"{self.path.name}: the server sends more than {self.bound} bytes; if the file is "
+                "that large, state its `bytes` or `at_most`"
+            )
 
     @property
     def state(self) -> Path:
@@ -113,7 +133,7 @@ def download(url: str, part: Part, places: Places, *, password: str = "") -> Non
         if part.state.exists():
             # gdown would take a part of another address for the complete file.
             part.discard()
-        drive_download(url, part.path, places)
+        drive_download(url, part.path, places, part.check_bound)
     except (ValueError, requests.TooManyRedirects) as error:
         raise HarnessError(f"{url}: not an address of a file: {error}") from error
     except requests.RequestException as error:
@@ -136,14 +156,16 @@ def _download_ranges(url: str, part: Part, password: str, pause: float) -> None:
         if tries >= TRIES:
             raise HarnessError(f"{url}: given up after {TRIES} attempts: {problem}")
         wait = pause * 2**tries
-        print(f"{url}: {problem}; next attempt in {wait:g} s", file=sys.stderr, flush=True)
+        text = printable(f"{url}: {problem}; next attempt in {wait:g} s")
+        print(text, file=sys.stderr, flush=True)
         time.sleep(wait)
 
 
 def _attempt(url: str, part: Part, password: str, pause: float) -> str:
     """Ask for the missing rest; return why another attempt is needed, or an empty string."""
     noted = part.known(url)
-    if not part.have or not noted:
+    # Without a validator or a hash, a rest of another version would be taken for the same file.
+    if not part.have or not noted or not (noted.get("validator") or part.proven):
         part.discard()
         noted = {}
     headers = {"Range": f"bytes={part.have}-"} if noted else {}
@@ -190,6 +212,7 @@ def _receive(url: str, part: Part, answer: requests.Response) -> str:
             f"{url}: the server sent a web page, not the file; the link has expired or asks "
             "for a login"
         )
+    check_encoding(url, answer)
     length = answer.raw.length_remaining or 0
     total = total or (start and known) or (start + length if length else 0)
     etag = answer.headers.get("ETag", "")
@@ -200,6 +223,7 @@ def _receive(url: str, part: Part, answer: requests.Response) -> str:
             f"{url}: the file was refused: the server announces {total} bytes, expected "
             f"{part.expected}"
         )
+    part.check_bound(total)
     part.note(url, total, etag if strong else answer.headers.get("Last-Modified", ""))
     title = part.path.name.removeprefix(".").removesuffix(".part")
     check_space(part.path.parent, length, title)
@@ -207,7 +231,7 @@ def _receive(url: str, part: Part, answer: requests.Response) -> str:
         with part.path.open("r+b" if start else "wb") as stream:
             stream.seek(start)
             part.digests.catch_up(part.path, start)
-            body = _Body(answer, length, stream, part.digests)
+            body = _Body(answer, length, stream, part)
             shown = progress(body, f"downloading {title}", start=start // MEBI, unit="MiB")
             for _ in body if 0 < length < SMALL else shown:
                 pass
@@ -238,7 +262,7 @@ class _Body:
     answer: requests.Response
     length: int
     stream: BinaryIO
-    digests: Digests
+    part: Part
 
     def __len__(self) -> int:
         return -(-self.length // MEBI)
@@ -246,8 +270,9 @@ class _Body:
     def __iter__(self) -> Iterator[None]:
         written = 0
         for chunk in self.answer.iter_content(CHUNK):
+            self.part.check_bound(self.stream.tell() + len(chunk))
             self.stream.write(chunk)
-            self.digests.update(chunk)
+            self.part.digests.update(chunk)
             written += len(chunk)
             if written % MEBI < len(chunk):
                 yield

@@ -5,6 +5,7 @@ so a run lists each folder once.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from urllib.parse import urldefrag, urlsplit
 
@@ -50,17 +51,20 @@ def is_absent(url: str, places: Places) -> bool:
     return listing is not None and path not in listing
 
 
-def drive_download(url: str, target: Path, places: Places) -> None:
+def drive_download(
+    url: str, target: Path, places: Places, check_bound: Callable[[int], None]
+) -> None:
     """Download from Google Drive to `target`; continue an earlier attempt.
 
     Args:
         url: address of a file, or `FOLDER#PATH?id=IDENTITY` (see `_parts`).
         target: file to write. No other target in its folder may have its name.
         places: the run, which lists a folder once and counts refusals.
+        check_bound: called with the number of bytes that are here; raises if these are too many.
 
     Raises:
-        HarnessError: if the folder does not hold the file, if Drive refuses it, because of its
-            quota or for another reason, or if the quota refused the last few files.
+        HarnessError: as `check_bound`; if the folder does not hold the file, if Drive refuses it,
+            because of its quota or for another reason, or if the quota refused the last few files.
     """
     import gdown
     from gdown.exceptions import DownloadError
@@ -80,6 +84,7 @@ def drive_download(url: str, target: Path, places: Places) -> None:
             resume=True,
             retries=RETRIES,
             timeout=TIMEOUT,
+            progress=lambda received, _: check_bound(received),
         )
     except DownloadError as error:
         text = " ".join(str(error).split())

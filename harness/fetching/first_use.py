@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from harness.disk.files import read_json, write_json
+from harness.disk.files import owner_of, read_json, write_json
 from harness.errors import HarnessError, StorageError
 
 NAME = "sources.lock.json"
@@ -42,9 +42,10 @@ class FirstUseHashes:
             with FileLock(self.path.with_name(f".{NAME}.lock")):
                 write_json(self.path, {**self._read(), name: sha256})
         except OSError as error:
+            whose = owner_of(self.cache)
             raise StorageError(
-                f"{self.path}: the hash of {name} cannot be recorded: {error}; make the folder "
-                "writable, or name another cache"
+                f"{self.path}: the hash of {name} cannot be recorded: {error}{whose}; "
+                "make the folder writable, or name another cache"
             ) from error
 
     def _read(self) -> dict[str, str]:

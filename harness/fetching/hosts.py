@@ -11,6 +11,10 @@ TIMEOUT = (30.0, 90.0)
 """Seconds until a connection stands, and between two pieces of an answer."""
 
 
+PAGE_BYTES = 4 << 20
+"""Largest size of a page that is read."""
+
+
 class _Form(HTMLParser):
     """The hidden fields of a page, and whether it asks for a password."""
 
@@ -39,9 +43,9 @@ def open_share(session: requests.Session, url: str, password: str) -> str:
         HarnessError: if the password is refused.
     """
     address = f"{url}?dl=1"
-    page = session.get(url, timeout=TIMEOUT)
-    check_status(url, page)
-    form = _Form(page.text)
+    with session.get(url, stream=True, timeout=TIMEOUT) as page:
+        check_status(url, page)
+        form = _Form(_text(url, page))
     if not form.asks:
         return address
     token = urlsplit(url).path.rstrip("/").split("/")[-1]
@@ -51,11 +55,39 @@ def open_share(session: requests.Session, url: str, password: str) -> str:
         address, data=data, headers=headers, allow_redirects=False, stream=True, timeout=TIMEOUT
     ) as answer:
         check_status(url, answer)
-        if is_page(answer) and not answer.is_redirect and _Form(answer.text).asks:
+        if is_page(answer) and not answer.is_redirect and _Form(_text(url, answer)).asks:
             raise HarnessError(
                 f"{url}: the password was refused; the share has a new one, ask its owner"
             )
     return address
+
+
+def _text(url: str, answer: requests.Response) -> str:
+    """Return the text of a page, which is small."""
+    check_encoding(url, answer)
+    data = b""
+    for chunk in answer.iter_content(1 << 16):
+        data += chunk
+        if len(data) > PAGE_BYTES:
+            raise HarnessError(f"{url}: expected a page, the server sends over {PAGE_BYTES} bytes")
+    return data.decode("utf-8", "replace")
+
+
+def check_encoding(url: str, answer: requests.Response) -> None:
+    """Refuse a body that is compressed on its way, which was not asked for.
+
+    It has another size than the file, cannot be continued at a byte of the file, and may unpack to
+    a thousand times its size.
+
+    Raises:
+        HarnessError: naming the address and the encoding.
+    """
+    encoding = answer.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity"):
+        raise HarnessError(
+            f"{url}: the server sends the encoding {encoding!r}, expected the plain file; take "
+            "another address, or put the file by hand"
+        )
 
 
 def check_status(url: str, answer: requests.Response) -> None:

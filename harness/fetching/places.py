@@ -1,11 +1,11 @@
 """The places of a run: the cache, the mirrors, and what has been learnt about them."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from harness.disk.files import walk
 from harness.errors import HarnessError
 
 Listing = list[tuple[PurePosixPath, int]]
@@ -38,20 +38,10 @@ class Places:
         """List the files below a folder; hidden ones are left out."""
         if folder not in self._trees:
             found: Listing = []
-            for parent, folders, files in os.walk(folder, followlinks=True):
-                here = Path(parent)
-                real = here.resolve()
-                # A link to a folder that contains it would be followed without end.
-                folders[:] = [
-                    name
-                    for name in folders
-                    if not name.startswith(".") and not real.is_relative_to((here / name).resolve())
-                ]
-                for name in files:
-                    path = here / name
-                    if not name.startswith(".") and path.is_file():
-                        relative = PurePosixPath(path.relative_to(folder).as_posix())
-                        found.append((relative, path.stat().st_size))
+            for path in walk(folder, unreadable=True):
+                if path.is_file():
+                    relative = PurePosixPath(path.relative_to(folder).as_posix())
+                    found.append((relative, path.stat().st_size))
             self._trees[folder] = sorted(found, key=lambda item: (len(item[0].parts), item[0]))
         return self._trees[folder]
 

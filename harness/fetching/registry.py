@@ -51,6 +51,12 @@ class SourceEntry(Model):
     about: int | None = Field(
         None, ge=1, description="approximate size to announce, where the exact one is unknown"
     )
+    at_most: int | None = Field(
+        None,
+        ge=1,
+        description="bytes after which a download of unknown size is given up; default twice "
+        "`about`, or 50 GB",
+    )
     password: Text | None = Field(None, description="password of a Seafile share")
     inside: str | None = Field(None, description="name of an archive that holds this file")
     optional: bool = Field(False, description="fetched only when asked for by name")

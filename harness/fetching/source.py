@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Optional
 
-from harness.disk.files import atomic_path, refuse_overwriting, sha256
+from harness.disk.files import (
+    atomic_path,
+    naming_owners,
+    owner_of,
+    refuse_overwriting,
+    sha256,
+)
 from harness.errors import HarnessError
 from harness.fetching.archives import extract_member
 from harness.fetching.checksums import file_hashes
@@ -23,6 +29,8 @@ from harness.fetching.places import Places
 
 CACHE = Path("resources")
 """Default folder of downloads."""
+LARGEST = 50_000_000_000
+"""Bytes after which a download is given up if nothing is known about its size."""
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """First bytes of a TIFF; the last two are those of a BigTIFF."""
 
@@ -46,6 +54,7 @@ class ExternalFile:
     md5: str = ""
     bytes: int = 0
     about: int = 0
+    at_most: int = 0
     licence: str = ""
     citation: str = ""
     password: str = ""
@@ -71,6 +80,11 @@ class ExternalFile:
         strong = {kind: value for kind, value in stated.items() if value}
         return strong or ({"md5": self.md5} if self.md5 else {})
 
+    @property
+    def bound(self) -> int:
+        """Bytes after which a download is given up, because a server may send without end."""
+        return self.bytes or self.at_most or 2 * self.about or LARGEST
+
     def place(self, cache: Path) -> Path:
         """Return where a download is kept: below a folder named after the hash, if one is stated.
 
@@ -80,6 +94,7 @@ class ExternalFile:
         return cache / key / PurePosixPath(self.name).name if key else cache / self.name
 
 
+@naming_owners()
 def locate(
     source: ExternalFile,
     *,
@@ -187,6 +202,7 @@ def _not_as_named(path: Path, name: str) -> str:
     return ""
 
 
+@naming_owners()
 def fetch(
     source: ExternalFile,
     *,
@@ -212,6 +228,8 @@ def fetch(
     if found is None:
         refuse_overwriting([places.cache], places.mirrors)
         target = source.place(places.cache)
+        # A cache above a mirror could write into it.
+        refuse_overwriting([target.parent], places.mirrors)
         make_cache(target.parent)
         with FileLock(target.with_name(f".{target.name}.lock")):
             # Another job may have fetched it while this one waited.
@@ -232,7 +250,9 @@ def make_cache(cache: Path) -> None:
         with tempfile.TemporaryFile(dir=cache):
             pass
     except OSError as error:
-        raise HarnessError(f"{cache}: cannot be written to: {error}; name another cache") from error
+        raise HarnessError(
+            f"{cache}: cannot be written to: {error}{owner_of(cache)}; name another cache"
+        ) from error
 
 
 def _obtain(source: ExternalFile, target: Path, places: Places, inspect: Inspection | None) -> Path:
@@ -249,7 +269,7 @@ def _obtain(source: ExternalFile, target: Path, places: Places, inspect: Inspect
             return _unpack(source, archive, target, places.cache)
     # Where no strong hash is stated, that of the first use is recorded.
     kinds = {*source.hashes, *(() if source.sha256 or source.git_blob else ("sha256",))}
-    part = Part.beside(target, kinds, source.bytes)
+    part = Part.beside(target, kinds, source.bytes, bound=source.bound, proven=bool(source.hashes))
     for url in source.urls:
         try:
             download(url, part, places, password=source.password)

@@ -4,10 +4,11 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
@@ -61,6 +62,13 @@ def _read_part(job: FusingJob, part: slice, files: list[Path]) -> Float:
     return check_fused(fused, infrared, visible, tiles=names, clamp=False)
 
 
+class Sources(NamedTuple):
+    """Name of a pair, and what reads it: (infrared, visible), (H, W) float32 in [0, 1] each."""
+
+    name: str
+    read: Callable[[], tuple[Float, Float]]
+
+
 def fuse_pictures(
     spec: MethodSpec,
     sources: list[tuple[Float, Float]],
@@ -68,30 +76,45 @@ def fuse_pictures(
     device: torch.device,
     threads: int,
 ) -> list[Float]:
+    """Run the command once over images in memory: as `fuse_each`, for sources and their names."""
+    pairs = [
+        Sources(name, partial(tuple[Float, Float], pair))
+        for pair, name in zip(sources, names, strict=True)
+    ]
+    return [fused() for fused in fuse_each(spec, pairs, device, threads)]
+
+
+def fuse_each(
+    spec: MethodSpec, pairs: Sequence[Sources], device: torch.device, threads: int
+) -> Iterator[Callable[[], Float]]:
     """Run the command once over images of any sizes, which it reads with 8 bits per pixel.
 
     Args:
         spec: a method with a command.
-        sources: (infrared, visible) pairs of (H, W) float32 in [0, 1].
-        names: the names of the pairs, for messages.
+        pairs: what is fused; one pair is in memory at a time.
         device: the value of the placeholder `{device}`.
         threads: the largest number of its threads.
 
-    Returns:
-        One (H, W) float32 image in [0, 1] for each pair.
+    Yields:
+        For each pair a function that returns the (H, W) float32 image in [0, 1]. It raises
+        `MethodFailure` if the output breaks the contract, and has to be called before the next.
 
     Raises:
-        MethodFailure: if the command fails or an output breaks the contract.
+        MethodFailure: if the command fails.
     """
-    fused = []
-    pairs = ([np.rint(image * 255).astype(np.uint8) for image in pair] for pair in sources)
-    with _outputs(spec, pairs, device, threads) as files:
-        for file, pair, name in zip(files, sources, names, strict=True):
-            pixels = _read(file, name, pair[0].shape)
-            output = pixels.astype(np.float32) / np.float32(255)
-            tensors = [torch.from_numpy(x)[None, None] for x in (output, *pair)]
-            fused.append(check_fused(*tensors, tiles=[name], clamp=False)[0])
-    return fused
+    images = ([np.rint(image * 255).astype(np.uint8) for image in pair.read()] for pair in pairs)
+    with _outputs(spec, images, device, threads) as files:
+        for file, pair in zip(files, pairs, strict=True):
+            yield partial(_checked, file, pair)
+
+
+def _checked(file: Path, pair: Sources) -> Float:
+    sources = pair.read()
+    pixels = _read(file, pair.name, sources[0].shape)
+    output = pixels.astype(np.float32) / np.float32(255)
+    tensors = [torch.from_numpy(x)[None, None] for x in (output, *sources)]
+    checked: Float = check_fused(*tensors, tiles=[pair.name], clamp=False)[0]
+    return checked
 
 
 @contextmanager

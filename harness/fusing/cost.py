@@ -1,9 +1,10 @@
 """Measure what fusing costs: parameters, operations and memory."""
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.module_tracker import ModuleTracker
 
 from harness.disk.records import peak_memory_mib
 from harness.methods.contract import Method
@@ -21,6 +22,24 @@ def parameters(method: object) -> int | None:
     )
 
 
+class _NoModules(ModuleTracker):
+    """A tracker that does not follow modules, as its hooks forbid gradients of gradients."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class OperationCounter(FlopCounterMode):
+    """Counts operations in all, in networks whose loss takes gradients itself as well."""
+
+    def __init__(self) -> None:
+        super().__init__(display=False)
+        self.mod_tracker = _NoModules()
+
+
 def gflops(method: Method, size: tuple[int, int], device: torch.device) -> float | None:
     """Count 10⁹ operations of convolutions and matrix products for one black (H, W) pair.
 
@@ -30,7 +49,7 @@ def gflops(method: Method, size: tuple[int, int], device: torch.device) -> float
     if not isinstance(method, torch.nn.Module):
         return None
     pair = torch.zeros(2, 1, 1, *size, device=device)
-    counter = FlopCounterMode(display=False)
+    counter = OperationCounter()
     try:
         with torch.no_grad(), counter:
             method.fuse(pair[0], pair[1])

@@ -10,6 +10,7 @@ from harness.fusing.cost import inference_cost
 from harness.fusing.inference import load_method, write_fused_stack
 from harness.fusing.job import FusingJob
 from harness.fusing.publishing import write_published_stack
+from harness.fusing.windows import fit
 from harness.machine.device import choose_device, make_deterministic
 from harness.machine.isolation import Heartbeat
 from harness.methods.weights import choose_weights
@@ -42,11 +43,13 @@ def _fuse(job: FusingJob, device: torch.device, heartbeat: Heartbeat) -> dict[st
         job.spec, checkpoint=job.checkpoint, file=job.weights, mirrors=job.mirrors
     )
     method = load_method(job.spec, device, weights.path if weights else None, job.classes)
+    parts = fit(job.spec, method, job.pairs.sizes, device)
     timer = write_fused_stack(job, method, device, heartbeat)
     if PUBLISHED in job.outputs:
         write_published_stack(job, method, device, heartbeat)
     return {
         "milliseconds_per_image": timer.milliseconds_per_image(),
         "weights": weights.record() if weights else None,
+        **parts,
         **inference_cost(method, job.pairs.largest, device),
     }

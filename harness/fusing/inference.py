@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from harness.disk.files import release_pages
 from harness.errors import as_method_failure
 from harness.fusing.job import Float, FusingJob
+from harness.fusing.windows import call_size
 from harness.machine.device import keep_freed_memory, synchronise
 from harness.machine.isolation import Heartbeat
 from harness.methods.contract import Method, check_fused, extended
@@ -77,11 +78,12 @@ def write_fused_stack(
 def _fuse_part(
     job: FusingJob, method: Method, part: slice, device: torch.device, timer: Timer
 ) -> Float:
-    """Fuse one part of the tiles into (n, H, W) float32 in [0, 1], `spec.batch` per call."""
+    """Fuse one part of the tiles into (n, H, W) float32 in [0, 1], `call_size` per call."""
     infrared, visible, names = job.pairs.infrared(part), job.pairs.visible(part), job.names[part]
     outputs = []
-    for start in range(0, len(names), job.spec.batch):
-        call = slice(start, start + job.spec.batch)
+    together = call_size(job.spec.batch, infrared.shape[1:])
+    for start in range(0, len(names), together):
+        call = slice(start, start + together)
         sources = [to_tensor(images[call], device) for images in (infrared, visible)]
         synchronise(device)
         began = time.perf_counter()

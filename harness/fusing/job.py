@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from harness.disk.files import atomic_path
 from harness.methods.spec import MethodSpec
-from harness.pixels import STRETCHES, stretched_colours
+from harness.pixels import STRETCHES, quantise_rounded, recompose, stretched_colours
 from harness.tiles.array_file import TileFile
-from harness.tiles.store import Pairs
+from harness.tiles.store import ROUNDED, ROUNDED_TILES, Pairs, evenly
 
 Float = NDArray[np.float32]
 TILES_PER_PART = 8
@@ -48,6 +48,11 @@ class FusingJob:
         """Return slices that together cover all tiles, up to `TILES_PER_PART` of one size each."""
         return self.pairs.parts(TILES_PER_PART)
 
+    def artefacts(self, output: str) -> list[Path]:
+        """Return the files of one of the `outputs`: its stack, and of the raw one `ROUNDED`."""
+        path = self.outputs[output]
+        return [path, path.with_name(ROUNDED)] if output == "none" else [path]
+
     @contextmanager
     def open_stack(self, output: str) -> Iterator[TileFile]:
         """Open one of the `outputs`; the stack gets its name only when it is complete.
@@ -55,12 +60,34 @@ class FusingJob:
         Raises:
             StorageError: if the disk is full or is not writable.
         """
-        shapes = [((3, *size) if self.colour else size) for size in self.pairs.sizes]
-        with (
-            atomic_path(self.outputs[output]) as temporary,
-            TileFile(temporary, shapes) as stack,
-        ):
+        with self._open(self.outputs[output], range(len(self.pairs))) as stack:
             yield stack
+
+    @contextmanager
+    def _open(self, path: Path, tiles: Sequence[int]) -> Iterator[TileFile]:
+        sizes = [self.pairs.sizes[tile] for tile in tiles]
+        shapes = [((3, *size) if self.colour else size) for size in sizes]
+        with atomic_path(path) as temporary, TileFile(temporary, shapes) as stack:
+            yield stack
+
+    @contextmanager
+    def _open_rounded(self) -> Iterator[Callable[[slice, Float], None]]:
+        """Yield a function that writes those images of a part that belong to `ROUNDED`."""
+        if "none" not in self.outputs:
+            yield lambda part, fused: None
+            return
+        tiles = evenly(len(self.pairs), ROUNDED_TILES)
+        with self._open(self.outputs["none"].with_name(ROUNDED), tiles) as stack:
+
+            def write(part: slice, fused: Float) -> None:
+                for place, tile in enumerate(tiles):
+                    if part.start <= tile < part.stop:
+                        image = fused[tile - part.start][None]
+                        if self.colour:
+                            image = recompose(image, self.pairs.rgb(slice(tile, tile + 1)))
+                        stack.write(place, quantise_rounded(image)[0])
+
+            yield write
 
     @contextmanager
     def open_stacks(self) -> Iterator[Callable[[slice, Float], None]]:
@@ -79,8 +106,10 @@ class FusingJob:
                 for stretch in self.outputs
                 if stretch in STRETCHES
             }
+            write_rounded = opened.enter_context(self._open_rounded())
 
             def write(part: slice, fused: Float) -> None:
+                write_rounded(part, fused)
                 for stretch, stack in stacks.items():
                     rgb = self.pairs.rgb(part)
                     if self.colour:

@@ -54,6 +54,8 @@ def make_deterministic(seed: int, threads: int) -> None:
     # imports the compiler; that takes over a second per job, and nothing here uses it.
     torch.set_deterministic_debug_mode("warn")
     torch.backends.cudnn.benchmark = False
+    # Single precision is what it says: TF32 has ten bits, and its images differ by grey levels.
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def thread_limits(threads: int) -> dict[str, str]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from harness.errors import HarnessError, MethodFailure
+from metrics.texts import printable
 
 Heartbeat = Callable[[], None]
 """Call it after each unit of work. A method that stops calling it is considered hung."""
@@ -32,8 +33,13 @@ QUOTED_BYTES = 300
 """Number of bytes at the end of the output from which a failure quotes the last line."""
 SILENCE_SECONDS = 1800.0
 """Default number of seconds without a heartbeat after which a method is considered hung."""
+REPORTED = 64 << 20
+"""Number of bytes of a method's report that are kept; results and logs are small."""
 POLL_SECONDS = 0.2
 """Seconds between two checks of a silent process."""
+LONGEST_STEP = 0.5
+"""Seconds that count at most as silence between two checks. A longer gap in the supervisor's own
+clock means that it did not run: a batch system had suspended the job, and the method with it."""
 
 USERS_PYTHONPATH = "SEGFANET_USERS_PYTHONPATH"
 """Environment variable that keeps PYTHONPATH as it was before the workflow put us first."""
@@ -85,11 +91,12 @@ class _Watch:
     report: int
     output: int
     silence: float
-    received: bytes = b""
+    received: bytearray = field(default_factory=bytearray)
     tail: bytes = b""
     relayed: int = 0
     hangs: bool = False
-    last: float = field(default_factory=time.monotonic)
+    silent: float = 0.0
+    checked: float = field(default_factory=time.monotonic)
 
     def until_end(self) -> int:
         """Read the pipes until the process has ended or hangs; return its exit code."""
@@ -106,17 +113,24 @@ class _Watch:
                 if status is not None:
                     self._drain()
                     return status
-                if time.monotonic() - self.last > self.silence:
+                if self._silence() > self.silence:
                     self.hangs = True
                     return -signal.SIGKILL
                 if not selector.get_map():
                     # The process has closed its pipes: it is about to end, or the method hides.
                     time.sleep(POLL_SECONDS / 10)
 
+    def _silence(self) -> float:
+        """Return for how many seconds nothing was finished while this process ran."""
+        now = time.monotonic()
+        self.silent += min(now - self.checked, LONGEST_STEP)
+        self.checked = now
+        return self.silent
+
     def _drain(self) -> None:
         # A process left behind may never stop writing, so read a limited amount.
         for pipe in (self.report, self.output):
-            for _ in range(RELAYED >> 16):
+            for _ in range(REPORTED >> 16):
                 if not self._read(pipe):
                     break
 
@@ -126,8 +140,8 @@ class _Watch:
         except BlockingIOError:
             return False
         if pipe == self.report:
-            self.received += data
-            self.last = time.monotonic()
+            self.received += data[: max(REPORTED - len(self.received), 0)]
+            self.silent = 0.0
         elif data:
             self._relay(data)
         return bool(data)
@@ -136,7 +150,9 @@ class _Watch:
         self.tail = (self.tail + data)[-QUOTED_BYTES:]
         part = data[: max(RELAYED - self.relayed, 0)]
         self.relayed += len(data)
-        sys.stderr.write(part.decode("utf-8", "replace"))
+        # A line feed for a carriage return, which would let a line hide the one before.
+        text = part.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+        sys.stderr.write(printable(text, RELAYED))
         if part and self.relayed >= RELAYED:
             sys.stderr.write(f"\n… output beyond {RELAYED} bytes is dropped\n")
         sys.stderr.flush()
@@ -152,14 +168,16 @@ class _Watch:
         if status == 0 and "value" in message:
             return dict(message["value"])
         if "failure" in message:
-            raise MethodFailure(message["failure"])
+            raise MethodFailure(printable(message["failure"]))
         if "error" in message:
-            raise HarnessError(message["error"])
+            raise HarnessError(printable(message["error"]))
+        if len(self.received) >= REPORTED:
+            raise MethodFailure(f"its report is longer than {REPORTED} bytes")
         raise MethodFailure(self._ending(status))
 
     def _message(self) -> dict[str, Any]:
         with suppress(ValueError):
-            return dict(json.loads(self.received.rpartition(b"\n")[2]))
+            return dict(json.loads(bytes(self.received).rpartition(b"\n")[2]))
         return {}
 
     def _ending(self, status: int) -> str:
@@ -169,7 +187,7 @@ class _Watch:
             return f"crashed: {signal.Signals(-status).name}"
         lines = self.tail.decode("utf-8", "replace").strip().splitlines()
         last = f": {lines[-1].strip()}" if lines else ""
-        return f"ended its process with exit status {status}{last}"
+        return f"ended its process with exit status {status}{printable(last)}"
 
 
 def _ended(process: int) -> int | None:
@@ -239,12 +257,12 @@ def _child(work: Work, parent: int, report: int, output: int) -> NoReturn:
     try:
         _detach(parent, output)
         message = _call(work, report)
-        os.write(report, b"\n" + json.dumps(message).encode())
+        _send(report, message)
         status = 0
     except SystemExit as ending:
         code = ending.code
         status = code if isinstance(code, int) else int(code is not None)
-        os.write(report, b"\n" + json.dumps({"failure": f"calls sys.exit({code!r})"}).encode())
+        _send(report, {"failure": printable(f"calls sys.exit({code!r})")})
     except BaseException:
         traceback.print_exc()
     finally:
@@ -261,9 +279,15 @@ def _call(work: Work, report: int) -> dict[str, Any]:
     try:
         return {"value": work(heartbeat)}
     except MethodFailure as failure:
-        return {"failure": str(failure)}
+        return {"failure": printable(failure)}
     except HarnessError as error:
-        return {"error": str(error)}
+        return {"error": printable(error)}
+
+
+def _send(report: int, message: dict[str, Any]) -> None:
+    rest = memoryview(b"\n" + json.dumps(message).encode())
+    while rest:
+        rest = rest[os.write(report, rest) :]
 
 
 def _detach(parent: int, output: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from harness.disk.files import atomic_path
+from harness.disk.files import atomic_path, require_regular
 from harness.errors import HarnessError
 
 
@@ -49,6 +49,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         HarnessError: naming the file, if it is damaged or holds more than plain values.
     """
     try:
+        require_regular(path)
         # Files of the format before torch 1.6 are no archives and have no checksums; torch
         # writes checksums into newer ones, but does not check them on loading.
         if zipfile.is_zipfile(path):
@@ -57,6 +58,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             if damaged is not None:
                 raise ValueError(f"its part {damaged} is damaged")
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except HarnessError:
+        raise
     except Exception as error:
         # torch raises many types of errors here; each means that the file is not usable.
         summary = next(iter(str(error).splitlines()), type(error).__name__)

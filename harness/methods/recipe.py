@@ -29,6 +29,9 @@ class RecipeKeys(Model):
     augment: bool = Field(
         False, description="turn and mirror every tile at random, by quarter turns"
     )
+    permute_labels: bool = Field(
+        False, description="give every tile the labels of another one, chosen once by the seed"
+    )
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32", description="precision of the forward pass; losses and weights stay in fp32"
     )

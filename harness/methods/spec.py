@@ -10,85 +10,36 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field
 from pydantic.dataclasses import dataclass
 
 from harness.disk.code import files_of_folder
-from harness.disk.files import sha256
 from harness.disk.plugins import children, load_package
 from harness.disk.schema import (
     ROOT,
     STRICT,
-    GitBlob,
     Items,
     Matching,
     Model,
     Name,
     Section,
-    Sha256,
     Text,
     check,
-    expected,
     read_yaml,
 )
 from harness.errors import HarnessError, as_method_failure, suggest
 from harness.fetching.checksums import contradiction
 from harness.fetching.source import ExternalFile
-from harness.methods.recipe import MethodRecipe
+from harness.methods.recipe import MethodRecipe, RecipeKeys
+from harness.methods.weight_file import FileName, WeightEntry, by_name
 
-FileName = Annotated[
-    str, Matching("[A-Za-z0-9_][A-Za-z0-9 ._+()-]*", "a file name without folders")
-]
 Entry = Annotated[
     str, Matching("([A-Za-z_][A-Za-z0-9_]*:[A-Za-z_][A-Za-z0-9_]*)?", "`module:Class`")
 ]
 
 
-OFFICIAL = "official"
 DEMONSTRATION = "demonstration"
 """Subfolder of weights that show how a method works."""
-
-
-class TrainedOn(Model):
-    """The data that weights were trained on, as names of families of data sets."""
-
-    certain: Items[Name] = Field((), description="families that the authors name or ship")
-    possible: Items[Name] = Field((), description="families that cannot be excluded")
-    pairs: dict[Name, Items[str]] = Field(
-        {}, description="family → names of the training pairs, where they are public"
-    )
-
-
-class WeightFile(Model):
-    """One file of the authors' weights."""
-
-    file: FileName = Field(description="file name that the authors gave it")
-    url: str | None = Field(None, description="address, pinned to a commit where possible")
-    urls: Items[str] = Field((), description="further addresses of the same file, tried in turn")
-    page: str | None = Field(None, description="where a person finds the file")
-    sha256: Sha256 | None = Field(None, description="hash; a file with another one is refused")
-    git_blob: GitBlob | None = Field(
-        None, description="hash in the authors' git repository, beside or instead of `sha256`"
-    )
-    bytes: int | None = Field(None, ge=1, description="size of the file")
-    licence: str = Field(description="licence of the file, or `none stated`")
-    trained_on: TrainedOn | None = Field(
-        None,
-        description="`certain` and `possible` training data, as families of data sets, and `pairs`",
-    )
-
-    @model_validator(mode="after")
-    def _can_be_verified(self) -> "WeightFile":
-        if not self.sha256 and not self.git_blob:
-            raise expected("`sha256` or `git_blob`, to know the right file")
-        return self
-
-
-WeightEntry = Annotated[dict[str, Any], Section(WeightFile)]
-
-
-def _by_name(value: Any) -> Any:
-    return {"official": value} if isinstance(value, Mapping) and "file" in value else value
 
 
 class Published(Model):
@@ -116,9 +67,11 @@ class Variant(Model):
 
     title: Text = Field(description="the name as tables print it")
     options: dict[str, Any] = Field(description="options that differ from the method's")
-    asked_by: Literal["ablations", "literal"] = Field(
-        "ablations", description="key of the data sets on which the variant runs"
+    asked_by: Literal["ablations", "literal", "name"] = Field(
+        "ablations",
+        description="key of the data sets on which it runs; `name`: all, where `methods` names it",
     )
+    train: Annotated[dict[str, Any], Section(RecipeKeys)] = Field({}, description="for the recipe")
 
 
 VariantsFile = dict[Name, Variant]
@@ -162,6 +115,18 @@ class MethodFile:
         description="height and width that fuse takes are multiples of it; the harness extends "
         "other images by reflection at the right and the bottom, and crops the result",
     )
+    largest: int | None = Field(
+        None,
+        ge=64,
+        description="largest height and width that fuse takes; larger images are fused in "
+        "overlapping parts if `overlap` is stated, and are refused otherwise",
+    )
+    overlap: int | None = Field(
+        None,
+        ge=0,
+        description="pixels around a pixel that decide its fused value, if distant ones do not: an "
+        "image that is too large for the memory is then fused in parts that overlap by as much",
+    )
     published: Published | None = Field(
         None,
         description="how the authors save their images, for `fuse --as-published`; the class may "
@@ -176,7 +141,7 @@ class MethodFile:
     weights: Annotated[
         dict[Name, WeightEntry] | None,
         BeforeValidator(
-            _by_name, json_schema_input_type=WeightEntry | dict[Name, WeightEntry] | None
+            by_name, json_schema_input_type=WeightEntry | dict[Name, WeightEntry] | None
         ),
     ] = Field(
         None,
@@ -198,8 +163,7 @@ class MethodFile:
 class MethodSpec(MethodFile):
     """A method as its folder declares it, or a variant of it (`kind` is `ablation`).
 
-    asked_by: the key of the data sets on which a variant runs; empty for a method, which always
-    runs.
+    asked_by: as in `Variant`; empty for a method, which always runs.
     """
 
     folder: Path
@@ -211,6 +175,11 @@ class MethodSpec(MethodFile):
         if self.folder in (ROOT / "segfanet", ROOT / "baselines" / self.folder.name):
             return ".".join(self.folder.relative_to(ROOT).parts)
         return load_package(self.folder)
+
+    @property
+    def demonstration(self) -> Path:
+        """File of the weights that this project trained on the demonstration's tiles."""
+        return self.folder / DEMONSTRATION / "weights.safetensors"
 
     @property
     def needs_labels(self) -> bool:
@@ -271,22 +240,6 @@ def weight_entry(spec: MethodSpec) -> Mapping[str, Any] | None:
     if name not in entries:
         raise HarnessError(f"{spec.name}: no weights {name!r}; there are: {', '.join(entries)}")
     return entries[name]
-
-
-def weights_content(spec: MethodSpec, chosen: str, *, trained: bool) -> str:
-    """Return what identifies the weights that fuse: `train`, a stated hash, or "" for none.
-
-    Args:
-        spec: the method.
-        chosen: `official`, or the path of a weight file.
-        trained: whether the weights are those of a training here.
-    """
-    if trained:
-        return "train"
-    if chosen != OFFICIAL:
-        return sha256(Path(chosen)) if Path(chosen).is_file() else ""
-    entry = weight_entry(spec) or {}
-    return entry.get("sha256") or entry.get("git_blob") or ""
 
 
 def published_rule(spec: MethodSpec) -> Published:
@@ -395,4 +348,6 @@ def read_variants(path: Path) -> dict[str, Variant]:
 
 
 def _with_options(spec: MethodSpec, variant: Variant) -> MethodSpec:
-    return replace(spec, title=variant.title, options={**spec.options, **variant.options})
+    options = {**spec.options, **variant.options}
+    train = spec.train and {**spec.train, **variant.train}
+    return replace(spec, title=variant.title, options=options, train=train)

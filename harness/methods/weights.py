@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors.torch
 import torch
 
 from harness.blocks.renaming import unwrapped
-from harness.disk.files import sha256
+from harness.disk.files import require_regular, sha256
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError, MethodFailure, as_method_failure
 from harness.fetching.batch import announce
@@ -30,7 +31,8 @@ files need not contain them, and they do not count as a cost of fusing."""
 class Weights:
     """A verified local weight file.
 
-    origin: `official` (the authors' file, by its hash), `retrained` (trained here) or `user`.
+    origin: `official` (the authors' file, by its hash), `retrained` (trained here),
+    `demonstration` (trained by this project on demonstration data) or `user`.
     """
 
     origin: str
@@ -77,8 +79,9 @@ def choose_weights(
 
 
 def _trained(checkpoint: Path) -> Weights:
-    if not checkpoint.is_file():
+    if not checkpoint.exists():
         raise HarnessError(f"{checkpoint}: no such checkpoint; train the method first")
+    require_regular(checkpoint)
     path = checkpoint.with_name("training.json")
     if path.is_file():
         record = read_record(path)
@@ -89,8 +92,12 @@ def _trained(checkpoint: Path) -> Weights:
 
 
 def _given(spec: MethodSpec, file: Path) -> Weights:
-    if not file.is_file():
+    if not file.exists():
         raise HarnessError(f"{file}: no such weight file; check the path")
+    require_regular(file)
+    if file.resolve() == spec.demonstration.resolve():
+        check_artefact(read_record(file.with_name("record.json")), file)
+        return Weights("demonstration", file, sha256(file))
     found = file_hashes(file, ("sha256", "git_blob"))
     size = file.stat().st_size
     for entry in spec.weight_files.values():
@@ -140,7 +147,19 @@ def _arrays(path: Path) -> dict[str, Any]:
         raise HarnessError(f"{path}: not a readable archive of arrays: {error!r}") from error
 
 
+def _tensors(path: Path) -> dict[str, Any]:
+    try:
+        require_regular(path)
+        return dict(safetensors.torch.load_file(path))
+    except HarnessError:
+        raise
+    except Exception as error:
+        raise HarnessError(f"{path}: not a readable safetensors file: {error!r}") from error
+
+
 def _read_state(method: torch.nn.Module, path: Path) -> dict[str, Any]:
+    if path.suffix == ".safetensors":
+        return unwrapped(_tensors(path))
     if path.suffix == ".npz":
         return _arrays(path)
     order = getattr(method, "official_order", ())
@@ -151,19 +170,24 @@ def _read_state(method: torch.nn.Module, path: Path) -> dict[str, Any]:
 
 
 def _check_kinds(state: Mapping[str, Any], wanted: Mapping[str, torch.Tensor]) -> None:
-    """Refuse complex and whole numbers for real weights, which torch would convert silently."""
-    for key in state.keys() & wanted.keys():
-        kinds = [
-            (tensor.is_floating_point(), tensor.is_complex())
-            for tensor in (state[key], wanted[key])
-            if isinstance(tensor, torch.Tensor)
-        ]
-        if len(set(kinds)) > 1:
-            raise ValueError(f"{key} holds {state[key].dtype}, expected {wanted[key].dtype}")
+    """Refuse numbers of another kind or with fewer digits, which torch would convert silently."""
+    for key in sorted(state.keys() & wanted.keys()):
+        found, own = state[key], wanted[key]
+        if not isinstance(found, torch.Tensor):
+            raise ValueError(f"{key} holds a {type(found).__name__}, expected {own.dtype}")
+        same = (found.is_floating_point(), found.is_complex()) == (
+            own.is_floating_point(),
+            own.is_complex(),
+        )
+        if not same or (own.is_floating_point() and found.itemsize < own.itemsize):
+            raise ValueError(
+                f"{key} holds {found.dtype}, expected {own.dtype}; save the weights with the "
+                "precision that they were trained with"
+            )
 
 
 def load_weights(method: torch.nn.Module, path: Path) -> None:
-    """Load a weight file of torch or `.npz`, or bare arrays, into a method.
+    """Load a weight file of torch, `.safetensors` or `.npz`, or bare arrays, into a method.
 
     The weights in a file of torch may be nested. Bare arrays (`raw_arrays`) are for methods whose
     `official_order` names their tensors in the order of the file.

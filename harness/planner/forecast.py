@@ -114,9 +114,11 @@ def forecast(benchmark: Benchmark, setting: Setting) -> Plan:
         (job, _per_tile(job, tiles[job.dataset], costs[_kind(job, tiles[job.dataset])]))
         for job in jobs
     ]
-    numbers = len(benchmark.metrics)
     forecasts = [
-        Forecast(job, cost, _disk(job, tiles[job.dataset], cost, numbers)) for job, cost in costed
+        Forecast(
+            job, cost, _disk(job, tiles[job.dataset], cost, len(benchmark.metrics(job.dataset)))
+        )
+        for job, cost in costed
     ]
     title, downloads = benchmark.config.title, downloads_of(benchmark)
     return Plan(title, setting, tiles, forecasts, downloads, unpacking_rate())
@@ -147,7 +149,8 @@ def _measure(job: Job, tiles: Tiles, benchmark: Benchmark, setting: Setting) -> 
     if job.stage == "prepare":
         return measured(tiling_cost, tiles, setting)
     if job.stage == "measure":
-        return measured(scoring_cost, tuple(benchmark.metrics), job.stacks, tiles, setting)
+        names = tuple(benchmark.metrics(job.dataset))
+        return measured(scoring_cost, names, job.stacks, tiles, setting)
     measure = training_cost if job.stage == "train" else fusing_cost
     return measured(measure, job.spec, tiles, setting)
 

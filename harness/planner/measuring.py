@@ -1,5 +1,6 @@
 """Measure briefly what one training step, one fused tile and one measured tile cost here."""
 
+import math
 import tempfile
 import time
 import zipfile
@@ -12,14 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
 
 from harness.disk.files import sha256
 from harness.errors import HarnessError, MethodFailure
 from harness.fetching.archives import extract_member
 from harness.fusing.command import fuse_pictures
-from harness.fusing.cost import gflops, parameters
+from harness.fusing.cost import OperationCounter, gflops, parameters
 from harness.fusing.inference import call_fuse, load_method, to_tensor
+from harness.fusing.memory import memory_use
+from harness.fusing.windows import call_size, fit
 from harness.machine.device import synchronise
 from harness.methods.contract import Batch
 from harness.methods.recipe import Recipe
@@ -145,7 +147,7 @@ def step_footprint(method: Any, batch: Batch, precision: Precision) -> tuple[flo
             sizes[storage.data_ptr()] = storage.nbytes()
         return tensor.detach()
 
-    with FlopCounterMode(display=False) as counter, saved_tensors_hooks(keep, lambda kept: kept):
+    with OperationCounter() as counter, saved_tensors_hooks(keep, lambda kept: kept):
         with precision.forward():
             terms = method.training_loss(batch)
         precision.backward(torch.stack(list(terms.values())).sum())
@@ -153,14 +155,16 @@ def step_footprint(method: Any, batch: Batch, precision: Precision) -> tuple[flo
 
 
 def fusing_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> UnitCost:
-    """Measure fusing one batch of noise with arbitrary weights; memory is known only on CUDA.
+    """Measure fusing one batch of noise with arbitrary weights.
+
+    On a CPU the memory is the estimate by which the fuse stage refuses images, for one call.
 
     Raises:
         HarnessError: if the method cannot be loaded or run.
     """
     device = setting.for_method(spec)
     most = FEW if device.type == "cpu" else spec.batch
-    pixels = noise(min(spec.batch, most, tiles.test), tiles)
+    pixels = noise(min(call_size(spec.batch, tiles.shape), most, tiles.test), tiles)
     pairs = Pairs(pixels)
     sources = [images(slice(None)) for images in (pairs.infrared, pairs.visible)]
     if spec.command:
@@ -171,11 +175,15 @@ def fusing_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> UnitCost:
         )
         return UnitCost(seconds / len(listed))
     method = load_method(spec, device, None, tiles.classes)
+    fit(spec, method, [tiles.shape], device)
     infrared, visible = (to_tensor(part, device) for part in sources)
+    together = min(call_size(spec.batch, tiles.shape), tiles.test)
+    use = None if device.type == "cuda" else memory_use(method, device)
+    memory = use.bytes_of(together * math.prod(tiles.shape)) if use else None
     _forget_peak(device)
     seconds = _settled(lambda: call_fuse(method, infrared, visible, what="noise"), device)
     peak, operations = _peak(device), gflops(method, tiles.shape, device)
-    return UnitCost(seconds / len(pixels), peak, parameters(method), operations)
+    return UnitCost(seconds / len(pixels), peak or memory, parameters(method), operations)
 
 
 def scoring_cost(names: tuple[str, ...], stacks: int, tiles: Tiles, setting: Setting) -> UnitCost:

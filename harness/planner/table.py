@@ -146,8 +146,8 @@ def _notes(plan: Plan) -> Iterable[str]:
     yield "disk: what remains; a running training needs a second checkpoint. Not counted:"
     yield "downloads, the report, validation during training, the start of each job (seconds)."
     if plan.setting.device.type != "cuda":
-        yield "memory: estimated for training (parameters, gradients, Adam's moments, tensors that"
-        yield "autograd saves; no workspaces). On a GPU it is measured, for fusing as well."
+        yield "memory: estimated, for training (parameters, gradients, Adam's moments, tensors that"
+        yield "autograd saves; no workspaces) and for a call of fuse. On a GPU it is measured."
     failures = {
         f"{item.job.stage} {item.job.row or item.job.dataset}: {item.cost.failure}": None
         for item in plan.forecasts

@@ -4,7 +4,8 @@ An adapter module has `check_options(options)`, which is quick and opens no imag
 `open_dataset(options) -> Dataset`. One whose data have to be fetched also has
 `layout(options) -> SceneSizes`, for plans made before that, and `SOURCES`, its entry in the
 registry of external files. `DATA_FILES` lists files beside the code that decide on the tiles. With
-`WHOLE`, test images are measured whole unless the configuration gives `tiling`.
+`WHOLE`, test images are measured whole unless the configuration gives `tiling`. `fused` names the
+fused images that come with the set, which `fetch_fused` fetches.
 A folder of ours with `set.yaml` and without code is a set for `harness.datasets.published`.
 """
 

@@ -15,7 +15,7 @@ from harness.fetching.batch import fetch_all, listed, record_of_all
 from harness.fetching.places import Places
 from harness.fetching.source import CACHE, ExternalFile, Inspection, locate, record_of
 from harness.scenes.labels import LabelEncoding
-from harness.scenes.options import Word
+from harness.scenes.options import ImageName, Word
 from harness.scenes.raster import Header, Member, Raster, files_below, members_of, read_header
 from harness.scenes.scene import Extent, Scene
 from harness.scenes.splits import choose_split
@@ -37,9 +37,9 @@ class FetchedOptions(Model):
     root: Word | None = None
     cache: Word = str(CACHE)
     mirrors: Items[Word] = ()
-    pairs: Items[Word] | None = None
-    train: Items[Word] | None = None
-    test: Items[Word] | None = None
+    pairs: Items[ImageName] | None = None
+    train: Items[ImageName] | None = None
+    test: Items[ImageName] | None = None
 
     def check(self) -> None:
         """Refuse a root that is not a folder, and scenes that are not a split.

@@ -10,6 +10,8 @@ from harness.errors import HarnessError
 from harness.pixels import IGNORE
 
 Bytes = NDArray[np.uint8]
+Codes = NDArray[np.uint8] | NDArray[np.uint16]
+LARGEST_CODE = 65535
 _UNKNOWN = 254
 CHUNK = 1 << 15
 """Number of pixels whose keys are computed at a time."""
@@ -22,7 +24,7 @@ class LabelEncoding:
     """How the pixel values of a label image encode classes.
 
     Attributes:
-        values: the value of each class: three bytes of a colour, or one byte of a code.
+        values: the value of each class: three bytes of a colour, or one code of up to 16 bits.
         ignore: further values, for pixels that belong to no class.
         tolerance: largest difference in any channel at which a colour still counts as a
             value; 0 requires the exact value. Damaged label files differ by a few steps.
@@ -39,8 +41,9 @@ class LabelEncoding:
         every = [*self.values, *self.ignore]
         if len({len(value) for value in every}) != 1 or self.channels not in (1, 3):
             raise HarnessError(f"labels: {every} must all be one number, or all three numbers")
-        if not all(isinstance(item, int) and 0 <= item <= 255 for value in every for item in value):
-            raise HarnessError(f"labels: {every} must be whole numbers from 0 to 255")
+        largest = 255 if self.channels == 3 else LARGEST_CODE
+        if not all(type(item) is int and 0 <= item <= largest for value in every for item in value):
+            raise HarnessError(f"labels: {every} must be whole numbers from 0 to {largest}")
         if len(self.values) >= _UNKNOWN:
             raise HarnessError(f"labels: {len(self.values)} classes, at most {_UNKNOWN - 1} fit")
         for index, value in enumerate(every):
@@ -59,19 +62,20 @@ class LabelEncoding:
 
     @cached_property
     def _table(self) -> Bytes:
-        """Class index of every possible value: 256 ** channels entries."""
-        table = np.full((256,) * self.channels, _UNKNOWN, np.uint8)
+        """Class index of every possible value: 256 ** 3 colours, or 65,536 codes."""
+        shape = (256,) * 3 if self.channels == 3 else (LARGEST_CODE + 1,)
+        table = np.full(shape, _UNKNOWN, np.uint8)
         indexed = [*enumerate(self.values), *((IGNORE, value) for value in self.ignore)]
         for index, value in indexed:
             near = (slice(max(v - self.tolerance, 0), v + self.tolerance + 1) for v in value)
             table[tuple(near)] = index
         return table.reshape(-1)
 
-    def decode(self, bands: Bytes, place: str, out: Bytes | None = None) -> Bytes:
-        """Return the class indices (H, W) of a label image (channels, H, W), both uint8.
+    def decode(self, bands: Codes, place: str, out: Bytes | None = None) -> Bytes:
+        """Return the class indices (H, W) uint8 of a label image (channels, H, W).
 
         Args:
-            bands: the image; bands beyond the channels are not used.
+            bands: the image, uint8, or uint16 for codes; bands beyond the channels are not used.
             place: file and position, for the message.
             out: array (H, W) to fill instead of a new one.
 
@@ -95,10 +99,10 @@ class LabelEncoding:
             raise HarnessError(f"{place}: {_describe(bands, unknown)}; {self.hint}")
         return labels
 
-    def _look_up(self, bands: Bytes, labels: Bytes) -> None:
-        if self.channels == 1:
+    def _look_up(self, bands: Codes, labels: Bytes) -> None:
+        if self.channels == 1 and bands.dtype == np.uint8:
             # Bytes need no keys; `translate` is a third faster than a lookup by numpy.
-            found = bands.tobytes().translate(self._table.tobytes())
+            found = bands.tobytes().translate(self._table[:256].tobytes())
             labels[:] = np.frombuffer(found, np.uint8).reshape(labels.shape)
             return
         keys: NDArray[np.intp] = bands[0].astype(np.intp)
@@ -108,7 +112,7 @@ class LabelEncoding:
         self._table.take(keys, out=labels, mode="clip")
 
 
-def _describe(bands: Bytes, unknown: NDArray[np.bool_]) -> str:
+def _describe(bands: Codes, unknown: NDArray[np.bool_]) -> str:
     values, counts = np.unique(bands[:, unknown].T, axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:SHOWN]
     row, column = np.argwhere(unknown)[0].tolist()

@@ -1,5 +1,6 @@
 """Types for the options of an adapter, which are a model of its own."""
 
+import unicodedata
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -11,8 +12,15 @@ def _as_text(value: Any) -> Any:
     return str(value) if type(value) is int else value
 
 
+def _as_name(value: Any) -> Any:
+    text = _as_text(value)
+    return unicodedata.normalize("NFC", text) if isinstance(text, str) else text
+
+
 Word = Annotated[str, BeforeValidator(_as_text)]
-"""A name in options: YAML reads an unquoted file name such as 10 as a number."""
+"""A text in options: YAML reads an unquoted one such as 10 as a number."""
+ImageName = Annotated[str, BeforeValidator(_as_name)]
+"""The name of an image without its suffix, in the composed form of Unicode (NFC)."""
 
 
 class NoOptions(Model):

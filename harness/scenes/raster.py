@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from harness.disk.files import walk
 from harness.errors import HarnessError
 from harness.fetching.archives import copy_member, find_members, open_archive
 from harness.fetching.source import make_cache
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 BLOCK_CACHE = "48MB"
 """Memory for decoded blocks, because two rows of tiles may share a block; GDAL would otherwise
 take a twentieth of the machine's memory."""
+SETTINGS = {
+    # No file beside the image says anything about it: it could name a file of any format.
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+    # No address has this ending, so that nothing in an image leads to the network.
+    "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".nothing",
+}
+"""Settings of GDAL that nobody may change, which it reads from the environment."""
 SUFFIXES = (".tif", ".tiff")
 
 
@@ -51,13 +60,7 @@ def members_of(archive: Path, names: Collection[str]) -> dict[str, Member]:
 
 def files_below(folder: Path) -> list[Member]:
     """Return the TIFF files of a folder and of all folders in it, linked ones too, sorted."""
-    found = []
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        here = Path(parent)
-        # A link to a folder that contains it would be followed without end.
-        real = here.resolve()
-        folders[:] = [name for name in folders if not real.is_relative_to((here / name).resolve())]
-        found += [here / name for name in files if name.lower().endswith(SUFFIXES)]
+    found = [path for path in walk(folder, unreadable=True) if path.suffix.lower() in SUFFIXES]
     return [Member(path.name, path) for path in sorted(found) if path.is_file()]
 
 
@@ -161,8 +164,9 @@ class Raster:
 
 
 def _open(path: Path | str, member: Member) -> "DatasetReader":
-    # GDAL reads this once, at the first block; a rasterio.Env around every read is slower.
+    # GDAL looks here at any time; a rasterio.Env around every read is slower.
     os.environ.setdefault("GDAL_CACHEMAX", BLOCK_CACHE)
+    os.environ.update(SETTINGS)
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
@@ -170,7 +174,8 @@ def _open(path: Path | str, member: Member) -> "DatasetReader":
         with warnings.catch_warnings():
             # The position of a Potsdam image is in a separate file.
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            # No other driver: a file of GDAL's own formats could name further files to read.
-            return rasterio.open(path, driver="GTiff")
+            # No other driver: a file of GDAL's own formats could name further files to read. An
+            # image could do that, too, for copies of lower resolution.
+            return rasterio.open(path, driver="GTiff", OVERVIEW_LEVEL="NONE")
     except RasterioError as error:
         raise HarnessError(f"{member}: not a readable image: {error}") from error

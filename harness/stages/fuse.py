@@ -15,7 +15,8 @@ from harness.disk.records import Claim, Record
 from harness.errors import MethodFailure
 from harness.fusing.job import FusingJob
 from harness.machine.isolation import Heartbeat, supervise
-from harness.methods.spec import OFFICIAL, MethodSpec, find_method, weights_content
+from harness.methods.chosen_weights import OFFICIAL, given_file, weights_content
+from harness.methods.spec import MethodSpec, find_method
 from harness.stages import identity
 from harness.stages.common import (
     add_colour,
@@ -46,7 +47,7 @@ def main() -> None:
         device=arguments.device,
         threads=arguments.threads,
         checkpoint=arguments.checkpoint,
-        weights=None if arguments.weights == OFFICIAL else Path(arguments.weights),
+        weights=given_file(spec, arguments.weights),
         mirrors=arguments.mirror,
     )
     details, failure = {}, ""
@@ -60,7 +61,8 @@ def main() -> None:
         if failure:
             record.fail(failure)
             write_empty_stack(outputs[stretch], job.pairs)
-        record.write(outputs[stretch].with_name("fused.json"), [outputs[stretch]])
+        files = [outputs[stretch]] if failure else job.artefacts(stretch)
+        record.write(outputs[stretch].with_name("fused.json"), files)
 
 
 def _record(arguments: argparse.Namespace, spec: MethodSpec, stretch: str) -> Record:
@@ -88,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
     add_stretches(parser, "fused.npy to write")
     parser.add_argument("--checkpoint", type=Path, help="path of a trained method's checkpoint.pt")
     parser.add_argument(
-        "--weights", default=OFFICIAL, help="official (default) or the path of a weight file"
+        "--weights",
+        default=OFFICIAL,
+        help="official (default), demonstration, or the path of a weight file",
     )
     add_colour(parser)
     add_mirrors(parser, "the authors' weights under any name")

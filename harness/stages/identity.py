@@ -84,9 +84,23 @@ def take(name: str, colour: str) -> Request:
     return {"stage": "take", "name": name, "colour": colour, "code": _code("take")}
 
 
+def take_published(name: str, colour: str, files: Iterable[Path], folder: Path) -> Request:
+    """Return what a stack of images that a data set publishes depends on, but the tiles.
+
+    `files` are those of the data set, whose table has the hash of every image.
+    """
+    code = _code("take", files, folder.parent)
+    return {"stage": "take", "published": name, "colour": colour, "code": code}
+
+
 def features(method: Method, seed: int, device: str) -> Request:
     """Return what the feature maps depend on, but tiles, examples and training."""
     return _run("features", method, seed, device)
+
+
+def learning(method: Method, seed: int, device: str) -> Request:
+    """Return what the measures of a training depend on, but tiles, fused images and training."""
+    return _run("learning", method, seed, device)
 
 
 def measure(

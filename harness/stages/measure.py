@@ -24,6 +24,7 @@ from metrics.colour import score_channels
 from metrics.dialects import DIALECTS
 from metrics.errors import MetricError
 from metrics.scoring import score_methods
+from metrics.texts import csv_cell
 
 TILES_PER_CALL = 32
 """Number of tiles that are measured in one call, which bounds the memory."""
@@ -121,7 +122,9 @@ def _table(run: tuple[str, str, int], tiles: list[str], scores: Scores) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["dataset", "method", "seed", "tile", *scores])
     for tile, *values in zip(tiles, *scores.values(), strict=True):
-        writer.writerow([*run, tile, *("" if math.isnan(value) else value for value in values)])
+        writer.writerow(
+            [*run, csv_cell(tile), *("" if math.isnan(value) else value for value in values)]
+        )
     return text.getvalue()
 
 

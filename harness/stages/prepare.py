@@ -5,7 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from harness.cli import add_asked, add_cache, add_include, add_mirrors, json_object, positive, run
+from harness.cli import add_asked, add_cache, add_include, add_mirrors, json_object, run, threads
+from harness.disk.files import refuse_overwriting
 from harness.disk.inventory import Inventory
 from harness.disk.records import Claim, Record
 from harness.fetching.source import CACHE
@@ -23,6 +24,10 @@ def main() -> None:
     config = {"adapter": arguments.adapter, "options": arguments.options, "tiling": tiling}
     path = arguments.output / RECORD
     inventory = Inventory(source_places(arguments.options), arguments.output / INVENTORY)
+    if not inventory.path.is_file():
+        # A tile store among the images that it is cut from would replace some, such as the one
+        # called like the contact sheet. An old store, which has an inventory, is no input.
+        refuse_overwriting([arguments.output], inventory.folders())
     files = adapter_files(arguments.adapter, arguments.include)
     folder = adapter_folder(arguments.adapter, arguments.include)
     claim = Claim(
@@ -77,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     add_mirrors(parser, "archives")
     parser.add_argument(
         "--jobs",
-        type=positive,
+        type=threads,
         default=1,
         metavar="N",
         help="number of scenes that are read at the same time; default 1",

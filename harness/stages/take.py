@@ -2,14 +2,17 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from harness import cli
-from harness.cli import add_asked
+from harness.cli import add_asked, add_cache, add_mirrors, json_object
 from harness.disk.files import atomic_path
 from harness.disk.images import files_by_name, named_image_errors
 from harness.disk.inventory import Inventory
 from harness.disk.records import Claim, Record
 from harness.errors import HarnessError, MethodFailure
+from harness.fetching.source import CACHE
+from harness.scenes.adapters import adapter_files, adapter_folder, find_adapter
 from harness.stages import identity
 from harness.stages.common import add_colour
 from harness.terminal import progress
@@ -17,22 +20,19 @@ from harness.tiles.array_file import Bytes, TileFile
 from harness.tiles.store import INVENTORY, TileRow, TileStore, write_empty_stack
 from metrics.images import in_colour, read_grey, read_image
 
+RECORD = "fused.json"
+
 
 def main() -> None:
     """Write the fused stack of images from a folder, as if a method had made it, and its record."""
     arguments = _parser().parse_args()
     output = arguments.output.resolve()
-    record_path = output.with_name("fused.json")
-    given = {"name": arguments.name, "colour": arguments.colour}
-    inventory = Inventory([arguments.folder], output.with_name(INVENTORY))
-    claim = Claim(record_path, arguments.asked, lambda: identity.take(**given), inventory.content)
-    config = {"folder": str(arguments.folder), **given}
-    record = Record("fuse", config, claim=claim)
+    record = _record(arguments, output)
     store = TileStore(arguments.tiles)
     colour = arguments.colour == "per_channel"
     shapes = [(3, *size) if colour else size for size in store.test.sizes]
     try:
-        scenes = _files(store, arguments.folder, arguments.name)
+        scenes = _files(store, arguments)
         with atomic_path(output) as temporary, TileFile(temporary, shapes) as stack:
             for scene, path in progress(list(scenes.items()), "reading", unit="image"):
                 tiles = [row for row in store.rows("test") if row.scene == scene]
@@ -45,20 +45,52 @@ def main() -> None:
         record.fail(str(failure))
         print(f"failed: {failure}")
         write_empty_stack(output, store.test)
-    record.write(record_path, [output])
+    record.write(output.with_name(RECORD), [output])
 
 
-def _files(store: TileStore, folder: Path, pattern: str) -> dict[str, Path]:
-    """Return the file of every test scene; `pattern` says how its name follows from the scene's.
+def _record(arguments: argparse.Namespace, output: Path) -> Record:
+    """Begin the record of the stack: its images come from a folder, or with the data set."""
+    path, colour = output.with_name(RECORD), arguments.colour
+    if arguments.folder is None:
+        set_files = adapter_files(arguments.adapter), adapter_folder(arguments.adapter)
+        config = {"published": arguments.published, "colour": colour}
+        claim = Claim(
+            path,
+            arguments.asked,
+            lambda: identity.take_published(arguments.published, colour, *set_files),
+        )
+        return Record("fuse", {"adapter": arguments.adapter, **config}, claim=claim)
+    given = {"name": arguments.name, "colour": colour}
+    content = Inventory([arguments.folder], output.with_name(INVENTORY)).content
+    claim = Claim(path, arguments.asked, lambda: identity.take(**given), content)
+    return Record("fuse", {"folder": str(arguments.folder), **given}, claim=claim)
+
+
+def _files(store: TileStore, arguments: argparse.Namespace) -> dict[str, Path]:
+    """Return the file of every test scene, from a folder or from where the data set comes from.
 
     Raises:
         MethodFailure: naming the first file that is missing.
     """
+    scenes = list(dict.fromkeys(row.scene for row in store.rows("test")))
     try:
-        found = files_by_name(folder)
+        if arguments.folder is not None:
+            return _in_folder(scenes, arguments.folder, arguments.name)
+        places = {"cache": str(arguments.cache), "mirrors": [str(m) for m in arguments.mirror]}
+        adapter: Any = find_adapter(arguments.adapter)
+        options = {**places, **arguments.options}
+        found: dict[str, Path] = adapter.fetch_fused(arguments.published, scenes, options)
     except (HarnessError, OSError) as error:
         raise MethodFailure(str(error)) from error
-    scenes = dict.fromkeys(row.scene for row in store.rows("test"))
+    missing = [scene for scene in scenes if scene not in found]
+    if missing:
+        raise MethodFailure(f"{arguments.adapter}: publishes no image of {', '.join(missing[:5])}")
+    return found
+
+
+def _in_folder(scenes: list[str], folder: Path, pattern: str) -> dict[str, Path]:
+    """Return the file of every scene; `pattern` says how its name follows from the scene's."""
+    found = files_by_name(folder)
     named = {scene: pattern.replace("{name}", scene) for scene in scenes}
     missing = [name for name in named.values() if name not in found]
     if missing:
@@ -93,12 +125,20 @@ def _read(path: Path, tiles: list[TileRow], *, colour: bool) -> Bytes:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--tiles", type=Path, required=True, help="folder of the tile store")
-    parser.add_argument("--folder", type=Path, required=True, help="folder of fused images")
+    images = parser.add_mutually_exclusive_group(required=True)
+    images.add_argument("--folder", type=Path, help="folder of fused images")
+    images.add_argument("--published", help="name of fused images that the data set publishes")
     parser.add_argument(
         "--name",
         default="{name}",
         help="name of a fused image without its suffix, {name} being that of its sources",
     )
+    parser.add_argument("--adapter", help="name of the data set that publishes the images")
+    parser.add_argument(
+        "--options", type=json_object, default={}, help="JSON object of options of the data set"
+    )
+    add_cache(parser, CACHE)
+    add_mirrors(parser, "the images")
     add_colour(parser)
     add_asked(parser)
     parser.add_argument("--output", type=Path, required=True, help="path of fused.npy to write")

@@ -14,16 +14,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.disk.code import DIGITS
-from harness.disk.files import atomic_path, read_json, sha256_json, write_text
+from harness.disk.files import (
+    atomic_path,
+    read_json,
+    require_regular,
+    sha256_json,
+    write_text,
+)
 from harness.disk.identity import content_of
 from harness.disk.records import check_artefact, read_record
 from harness.errors import HarnessError
 from harness.scenes.scene import BANDS, INFRARED, LABEL
 from harness.tiles.array_file import Bytes, Images, array_shape
 from metrics.images import luma
+from metrics.texts import csv_cell, from_csv_cell
 
 USUAL_PIXELS = 320 * 320
 """Pixels of a tile of the usual size; of larger ones, fewer are fused or measured at a time."""
+ROUNDED = "rounded.npy"
+"""File beside the raw stack: some of its images, rounded to 8 bits where the stack is truncated."""
+ROUNDED_TILES = 32
+"""Number of images in it, evenly spread: as many as the protocol audit measures."""
 INVENTORY = "sources.json"
 """State and hash of each file of the user that a store was cut from."""
 RECORD = "prepare.json"
@@ -60,7 +71,9 @@ def write_manifest(path: Path, rows: Iterable[TileRow]) -> None:
     text = StringIO()
     writer = csv.DictWriter(text, list(TileRow.__annotations__), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
+    for row in rows:
+        names = {"tile": csv_cell(row.tile), "scene": csv_cell(row.scene)}
+        writer.writerow({**asdict(row), **names})
     write_text(path, text.getvalue())
 
 
@@ -95,7 +108,7 @@ class TileStore:
         path = self._checked("manifest.csv")
         try:
             with path.open(encoding="utf-8", newline="") as stream:
-                kinds = TileRow.__annotations__
+                kinds = {**TileRow.__annotations__, "tile": from_csv_cell, "scene": from_csv_cell}
                 return [
                     TileRow(**{key: kind(line[key]) for key, kind in kinds.items()})
                     for line in csv.DictReader(stream)
@@ -226,6 +239,11 @@ class Pairs:
         return self.pixels(part)[:, LABEL]
 
 
+def evenly(count: int, limit: int) -> list[int]:
+    """Return at most `limit` indices below `count`, evenly spread."""
+    return [int(i) for i in np.unique(np.linspace(0, count - 1, min(count, limit)).round())]
+
+
 def map_array(path: Path) -> NDArray[Any]:
     """Memory-map an `.npy` file for reading.
 
@@ -233,8 +251,11 @@ def map_array(path: Path) -> NDArray[Any]:
         HarnessError: naming the file, if it is not an array, is cut short, or holds objects.
     """
     try:
+        require_regular(path)
         # `np.load` would also open archives of arrays.
         array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    except HarnessError:
+        raise
     except Exception as error:
         # Part of a header is Python source; numpy raises many error types for a broken one.
         raise HarnessError(f"{path}: not a readable array: {error!r}") from error

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from harness.errors import MethodFailure
 from harness.methods.contract import Batch
 from harness.scenes.scene import INFRARED, LABEL
 
@@ -25,6 +26,10 @@ class Batches:
         parts: number of equal parts of a step's tiles. If the last batch of an epoch does not
             split evenly, the first tiles of the epoch are added to it.
         augment: whether to rotate and mirror each tile at random.
+        permute_labels: whether every tile has the labels of another one, which the seed decides.
+
+    Raises:
+        MethodFailure: if there is no other tile to take labels from.
     """
 
     def __init__(
@@ -35,9 +40,11 @@ class Batches:
         *,
         parts: int = 1,
         augment: bool = False,
+        permute_labels: bool = False,
     ) -> None:
         self.tiles, self.size, self.seed = tiles, size, seed
         self.parts, self.augment = parts, augment
+        self.labels_of = other_tiles(len(tiles), seed) if permute_labels else None
         self.per_epoch = math.ceil(len(tiles) / size)
         self._reader = ThreadPoolExecutor(1, "tiles")
         self._ahead: dict[tuple[int, int], Future[Tensor]] = {}
@@ -61,13 +68,33 @@ class Batches:
 
     def _read(self, step: int, part: int) -> Tensor:
         indices = np.split(self.indices(step), self.parts)[part]
-        tiles = torch.from_numpy(self.tiles[indices])
+        pixels = self.tiles[indices]
+        if self.labels_of is not None:
+            pixels[:, LABEL] = self.tiles[self.labels_of[indices], LABEL]
+        tiles = torch.from_numpy(pixels)
         if self.augment:
             turns = np.random.default_rng([self.seed, step, part]).integers(
                 SYMMETRIES, size=len(tiles)
             )
             tiles = torch.stack([turned(*pair) for pair in zip(tiles, turns.tolist(), strict=True)])
         return tiles.pin_memory() if torch.cuda.is_available() else tiles
+
+
+def other_tiles(count: int, seed: int) -> NDArray[np.int64]:
+    """Return a permutation of `count` tiles that leaves none in its place.
+
+    Raises:
+        MethodFailure: if there is only one tile.
+    """
+    if count < 2:
+        raise MethodFailure(
+            f"train: permute_labels: found {count} training tile, expected two or more; leave the "
+            "setting out"
+        )
+    order = np.random.default_rng([seed, count]).permutation(count)
+    permutation = np.empty(count, np.int64)
+    permutation[order] = np.roll(order, 1)
+    return permutation
 
 
 def to_batch(tiles: Tensor) -> Batch:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from harness.blocks.distributed import average, average_gradients, rank, synchronise_batch_norms
-from harness.errors import HarnessError, MethodFailure, as_method_failure
+from harness.errors import NOT_FINITE, HarnessError, MethodFailure, as_method_failure
 from harness.machine.device import keep_freed_memory
 from harness.machine.isolation import Heartbeat
 from harness.methods.checkpoints import load_checkpoint, save_checkpoint
@@ -58,7 +58,12 @@ class Training:
         recipe, loss = task.recipe, method.training_loss
         self.training_loss = torch.compile(loss) if recipe.compile else loss
         self.batches = Batches(
-            task.tiles, recipe.batch, task.seed, parts=recipe.parts, augment=recipe.augment
+            task.tiles,
+            recipe.batch,
+            task.seed,
+            parts=recipe.parts,
+            augment=recipe.augment,
+            permute_labels=recipe.permute_labels,
         )
         self.total = recipe.total_steps(len(task.tiles))
         self.precision = Precision(recipe.precision, task.device)
@@ -135,7 +140,7 @@ class Training:
             return
         broken = ", ".join(name for name, term in terms.items() if not bool(torch.isfinite(term)))
         tiles = ", ".join(self.task.names[i] for i in self.batches.indices(self.step))
-        raise MethodFailure(f"training step {self.step}: {broken} not finite on tiles {tiles}")
+        raise MethodFailure(f"training step {self.step}: {broken} {NOT_FINITE} on tiles {tiles}")
 
     def _row(self, terms: dict[str, torch.Tensor], rate: float) -> dict[str, float]:
         values = {name: term.item() for name, term in terms.items()}

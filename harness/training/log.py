@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.disk.files import write_text
+from metrics.texts import csv_cell
 
 STEPS_PER_ROW = 10
 """Number of steps between two rows of the log."""
@@ -26,7 +27,7 @@ def write_log(path: Path, rows: list[dict[str, float]]) -> None:
     columns = list(dict.fromkeys(name for row in rows for name in row)) or ["step"]
     text = StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
+    writer.writerow({name: csv_cell(name) for name in columns})
     writer.writerows(rows)
     write_text(path, text.getvalue())
 

@@ -88,7 +88,11 @@ def find(folder: Path) -> dict[str, Names]:
     """
     if not folder.is_dir():
         raise MetricError(f"{folder}: is not a folder; name the one that holds VIFB's images")
-    images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    images = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    )
     sources = {(path.parent.name, path.stem): path for path in images}
     found: dict[str, Names] = {}
     for path in images:

@@ -43,12 +43,12 @@ def _load(image: Batch, row: int, mirrored: bool, line: Buffer) -> None:
 
 
 @compiled_exactly
-def _slopes(rows: Lines, across: Buffer, down: Buffer, strength: Buffer) -> None:
-    """Compute the Sobel responses of the middle of three rows, and their strength.
+def _slopes(rows: Lines, row: int, across: Buffer, down: Buffer, strength: Buffer) -> None:
+    """Compute the Sobel responses of a row, which `rows` holds between its neighbours.
 
     Both metrics treat equal strengths apart: they must be equal here where they are by definition.
     """
-    above, here, below = rows[0], rows[1], rows[2]
+    above, here, below = rows[row % 3], rows[(row + 1) % 3], rows[(row + 2) % 3]
     for j in range(len(across)):
         right = above[j + 2] + 2.0 * here[j + 2] + below[j + 2]
         left = above[j] + 2.0 * here[j] + below[j]
@@ -59,14 +59,19 @@ def _slopes(rows: Lines, across: Buffer, down: Buffer, strength: Buffer) -> None
 
 
 @compiled_into_callers
-def _arctangent(above: Buffer, below: Buffer, out: Buffer) -> None:
-    """Compute atan(above / below) in [−π/2, π/2], 0 for 0/0."""
+def _arctangent(above: Buffer, below: Buffer, upright: float, out: Buffer) -> None:
+    """Compute atan(above / below) in [−π/2, π/2], 0 for 0/0.
+
+    `upright`, if it is not 0, is the angle wherever `below` is 0.
+    """
     for j in range(len(out)):
         p, q = abs(above[j]), abs(below[j])
         larger, smaller = max(p, q), min(p, q)
-        t = smaller / larger if larger > 0.0 else 0.0
-        turned = t > EIGHTH
-        t = (t - 1.0) / (t + 1.0) if turned else t
+        # Divisions take most of the time: both cases of the reduction share one.
+        turned = smaller > EIGHTH * larger
+        upper = smaller - larger if turned else smaller
+        lower = smaller + larger if turned else larger
+        t = upper / lower if larger > 0.0 else 0.0
         z = t * t
         upper = -8.750608600031904122785e-1 * z - 1.615753718733365076637e1
         upper = (upper * z - 7.500855792314704667340e1) * z - 1.228866684490136173410e2
@@ -77,14 +82,18 @@ def _arctangent(above: Buffer, below: Buffer, out: Buffer) -> None:
         angle = t + t * z * upper / lower
         angle = angle + QUARTER_PI if turned else angle
         angle = HALF_PI - angle if p > q else angle
-        out[j] = -angle if (above[j] < 0.0) != (below[j] < 0.0) else angle
+        angle = -angle if (above[j] < 0.0) != (below[j] < 0.0) else angle
+        out[j] = upright if (q == 0.0) & (upright != 0.0) else angle
 
 
 @compiled_into_callers
-def _sigmoid(x: Buffer, powers: Buffer, bits: NDArray[np.int64]) -> None:
-    """Replace x by 1 / (1 + eˣ); `bits` are those of `powers`."""
+def _sigmoid(x: Buffer, whole: Buffer, bits: NDArray[np.int64]) -> None:
+    """Replace x by the numerator of 1 / (1 + eˣ), and put the denominator into `whole`.
+
+    `bits` are those of `whole`.
+    """
     for j in range(len(x)):
-        value = min(max(x[j], -700.0), 700.0)
+        value = min(max(x[j], -300.0), 300.0)
         n = np.floor(value * LOG2_E + 0.5)
         x[j] = (value - n * LN2_HIGH) - n * LN2_LOW
         bits[j] = (np.int64(n) + 1023) << 52
@@ -95,7 +104,8 @@ def _sigmoid(x: Buffer, powers: Buffer, bits: NDArray[np.int64]) -> None:
         odd = r * (odd * z + 9.99999999999999999910e-1)
         even = (3.00198505138664455042e-6 * z + 2.52448340349684104192e-3) * z
         even = (even + 2.27265548208155028766e-1) * z + 2.0
-        x[j] = 1.0 / (1.0 + (1.0 + 2.0 * odd / (even - odd)) * powers[j])
+        x[j] = even - odd
+        whole[j] = (even - odd) + (even + odd) * whole[j]
 
 
 @compiled_into_callers
@@ -108,112 +118,98 @@ def _edges(
     angle: Buffer,
     work: Lines,
 ) -> None:
-    """Compute strength and orientation of one row; the rows above it are those of the last call."""
+    """Compute strength and orientation of one row; `rows` holds the two that the last call read."""
     if row == 0:
         _load(image, -1, mirrored, rows[0])
         _load(image, 0, mirrored, rows[1])
-    else:
-        rows[0, :] = rows[1]
-        rows[1, :] = rows[2]
-    _load(image, row + 1, mirrored, rows[2])
+    _load(image, row + 1, mirrored, rows[(row + 2) % 3])
     across, down = work[0], work[1]
-    _slopes(rows, across, down, strength)
+    _slopes(rows, row, across, down, strength)
     if mirrored:
-        _arctangent(across, down, angle)
+        _arctangent(across, down, 0.0, angle)
     else:
-        _arctangent(down, across, angle)
-        for j in range(len(angle)):
-            angle[j] = -HALF_PI if across[j] == 0.0 else angle[j]
+        _arctangent(down, across, -HALF_PI, angle)
 
 
 @compiled_into_callers
-def _preserved(s: Lines, f: Lines, out: Buffer, work: Lines, bits: NDArray[np.int64]) -> None:
-    """Compute Qˢ of one row from strength and orientation of source and fused image."""
+def _preserved(
+    s: Lines, f: Lines, artefacts: bool, out: Buffer, work: Lines, bits: NDArray[np.int64]
+) -> None:
+    """Compute Qˢ of one row from strength and orientation of source and fused image.
+
+    If `artefacts` is set, it is the 1 − Qˢ of `metrics.nabf` instead. `bits` are those of the last
+    two lines of `work`.
+    """
     ratio, turn = work[0], work[1]
     for j in range(len(out)):
         weaker, stronger = min(s[0, j], f[0, j]), max(s[0, j], f[0, j])
-        part = weaker / stronger if weaker != stronger else stronger
-        ratio[j] = -15.0 * (part - 0.5)
-        agreement = 1.0 - abs(s[1, j] - f[1, j]) / HALF_PI
-        turn[j] = -22.0 * (agreement - 0.8)
-    _sigmoid(ratio, work[2], bits)
-    _sigmoid(turn, work[2], bits)
+        turned = abs(s[1, j] - f[1, j])
+        if artefacts:
+            part = weaker / stronger if stronger > 0.0 else 0.0
+            ratio[j] = -19.0 * (part - 0.5)
+            turn[j] = -22.0 * (abs(turned - HALF_PI) / HALF_PI - 0.5)
+        else:
+            part = weaker / stronger if weaker != stronger else stronger
+            ratio[j] = -15.0 * (part - 0.5)
+            turn[j] = -22.0 * (1.0 - turned / HALF_PI - 0.8)
+    _sigmoid(ratio, work[2], bits[0])
+    _sigmoid(turn, work[3], bits[1])
     for j in range(len(out)):
-        out[j] = 0.9994 * ratio[j] * (0.9879 * turn[j])
+        product = ratio[j] * turn[j] / (work[2, j] * work[3, j])
+        if artefacts:
+            out[j] = 1.0 - np.sqrt(0.9999 * 0.9995 * product)
+        else:
+            out[j] = 0.9994 * 0.9879 * product
 
 
 @compiled_into_callers
-def _lost(s: Lines, f: Lines, out: Buffer, work: Lines, bits: NDArray[np.int64]) -> None:
-    """Compute 1 − Qˢ of one row, as `metrics.nabf` defines it."""
-    ratio, turn = work[0], work[1]
-    for j in range(len(out)):
-        weaker, stronger = min(s[0, j], f[0, j]), max(s[0, j], f[0, j])
-        part = weaker / stronger if stronger > 0.0 else 0.0
-        ratio[j] = -19.0 * (part - 0.5)
-        agreement = abs(abs(s[1, j] - f[1, j]) - HALF_PI) / HALF_PI
-        turn[j] = -22.0 * (agreement - 0.5)
-    _sigmoid(ratio, work[2], bits)
-    _sigmoid(turn, work[2], bits)
-    for j in range(len(out)):
-        out[j] = 1.0 - np.sqrt(0.9999 * ratio[j] * (0.9995 * turn[j]))
+def _weigh(edges: NDArray[np.float64], artefacts: bool, weights: Lines) -> float:
+    """Compute the weights of both sources in one row from their strengths; return their sum."""
+    total = 0.0
+    for source in range(2):
+        for j in range(weights.shape[1]):
+            weight = edges[source, 0, j]
+            if artefacts:
+                weight /= 8.0
+                weight = FLOOR if weight < THRESHOLD else weight * np.sqrt(weight)
+            weights[source, j] = weight
+            total += weight
+    return total
+
+
+@compiled_into_callers
+def _add(edges: NDArray[np.float64], artefacts: bool, kept: Lines, weights: Lines) -> float:
+    """Sum one row with its weights; artefacts are edges stronger than those of both sources."""
+    total = 0.0
+    for j in range(kept.shape[1]):
+        value = kept[0, j] * weights[0, j] + kept[1, j] * weights[1, j]
+        own = edges[2, 0, j]
+        counts = (own > edges[0, 0, j]) & (own > edges[1, 0, j])
+        total += 0.0 if artefacts & (not counts) else value
+    return total
 
 
 @compiled
-def transfer(fused: Batch, a: Batch, b: Batch) -> NDArray[np.float64]:
+def edge_sums(fused: Batch, a: Batch, b: Batch, artefacts: bool) -> NDArray[np.float64]:
     """Sum what each of (n, H, W) fused images keeps of the sources' edges, and all these edges.
 
-    Returns:
-        (n, 2).
-    """
-    count, height, width = fused.shape
-    rows, edges = np.zeros((count + 2, 3, width + 2)), np.zeros((3, 2, width))
-    work, kept = np.zeros((3, width)), np.zeros((2, width))
-    bits, found = work[2].view(np.int64), np.zeros((count, 2))
-    for row in range(height):
-        _edges(a, row, False, rows[0], edges[0, 0], edges[0, 1], work)
-        _edges(b, row, False, rows[1], edges[1, 0], edges[1, 1], work)
-        for index in range(count):
-            f = fused[index]
-            _edges(f, row, False, rows[index + 2], edges[2, 0], edges[2, 1], work)
-            _preserved(edges[0], edges[2], kept[0], work, bits)
-            _preserved(edges[1], edges[2], kept[1], work, bits)
-            above = below = 0.0
-            for j in range(width):
-                first, second = edges[0, 0, j], edges[1, 0, j]
-                above += kept[0, j] * first + kept[1, j] * second
-                below += first + second
-            found[index, 0] += above
-            found[index, 1] += below
-    return found
-
-
-@compiled
-def artefacts(fused: Batch, a: Batch, b: Batch) -> NDArray[np.float64]:
-    """Sum the weights of edges of (n, H, W) fused images that neither source has, and all weights.
+    If `artefacts` is set, sum the weights of edges that neither source has, and all weights.
 
     Returns:
         (n, 2).
     """
     count, height, width = fused.shape
     rows, edges = np.zeros((count + 2, 3, width + 2)), np.zeros((3, 2, width))
-    work, lost = np.zeros((3, width)), np.zeros((2, width))
-    bits, found = work[2].view(np.int64), np.zeros((count, 2))
+    work, kept, weights = np.zeros((4, width)), np.zeros((2, width)), np.zeros((2, width))
+    bits, found = work[2:].view(np.int64), np.zeros((count, 2))
     for row in range(height):
-        _edges(a, row, True, rows[0], edges[0, 0], edges[0, 1], work)
-        _edges(b, row, True, rows[1], edges[1, 0], edges[1, 1], work)
+        _edges(a, row, artefacts, rows[0], edges[0, 0], edges[0, 1], work)
+        _edges(b, row, artefacts, rows[1], edges[1, 0], edges[1, 1], work)
+        found[:, 1] += _weigh(edges, artefacts, weights)
         for index in range(count):
             f = fused[index]
-            _edges(f, row, True, rows[index + 2], edges[2, 0], edges[2, 1], work)
-            _lost(edges[0], edges[2], lost[0], work, bits)
-            _lost(edges[1], edges[2], lost[1], work, bits)
-            above = below = 0.0
-            for j in range(width):
-                own, x, y = edges[2, 0, j], edges[0, 0, j] / 8.0, edges[1, 0, j] / 8.0
-                first = FLOOR if x < THRESHOLD else x * np.sqrt(x)
-                second = FLOOR if y < THRESHOLD else y * np.sqrt(y)
-                added = (own > edges[0, 0, j]) & (own > edges[1, 0, j])
-                above += lost[0, j] * first + lost[1, j] * second if added else 0.0
-                below += first + second
-            found[index, 0] += above
-            found[index, 1] += below
+            _edges(f, row, artefacts, rows[index + 2], edges[2, 0], edges[2, 1], work)
+            for source in range(2):
+                _preserved(edges[source], edges[2], artefacts, kept[source], work, bits)
+            found[index, 0] += _add(edges, artefacts, kept, weights)
     return found

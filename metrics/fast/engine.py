@@ -16,13 +16,16 @@ from ..sd import standard_deviation
 from ..shared.arrays import Batch, Image
 from ..shared.correlation import correlation
 from ..shared.filters import gaussian
-from ..shared.histograms import Counts
+from ..shared.histograms import Counts, joint_entropies
 from ..shared.moments import WINDOWS
 from ..ssim import SIGMA, WINDOW
 from ..viff import share_of_scales
-from . import edges, kernels, levels, similarity, sums
+from . import edges, features, fidelity, levels, similarity, sums
 from .levels import Bytes
-from .scratch import BLOCK, PLANES, SIDE, Window, aligned, allocate
+from .scratch import Scratch, Window, allocate
+
+FIDELITY_WINDOWS = tuple(Window(gaussian(size, size / 5), (0,) * (size // 2)) for size in WINDOWS)
+SIMILARITY_WINDOW = Window(gaussian(WINDOW, SIGMA), (0,) * (WINDOW // 2))
 
 
 class CompiledPair:
@@ -34,9 +37,9 @@ class CompiledPair:
     images hold finite values in [0, 255] and have the metric's minimum size.
     """
 
-    def __init__(self, height: int, width: int, reuse: bool) -> None:
-        """Prepare for one size, and for several fused images per pair if `reuse` is set."""
-        self._size, self._reuse = (height, width), reuse
+    def __init__(self, height: int, width: int) -> None:
+        """Prepare for images of one size."""
+        self._size = height, width
 
     @contextmanager
     def loaded(
@@ -114,19 +117,19 @@ class CompiledPair:
     def vif(self) -> float:
         """Measure the visual information fidelity."""
         key = "vif and viff" if "viff" in self._wanted else "vif"
-        return float(self._fidelities(key)[0])
+        return self._fidelities(key)[0]
 
     def viff(self) -> float:
         """Measure Han's visual information fidelity for fusion."""
-        return float(self._fidelities("vif and viff")[1])
+        return self._fidelities("vif and viff")[1]
 
     def qabf(self) -> float:
         """Measure the edge information transferred."""
-        return self._edges("qabf", edges.transfer)
+        return self._edges("qabf", artefacts=False)
 
     def nabf(self) -> float:
         """Measure the artefacts of fusion."""
-        return self._edges("nabf", edges.artefacts)
+        return self._edges("nabf", artefacts=True)
 
     def ssim(self) -> float:
         """Measure the structural similarity to both sources."""
@@ -142,31 +145,77 @@ class CompiledPair:
             for source in (0, 1)
         )
 
+    def feature_information(self, transform: Callable[[Image], Image]) -> float:
+        """Measure the feature mutual information of the transformed images."""
+
+        def transformed(*images: Batch) -> tuple[Image, ...]:
+            return tuple(
+                np.ascontiguousarray(transform(np.asarray(image, np.float64))) for image in images
+            )
+
+        key = f"features {transform.__module__}"
+        sources = self._once(self._of_sources, key, lambda: transformed(*self._sources))
+        return features.information(*transformed(self._fused), *sources)
+
     def joint_counts(self) -> tuple[Counts, Counts]:
         """Count the pairs of levels of fused image and infrared, and of it and visible."""
         found: tuple[Counts, Counts] = self._once(self._of_fused, "levels", self._count)
         return found
 
-    def source_counts(self) -> Counts:
-        """Count the pairs of levels of infrared and visible."""
-        count = partial(levels.count_pairs, *map(_whole, self._sources))
-        found: Counts = self._once(self._of_sources, "levels", count)
+    def entropies(self) -> tuple[tuple[float, float, float], ...]:
+        """Return H(F), H(S) and H(F, S) of the levels for S infrared and for S visible."""
+        found: tuple[tuple[float, float, float], ...] = self._once(
+            self._of_fused, "entropies", lambda: tuple(map(joint_entropies, self.joint_counts()))
+        )
+        return found
+
+    def source_entropies(self) -> tuple[float, float, float]:
+        """Return H(I), H(V) and H(I, V) of the levels of infrared I and visible V."""
+
+        def compute() -> tuple[float, float, float]:
+            return joint_entropies(levels.count_pairs(*map(_whole, self._sources)))
+
+        found: tuple[float, float, float] = self._once(self._of_sources, "entropies", compute)
         return found
 
     def _count(self) -> tuple[Counts, Counts]:
         fused, infrared, visible = map(_whole, (self._fused, *self._sources))
         return levels.count_pairs(fused, infrared), levels.count_pairs(fused, visible)
 
-    def _fidelities(self, key: str) -> Any:
-        if "vif" not in self._of_sources:
-            self._fidelity.load(*self._sources)
-            self._of_sources["vif"] = True
-        return self._once(
-            self._of_fused, key, lambda: self._fidelity.measure(self._fused, key != "vif")
-        )
+    def _fidelities(self, key: str) -> tuple[float, float]:
+        compute = partial(self._compare_scales, key == "vif and viff")
+        sums = self._once(self._of_stack, key, compute)[self._place]
+        kept, held, above, below = np.split(sums, (2, 4, 5), axis=1)
+        kept, held = (side[0] + side[1] + side[2] + side[3] for side in (kept, held))
+        value = float((kept / held).sum()) if held.all() else math.nan
+        above, below = (side[:, 0] / math.log(10) for side in (above, below))
+        return value, share_of_scales(above, below, self._window_counts())
 
-    def _edges(self, key: str, measure: Callable[..., Any]) -> float:
-        compute = partial(measure, self._stack, *self._sources)
+    def _compare_scales(self, viff: bool) -> NDArray[np.float64]:
+        """Return the sums of `fidelity.fidelities` per fused image and scale, (n, 4, 6)."""
+        fused, infrared, visible = self._stack, *self._sources
+        scales = []
+        for scale, window in enumerate(FIDELITY_WINDOWS):
+            if scale:
+                lines = self._scratch.lines
+                fused = fidelity.halved(fused, window, lines)
+                infrared = fidelity.halved(infrared[None], window, lines)[0]
+                visible = fidelity.halved(visible[None], window, lines)[0]
+            images = fused, infrared, visible
+            scales.append(fidelity.fidelities(*images, window, self._scratch, viff))
+        return np.stack(scales, axis=1)
+
+    def _window_counts(self) -> NDArray[np.float64]:
+        """Count the windows of the four scales of VIF and VIFF."""
+        (height, width), counts = self._size, []
+        for scale, size in enumerate(WINDOWS):
+            if scale:
+                height, width = (height - size) // 2 + 1, (width - size) // 2 + 1
+            counts.append(float((height - size + 1) * (width - size + 1)))
+        return np.array(counts)
+
+    def _edges(self, key: str, *, artefacts: bool) -> float:
+        compute = partial(edges.edge_sums, self._stack, *self._sources, artefacts)
         above, below = self._once(self._of_stack, key, compute)[self._place]
         return float(above / below) if below > 0 else math.nan
 
@@ -174,8 +223,8 @@ class CompiledPair:
         """Compare with both sources at one scale, as `similarity.similarities` does."""
         fused = self._scale(self._of_stack, (self._stack,), scale)[0]
         sources = self._scale(self._of_sources, self._sources, scale)
-        taps = gaussian(WINDOW, SIGMA)
-        compute = partial(similarity.similarities, fused, sources[0], sources[1], taps)
+        images = fused, *sources, SIMILARITY_WINDOW, self._scratch
+        compute = partial(similarity.similarities, *images)
         found = self._once(self._of_stack, f"similarity {scale}", compute)
         return [float(value) for value in found[self._place]]
 
@@ -186,8 +235,8 @@ class CompiledPair:
         return self._once(known, f"scale {scale}", lambda: tuple(map(_halved, finer)))
 
     @cached_property
-    def _fidelity(self) -> "_Fidelity":
-        return _Fidelity(*self._size, self._reuse)
+    def _scratch(self) -> Scratch:
+        return allocate(self._size[1])
 
     def _once(self, known: dict[str, Any], key: str, compute: Callable[[], Any]) -> Any:
         if key not in known:
@@ -233,60 +282,6 @@ def _whole(image: Batch) -> Bytes:
 
 def _halved(image: Batch) -> Image:
     """Halve an image as `metrics.ms_ssim.mean_of_blocks` does."""
-    height, width = (side // 2 * 2 for side in image.shape[-2:])
-    upper, lower = image[..., :height:2, :width], image[..., 1:height:2, :width]
-    rows = np.add(upper, lower, dtype=np.float64)
-    return np.asarray((rows[..., ::2] + rows[..., 1::2]) / 4)
-
-
-class _Fidelity:
-    """Memory and windows of the VIF for images of one size."""
-
-    def __init__(self, height: int, width: int, reuse: bool) -> None:
-        self._reuse = reuse
-        self._scratch = allocate(width)
-        self._windows = tuple(
-            Window(gaussian(size, size / 5), (0,) * (size // 2)) for size in WINDOWS
-        )
-        sizes = [(height, width)]
-        for size in WINDOWS[1:]:
-            sizes.append(((sizes[-1][0] - size) // 2 + 1, (sizes[-1][1] - size) // 2 + 1))
-        self._widths = tuple(columns for _, columns in sizes)
-        self._fused_scales, self._infrared_scales, self._visible_scales = (
-            tuple(
-                aligned(math.ceil(columns / SIDE) + 1, (rows + SIDE) * SIDE)
-                for rows, columns in sizes
-            )
-            for _ in range(3)
-        )
-        self._counts = np.array(
-            [
-                math.prod(side - window + 1 for side in size)
-                for size, window in zip(sizes, WINDOWS, strict=True)
-            ]
-        )
-        blocks = (
-            math.prod(math.ceil((side - window + 1) / SIDE) for side in size)
-            for size, window in zip(sizes, WINDOWS, strict=True)
-        )
-        self._maps = tuple(aligned(count if reuse else 1, PLANES * BLOCK) for count in blocks)
-
-    def load(self, infrared: Batch, visible: Batch) -> None:
-        """Bring the next pair of sources to all scales."""
-        self._held: NDArray[np.float64] | None = None
-        kernels.prepare(infrared, self._windows, self._scratch.lines, self._infrared_scales)
-        kernels.prepare(visible, self._windows, self._scratch.lines, self._visible_scales)
-
-    def measure(self, fused: Batch, viff: bool) -> tuple[float, float]:
-        """Measure the VIF, and the VIFF if it is wanted, against the loaded pair."""
-        fresh = self._held is None or not self._reuse
-        kernels.prepare(fused, self._windows, self._scratch.lines, self._fused_scales)
-        scales = self._fused_scales, self._infrared_scales, self._visible_scales
-        memory = self._windows, self._scratch, self._maps
-        found = kernels.compare(*scales, self._widths, *memory, fresh, viff)
-        kept, held = np.split(found[0, :4] + found[1, :4] + found[2, :4] + found[3, :4], 2)
-        if self._held is None:
-            self._held = held
-        value = float((kept / self._held).sum()) if self._held.all() else math.nan
-        above, below = found[:, 4:].T / math.log(10)
-        return value, share_of_scales(above, below, self._counts)
+    height, width = image.shape[-2:]
+    halves = sums.halved(image.reshape(-1, height, width))
+    return halves.reshape(*image.shape[:-2], height // 2, width // 2)

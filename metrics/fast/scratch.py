@@ -17,9 +17,6 @@ BLOCK = SIDE * SIDE
 PLANES = 4
 # Blocks of one row of blocks kept between the two passes; the 20 of a 320 px image fit.
 KEPT = 20
-# Products of factors of one block: four for what the VIF keeps, two for what its sources hold, and
-# three for the VIFF.
-PRODUCTS = 9
 Buffer = NDArray[np.float64]
 Constant = tuple[int, ...]
 
@@ -42,16 +39,17 @@ class Scratch(NamedTuple):
         columns: for each plane `KEPT` blocks side by side, filtered and transposed,
             (2·PLANES·KEPT·BLOCK,).
         means: one block of each plane, filtered both ways, (2·PLANES·BLOCK,).
-        factors: products of factors, (PRODUCTS·BLOCK,).
         lines: lines of an image, (3, at least SIDE·strips).
+        bands: two blocks of rows of infrared, visible and fused image in strips of SIDE columns,
+            one of them beyond the image, (3, strips, 2·BLOCK).
     """
 
     pixels: Buffer
     filtered: Buffer
     columns: Buffer
     means: Buffer
-    factors: Buffer
     lines: Image
+    bands: Image
 
 
 def aligned(*shape: int) -> Image:
@@ -67,11 +65,12 @@ def aligned(*shape: int) -> Image:
 
 def allocate(width: int) -> Scratch:
     """Allocate what one thread needs to compare images of one width."""
+    strips = math.ceil(width / SIDE) + 1
     return Scratch(
         pixels=aligned(2 * BLOCK),
         filtered=aligned(BLOCK),
         columns=aligned(2 * PLANES * KEPT * BLOCK),
         means=aligned(2 * PLANES * BLOCK),
-        factors=aligned(PRODUCTS * BLOCK),
-        lines=aligned(3, (math.ceil(width / SIDE) + 1) * SIDE),
+        lines=aligned(3, strips * SIDE),
+        bands=aligned(3, strips, 2 * BLOCK),
     )

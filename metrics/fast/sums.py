@@ -1,6 +1,7 @@
-"""Compiled sums over whole images, from which SF, AG and SCD are computed."""
+"""Compiled sums over whole images, for SF, AG and SCD, and over blocks, for MS-SSIM."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..shared.arrays import Batch
 from ..shared.moments import MID_GREY
@@ -63,3 +64,17 @@ def fused_products(f: Batch, a: Batch, b: Batch) -> tuple[float, float, float, f
             first += value * (v[j] - MID_GREY)
             second += value * (w[j] - MID_GREY)
     return plain, square, first, second
+
+
+@compiled
+def halved(images: Batch) -> NDArray[np.float64]:
+    """Compute the means of 2×2 pixels of images (n, H, W), as `metrics.ms_ssim` does."""
+    count, height, width = images.shape
+    out = np.empty((count, height // 2, width // 2))
+    for index in range(count):
+        for i in range(height // 2):
+            upper, lower, row = images[index, 2 * i], images[index, 2 * i + 1], out[index, i]
+            for j in range(width // 2):
+                left = np.float64(upper[2 * j]) + lower[2 * j]
+                row[j] = (left + (np.float64(upper[2 * j + 1]) + lower[2 * j + 1])) / 4.0
+    return out

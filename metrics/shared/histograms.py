@@ -37,9 +37,17 @@ def mutual_information(x: Image, y: Image) -> float:
     return information(joint_histogram(levels(x), levels(y)).reshape(LEVELS, LEVELS))
 
 
+def joint_entropies(joint: Counts) -> tuple[float, float, float]:
+    """Return H(X), H(Y) and H(X, Y), in bits, of the distribution with counts (256, 256)."""
+    return entropy(joint.sum(axis=1)), entropy(joint.sum(axis=0)), entropy(joint)
+
+
 def information(joint: Counts) -> float:
     """Return the mutual information, in bits, of the distribution with counts (256, 256)."""
-    apart = entropy(joint.sum(axis=1)), entropy(joint.sum(axis=0))
-    shared = sum(apart) - entropy(joint)
+    return shared(*joint_entropies(joint))
+
+
+def shared(first: float, second: float, together: float) -> float:
+    """Return the mutual information of two variables from their entropies."""
     # Rounding must make it neither negative nor larger than the entropy of one image.
-    return max(min(shared, *apart), 0.0)
+    return max(min(first + second - together, first, second), 0.0)

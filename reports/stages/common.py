@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from harness.cli import add_asked, run
+from harness.cli import add_asked, json_text, run
 from harness.disk.records import Claim, Record
 from harness.stages import identity
 from reports.plan import read_plan
@@ -32,7 +32,7 @@ def run_stage(stage: str, work: Work, output: str) -> None:
 
 def _run(stage: str, work: Work, output: str) -> None:
     parser = argparse.ArgumentParser(description=work.__doc__)
-    parser.add_argument("--plan", required=True, help="plan of the report as JSON")
+    parser.add_argument("--plan", type=json_text, required=True, help="plan of the report as JSON")
     parser.add_argument(
         "--results",
         type=Path,

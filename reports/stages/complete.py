@@ -12,18 +12,28 @@ if TYPE_CHECKING:
 
 
 def check_complete(report: "Report", output: Path) -> Written:
-    """Write the number of runs if all runs have values; fail if one has none."""
-    failures = report.failures()
+    """Write the number of runs if all have values, and what did not learn; fail if one has none."""
+    failures, unlearned = report.failures(), _unlearned(report)
     if failures:
         lines = [f"  {run.dataset}: {run.row} (seed {run.seed}): {run.failure}" for run in failures]
-        raise HarnessError(
-            f"{len(failures)} runs failed; the report shows them as failed cells:\n"
-            + "\n".join(lines)
-            + "\nThe next run tries them again and keeps finished results."
-        )
+        message = [
+            f"{len(failures)} runs failed; the report shows them as failed cells:",
+            *lines,
+            "The next run tries them again and keeps finished results.",
+        ]
+        raise HarnessError("\n".join([*message, *unlearned]))
     count = sum(len(runs) for runs in report.runs.values())
-    write_text(output, f"{count} runs, all with values\n")
+    # The Snakefile prints this text when the run ends.
+    write_text(output, "\n".join([f"{count} runs, all with values", *unlearned, ""]))
     return {output.with_suffix(".json"): [output]}
+
+
+def _unlearned(report: "Report") -> list[str]:
+    """Return one line per training that did not learn, below a heading."""
+    runs = report.unlearned()
+    lines = [f"  {run.dataset}: {run.row} (seed {run.seed}): {run.unlearned}" for run in runs]
+    words = "the report marks their values, ranks none of them and judges nothing by them"
+    return [f"{len(runs)} trainings did not learn; {words}:", *lines] if runs else []
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@
   const $ = (id) => document.getElementById(id);
   const COLOURS = ["#0072b2", "#d55e00", "#008f66", "#b5518a", "#8a6d00", "#7a5bd0", "#5f7285", "#c0392b"];
   const DASHES = ["", "6 3", "2 3", "8 3 2 3"];
-  const metrics = data.metrics.map((metric) => metric.name);
   const described = Object.fromEntries(data.metrics.map((metric) => [metric.name, metric]));
 
   /** Make an element; text is set as text, never as markup. */
@@ -87,6 +86,11 @@
     fill($("explorer-tile"), item ? item.tiles.map((tile, index) => [index, tile.name]) : []);
     $("explorer-open").disabled = !item;
     if (!item) return;
+    ["explorer-x", "explorer-y"].forEach((id, place) => {
+      const before = $(id).value, fallback = item.metrics[Math.min(place, item.metrics.length - 1)];
+      fill($(id), item.metrics.map((metric) => [metric, arrow(metric)]));
+      $(id).value = item.metrics.includes(before) ? before : fallback;
+    });
     item.tiles.forEach((tile, index) => {
       if (!tile.pictures) return;
       const button = make("button", { type: "button", "aria-label": `Open tile ${tile.name}` });
@@ -124,7 +128,7 @@
   function draw() {
     const item = current(), rows = shownRows(item);
     const mx = $("explorer-x").value, my = $("explorer-y").value;
-    const ix = metrics.indexOf(mx), iy = metrics.indexOf(my);
+    const ix = item.metrics.indexOf(mx), iy = item.metrics.indexOf(my);
     const quantiles = rows.map((row) => item.quantiles[row.name][ix]);
     const axis = frame($("ecdf"), extent(quantiles.flat()), [0, 1], arrow(mx), "share of tiles below",
       `Distribution of ${mx} of ${rows.length} rows`);
@@ -200,7 +204,7 @@
     $("tile-all").replaceChildren();
     if (tile.pictures) showPictures(item, tile);
     const head = make("tr");
-    head.append(...["Method", ...metrics.map(arrow)].map((text) => make("th", { scope: "col", class: text === "Method" ? "" : "number" }, text)));
+    head.append(...["Method", ...item.metrics.map(arrow)].map((text) => make("th", { scope: "col", class: text === "Method" ? "" : "number" }, text)));
     $("tile-head").replaceChildren(head);
     $("tile-values").replaceChildren(...shownRows(item).map((row) => {
       const line = make("tr");
@@ -263,11 +267,7 @@
   $("tile-next").addEventListener("click", () => step(1));
   $("tile-close").addEventListener("click", () => $("tile").close());
 
-  for (const id of ["explorer-x", "explorer-y"]) {
-    fill($(id), metrics.map((metric) => [metric, arrow(metric)]));
-    $(id).addEventListener("change", draw);
-  }
-  $("explorer-y").selectedIndex = Math.min(1, metrics.length - 1);
+  for (const id of ["explorer-x", "explorer-y"]) $(id).addEventListener("change", draw);
   $("explorer-dataset").addEventListener("change", showDataset);
   $("explorer-open").addEventListener("click", () => openTile(current(), Number($("explorer-tile").value)));
   filter();

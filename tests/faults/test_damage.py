@@ -24,16 +24,19 @@ TILES = TOWN / "tiles"
 # Artefact → stages that read it.
 READERS = {
     TILES / "train.npy": ["train"],
-    TILES / "test.npy": ["fuse", "measure", "features", "report"],
+    TILES / "test.npy": ["fuse", "measure", "learning", "features", "report"],
     TILES / "manifest.csv": ["train", "fuse", "measure"],
     TILES / "dataset.json": ["train", "fuse"],
     TILES / "prepare.json": ["train", "fuse", "measure"],
-    SEGFANET / "checkpoint.pt": ["fuse", "features"],
-    SEGFANET / "training.json": ["fuse", "report"],
-    SEGFANET / "fused.npy": ["measure", "report", "audit"],
-    SEGFANET / "fused.json": ["measure", "tables", "complete"],
+    SEGFANET / "checkpoint.pt": ["fuse", "learning", "features"],
+    SEGFANET / "training.json": ["fuse", "learning", "report"],
+    SEGFANET / "fused.npy": ["measure", "learning", "report", "audit"],
+    SEGFANET / "fused.json": ["measure", "learning", "tables", "complete"],
     SEGFANET / "scores.csv": ["tables", "examples", "audit", "report", "complete"],
     SEGFANET / "scores.json": ["tables", "examples", "complete"],
+    SEGFANET / "held_out.csv": ["tables", "examples", "audit", "report", "complete"],
+    SEGFANET / "learned.json": ["tables", "report", "complete"],
+    SEGFANET / "learning.json": ["tables", "complete"],
     SEGFANET / "features.npz": ["report"],
     SEGFANET / "features.json": ["report"],
     TOWN / "examples.json": ["features"],
@@ -42,7 +45,7 @@ READERS = {
 }
 DAMAGES = {"truncated": truncate, "bit-flipped": flip, "emptied": empty, "missing": remove}
 # A stage works without these files, and says so in its output.
-OPTIONAL = {"training.json", "prepare.json", "features.npz"}
+OPTIONAL = {"training.json", "prepare.json", "learning.json", "features.npz"}
 # If weights or images of one method are not usable, its cell fails with the reason.
 FAILED_CELLS = {
     *(("fuse", name) for name in ("checkpoint.pt", "training.json")),

@@ -1,7 +1,9 @@
 """Disks that are full or read-only, and files that killed processes leave behind."""
 
+import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ import pytest
 
 from harness.disk.files import atomic_path, sha256, write_json, write_text
 from harness.disk.records import read_record
+from harness.disk.schema import ROOT
 from harness.errors import HarnessError, StorageError
 from harness.fetching.source import ExternalFile, fetch
 from tests.helpers.faults import (
@@ -40,6 +43,8 @@ FULL = {
     "scores": ("measure", 300, "scores.csv"),
     "record": ("measure", 700, "scores.json"),
     "table": ("tables", 100, "csv"),
+    "losses": ("learning", 100, "held_out.csv"),
+    "learned": ("learning", 300, "learned.json"),
     "features": ("features", 2_000, "features.npz"),
     "audit": ("audit", 50, "audit.csv"),
     "page": ("report", 60_000, ""),
@@ -99,16 +104,6 @@ def as_nobody(folder, name, arguments=None):
     finally:
         for path in [folder, *folder.rglob("*")]:
             path.chmod(0o755 if path.is_dir() else 0o644)
-
-
-@pytest.fixture
-def public(tmp_path):
-    """A folder that other users may enter."""
-    folder = tmp_path
-    while folder != folder.parent and folder.name.startswith(("pytest-", "popen-", tmp_path.name)):
-        folder.chmod(0o755)
-        folder = folder.parent
-    return tmp_path
 
 
 @needs_root
@@ -222,3 +217,29 @@ def test_files_from_the_future_are_read_as_any(finished, tmp_path):
         if name not in ("prepare", "train", "report"):
             assert stage(name, folder).status == 0, name
     assert contents(folder) == before
+
+
+def test_tiles_are_not_put_among_the_images_that_they_are_cut_from(tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(ROOT / "harness/datasets/synthetic_urban/rgb", data / "rgb")
+    shutil.copytree(ROOT / "harness/datasets/synthetic_urban/ir", data / "ir")
+    for folder in ("rgb", "ir"):
+        shutil.copy(data / folder / "test_00.png", data / folder / "contact_sheet.png")
+    before = (data / "rgb" / "contact_sheet.png").read_bytes()
+    options = json.dumps({"root": str(data)})
+    for output in (data / "rgb", data / "ir" / ".." / "rgb"):
+        arguments = ["--adapter", "tiles", "--options", options, "--output", str(output)]
+        ended = stage("prepare", tmp_path, arguments)
+        assert ended.status == 1
+        assert "would be overwritten; name another output" in ended.output
+    assert (data / "rgb" / "contact_sheet.png").read_bytes() == before
+    assert len(list((data / "rgb").iterdir())) == 5
+
+
+def test_a_download_is_not_put_into_a_mirror(tmp_path):
+    wanted = ExternalFile("a.zip", ("http://127.0.0.1:9/a.zip",), sha256="0" * 64)
+    mirror = tmp_path / "cache" / ("0" * 16)
+    mirror.mkdir(parents=True)
+    with pytest.raises(HarnessError, match="name another output"):
+        fetch(wanted, cache=tmp_path / "cache", mirrors=[mirror])
+    assert not list(mirror.iterdir())

@@ -1,8 +1,10 @@
 """A method that misbehaves in any way becomes a failed cell; the stage itself succeeds."""
 
 import json
+import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -79,6 +81,14 @@ SAYS = {
     "closes all files": (
         "import os; os.closerange(0, 100)",
         "ended its process with exit status|tile .* OSError",
+    ),
+    "raises with a lone surrogate": (
+        r"raise ValueError('\ud800 \x1b[31m')",
+        r"ValueError: \\ud800 \\x1b\[31m",
+    ),
+    "raises with 200 MB": (
+        "raise ValueError('x' * 200_000_000)",
+        r"x … .1999\d+ characters left",
     ),
     "endless recursion": ("return self.fuse(infrared, visible)", "RecursionError"),
 }
@@ -327,3 +337,41 @@ def test_training_that_breaks_is_a_failed_cell_and_goes_on_later(folder, what):
     assert record["status"] == "ok"
     assert record["details"]["steps"] == 6
     assert "continuing from step 3 of 6" in ended.output
+
+
+def test_a_suspended_job_is_not_a_hanging_one(folder):
+    add(folder, "import time; time.sleep(0.3)")
+    text = (folder / "baselines/bad/method.yaml").read_text()
+    (folder / "baselines/bad/method.yaml").write_text(text + "batch: 8\n")
+
+    def suspend():
+        """Stop the supervisor and the method for longer than the timeout, as Slurm does."""
+        supervisor, process = os.getpid(), os.fork()
+        if process:
+            return
+        os.setsid()
+        children = Path(f"/proc/{supervisor}/task/{supervisor}/children")
+        methods, until = [], time.monotonic() + 20
+        while not methods and time.monotonic() < until:
+            methods = [int(word) for word in children.read_text().split()]
+            methods.remove(os.getpid())
+            time.sleep(0.02)
+        for number in (signal.SIGSTOP, signal.SIGCONT):
+            for one in (supervisor, *methods):
+                os.kill(one, number)
+            time.sleep(4)
+        os._exit(0)
+
+    arguments = fuse_arguments("bad", OUT, "--timeout", "2.5")
+    ended = stage("fuse", folder, arguments, before=suspend)
+    assert ended.status == 0, ended.output
+    record = read_record(folder / OUT / "fused.json")
+    assert record["status"] == "ok", record["reason"]
+
+
+def test_escapes_in_the_output_of_a_method_reach_no_terminal(folder):
+    add(folder, "print('\\x1b[2J\\x1b]0;x\\x07 all\\rgone \\x9b31m')")
+    ended, record = fuse(folder)
+    assert record["status"] == "ok"
+    assert "\\x1b[2J" in ended.output
+    assert not set(ended.output) & set("\x1b\x07\r\x9b")

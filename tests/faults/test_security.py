@@ -279,6 +279,7 @@ def test_no_rule_puts_a_free_text_into_its_command():
         *("params.tiling", "params.trained", "threads"),
         # Quoted where they are made.
         *("resources.mirrors", "resources.timeout", "resources.include", "resources.examples"),
+        "params.images",
     }
     for path in (ROOT / "workflow" / "rules").glob("*.smk"):
         for block in re.findall(r"shell:\n((?:\s+\".*\"\n)+)", path.read_text()):

@@ -41,9 +41,11 @@ def test_every_example_is_accepted(tmp_path, config, name):
     entry = config["datasets"][name]
     for folder in ("rgb", "ir", "seg"):
         (tmp_path / folder).mkdir()
-    for row in entry.get("fused", {}):
-        entry["fused"][row] = str(tmp_path)
-    adapter = find_adapter(entry["adapter"])
+    for section in config["datasets"].values():
+        fused = section.get("fused")
+        if isinstance(fused, dict):
+            section["fused"] = {row: folder and str(tmp_path) for row, folder in fused.items()}
+    adapter = find_adapter(entry.get("adapter", name))
     if not isinstance(adapter, PublishedSet):
         entry["options"]["root"] = str(tmp_path)
     adapter.check_options(entry.get("options", {}))

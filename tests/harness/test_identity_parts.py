@@ -13,7 +13,8 @@ from harness.disk.identity import described, differences, identifier
 from harness.disk.inventory import Inventory
 from harness.disk.records import Asked, Claim, Record, read_asked, read_record
 from harness.errors import HarnessError
-from harness.methods.spec import OFFICIAL, MethodSpec, weights_content
+from harness.methods.chosen_weights import OFFICIAL, weights_content
+from harness.methods.spec import MethodSpec
 from harness.stages import identity
 
 

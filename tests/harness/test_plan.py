@@ -149,6 +149,22 @@ def test_memory_that_autograd_keeps_by_hand():
     assert gflop == pytest.approx(2 * forward / 1e9), "forward, and gradients of the weights"
 
 
+@pytest.mark.parametrize("name", ["ydtr", "tardal", "itfuse", "limfusion", "umfusion"])
+def test_every_baseline_s_training_is_measured(name):
+    """TarDAL's loss takes gradients of gradients, in which a counter may not interfere."""
+    config = {**TINY, "methods": [name], "weights": "train", "stretched": {}, "seeds": [0]}
+    (training,) = [
+        item
+        for item in forecast(
+            Benchmark({**config, "train": {"steps": 1, "batch": 1}}), SETTING
+        ).forecasts
+        if item.job.stage == "train"
+    ]
+    assert not training.cost.failure
+    assert training.cost.seconds > 0
+    assert training.cost.gflop > 0
+
+
 def test_processes_share_a_step_and_take_a_gpu_each():
     recipe = {"epochs": 3, "batch": 4, "processes": 2, "accumulate": 2}
     two = forecast(Benchmark({**TINY, "methods": ["segfanet"], "train": recipe}), SETTING)

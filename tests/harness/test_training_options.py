@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 import torch._dynamo
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, MethodFailure
 from harness.methods.checkpoints import load_checkpoint
 from harness.methods.recipe import Recipe
-from harness.training.batches import Batches, to_batch, turned
+from harness.training.batches import Batches, other_tiles, to_batch, turned
 from harness.training.batches import luma as luma_on_device
 from harness.training.engine import BEST, Task, Training
 from harness.training.validation import Validation, held_back
@@ -245,3 +247,31 @@ def test_a_compiled_step_is_the_same_step(tmp_path):
         compiled = curve("compiled", compile=True)
     assert compiled == pytest.approx(curve("plain"), rel=1e-5)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+
+
+@settings(deadline=None)
+@given(st.integers(2, 300), st.integers(0, 50))
+def test_permuted_labels_come_from_other_tiles_each_once(count, seed):
+    places = other_tiles(count, seed)
+    assert sorted(places) == list(range(count))
+    assert not (places == np.arange(count)).any()
+    np.testing.assert_array_equal(places, other_tiles(count, seed))
+
+
+def test_seeds_permute_labels_differently_and_nothing_but_labels():
+    tiles = np.random.default_rng(1).integers(0, 256, (9, 5, 44, 48), dtype=np.uint8)
+    found = {}
+    for seed in (1, 2):
+        plain = Batches(tiles, 9, seed).load(0, CPU)
+        permuted = Batches(tiles, 9, seed, permute_labels=True).load(0, CPU)
+        assert torch.equal(permuted.infrared, plain.infrared)
+        assert torch.equal(permuted.visible, plain.visible)
+        expected = tiles[other_tiles(9, seed), 4]
+        np.testing.assert_array_equal(permuted.label.numpy(), expected)
+        found[seed] = expected
+    assert not np.array_equal(found[1], found[2])
+
+
+def test_one_tile_has_no_other_labels(tmp_path):
+    with pytest.raises(MethodFailure, match="permute_labels: found 1 training tile"):
+        trained(tmp_path, tiles=TILES[:1], permute_labels=True)

@@ -14,46 +14,15 @@ import torch
 
 from harness.errors import HarnessError, MethodFailure
 from harness.methods.checkpoints import load_checkpoint
-from harness.scenes.scene import Dataset, Scene
-from harness.tiles.cutting import Tiling, write_store
 from harness.training.job import TrainingJob, train
+from tests.helpers.small_training import curve, job, write_blobs
 
-RECIPE = {"labels": True, "steps": 8, "batch": 4, "learning_rate": 1e-3}
 OPTIONS = '{"width": 4, "pool": [4, 4, 4]}'
 
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    """A store of eight training tiles with random blocks; some pixels have no label."""
-    folder = tmp_path_factory.mktemp("tiles")
-
-    def read(y, x, height, width):
-        rng = np.random.default_rng([y, x])
-        coarse = rng.integers(0, 256, (5, height // 8, width // 8), dtype=np.uint8)
-        pixels = coarse.repeat(8, 1).repeat(8, 2)
-        pixels[4] = np.where(pixels[4] < 20, 255, pixels[4] % 3)
-        return pixels
-
-    scenes = (Scene("a", "train", 96, 192, read), Scene("b", "test", 48, 48, read))
-    palette = tuple((9 * i, 0, 0) for i in range(3))
-    write_store(Dataset("blobs", scenes, ("x", "y", "z"), palette), Tiling(48, 48), folder)
-    return folder
-
-
-def job(store, folder, device="cpu", **recipe):
-    config = {
-        "method": "segfanet",
-        "options": {"width": 4, "pool": [4, 4, 4]},
-        "recipe": {**RECIPE, **recipe},
-        "seed": 0,
-        "device": device,
-        "threads": 1,
-    }
-    return TrainingJob(config, store, folder / "checkpoint.pt")
-
-
-def curve(path):
-    return np.array([row["loss"] for row in load_checkpoint(path)["log"]])
+    return write_blobs(tmp_path_factory.mktemp("tiles"))
 
 
 def test_two_processes_follow_the_loss_curve_of_one_with_the_whole_batch(store, tmp_path):

@@ -138,7 +138,7 @@ def fuse_arguments(method, folder, *more, options=None):
 def measure_arguments(row, folder):
     """Return arguments of the measure stage."""
     names = ["--dataset", "town", "--method", row, "--seed", "0", "--tiles", str(TOWN / "tiles")]
-    metrics = ["--metrics", *BENCHMARK.metrics]
+    metrics = ["--metrics", *BENCHMARK.metrics("town")]
     return [*names, *metrics, "--fused", f"{folder}/fused.npy", "--output", f"{folder}/scores.csv"]
 
 
@@ -173,6 +173,15 @@ STAGES = {
         "harness.stages.measure",
         measure_arguments("segfanet", SEGFANET),
         [SEGFANET / "scores.csv", SEGFANET / "scores.json"],
+    ),
+    "learning": (
+        "harness.stages.learning",
+        [
+            *_common("segfanet", NETWORK),
+            *(*CHECKPOINT, "--fused", str(SEGFANET / "fused.npy")),
+            *("--output", str(SEGFANET / "held_out.csv")),
+        ],
+        [SEGFANET / name for name in ("held_out.csv", "learned.json", "learning.json")],
     ),
     "tables": ("reports.stages.tables", _report("results/tables"), [Path("results/tables")]),
     "examples": ("reports.stages.examples", _report("results"), [TOWN / "examples.json"]),

@@ -24,6 +24,8 @@ class Script:
     most: int | None = None
     size: str = ""
     length: bool = True
+    endless: bool = False
+    encoding: str = ""
     etag: str = '"one"'
     content_type: str = "application/zip"
     requests: list[tuple[str, str, str]] = field(default_factory=list)
@@ -89,7 +91,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         size = len(script.data)
         end = min(size, start + script.most) if start and script.most else size
-        headers = {"Content-Type": script.content_type, "ETag": script.etag}
+        headers = {"Content-Type": script.content_type}
+        if script.etag:
+            headers["ETag"] = script.etag
+        if script.encoding:
+            headers["Content-Encoding"] = script.encoding
         if start:
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{script.size or size}"
         if script.length:
@@ -97,6 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers["Connection"] = "close"
         self._head(206 if start else 200, headers)
         body = script.data[start:end]
+        while script.endless:
+            self.wfile.write(body)
         self.wfile.write(body[: script.cuts.pop(0)] if script.cuts else body)
         self.close_connection = True
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import safetensors.torch
 import torch
 import yaml
 from PIL import Image
@@ -17,7 +18,8 @@ import harness.benchmark
 import harness.disk.files
 import harness.fetching.first_use
 from harness.benchmark import Benchmark
-from harness.commands.image_pairs import read_pair
+from harness.commands.folder_run import RECORD, FolderRun
+from harness.commands.image_pairs import PairFiles, read_pair
 from harness.datasets.tiles import adapter as tiles_adapter
 from harness.disk.files import write_json
 from harness.disk.records import SEAL, Record, check_artefact, read_record
@@ -29,7 +31,7 @@ from harness.methods.spec import discover, read_method, read_variants
 from harness.methods.weights import load_weights
 from harness.scenes.raster import Member, Raster, read_header
 from harness.tiles.store import TileStore, read_fused
-from metrics.images import read_grey
+from metrics.images import read_codes, read_grey, read_stored
 from reports.audit import read_audit
 from reports.plan import plan_of, read_plan
 from reports.scores import read_runs
@@ -51,7 +53,7 @@ class Reader:
 
 def readers(folder):
     """Return all readers by name; they may write into `folder`."""
-    kinds = (_texts, _stores, _tables, _images, _binaries)
+    kinds = (_texts, _stores, _tables, _images, _folder_runs, _binaries)
     return dict(reader for kind in kinds for reader in kind(folder))
 
 
@@ -178,10 +180,16 @@ def _images(folder):
         _encoded(deep, "tiff"),
         _encoded(Image.fromarray(gray > 99), "png"),
         _encoded(gray.astype(np.float32), "tiff"),
+        # Four bands of which the last has no stated meaning, and two images in one file.
+        _encoded(np.dstack([colour, gray]), "tiff", tiffinfo={338: 0}),
+        _encoded(np.dstack([colour, gray]), "tiff", tiffinfo={262: 1, 338: 0}),
+        _encoded(gray, "tiff", save_all=True, append_images=[Image.fromarray(gray)]),
     ]
     good = folder / "good.png"
     good.write_bytes(_encoded(gray, "png"))
     yield "metrics image", Reader("grey.png", seeds, read_grey)
+    yield "stored bands", Reader("stored.png", seeds, read_stored)
+    yield "codes of classes", Reader("codes.png", seeds, read_codes)
     yield "image of a pair", Reader("pair.png", seeds, lambda path: read_pair(path, good))
     for kind in ("rgb", "ir", "seg"):
         root = folder / f"set-{kind}"
@@ -213,6 +221,23 @@ def _images(folder):
     seeds = [seed for seed in seeds if seed[:2] in (b"II", b"MM")]
     yield "raster", Reader("raster.tif", seeds, raster)
     yield "packed raster", Reader("packed.tif", seeds, packed_header)
+
+
+def _folder_runs(folder):
+    """The record of `fuse` beside its images."""
+    place = folder / "fused"
+    place.mkdir()
+    pair = PairFiles(place / "ir.png", place / "vi.png", place / "a.png")
+    for path in pair:
+        path.write_bytes(b"image")
+    first = FolderRun([pair], place, {"method": "average"}, again=False)
+    with first.attempt([pair]):
+        pass
+
+    def read(path):
+        assert len(FolderRun([pair], place, {"method": "average"}, again=False).waiting()) <= 1
+
+    yield "fused record", Reader(f"fused/{RECORD}", [first.record.read_bytes()], read)
 
 
 def _binaries(folder):
@@ -256,6 +281,11 @@ def _binaries(folder):
     yield (
         "weights.npz",
         Reader("weights.npz", [stream.getvalue()], lambda path: load_weights(network, path)),
+    )
+    tensors = safetensors.torch.save(dict(network.state_dict()))
+    yield (
+        "weights.safetensors",
+        Reader("own.safetensors", [tensors], lambda path: load_weights(network, path)),
     )
     arrays = []
     for array in (np.zeros((2, 48, 48), np.uint8), np.zeros((0, 48, 48), np.uint8), np.ones(3)):

@@ -66,6 +66,20 @@ def make_run(folder, row, values=None, failure="", seed=0, details=None):
         record.write(folder / record_file, [folder / artefact])
 
 
+def make_learning(folder, row, loss=0.2, average=0.2, seed=0, failure="", **learned):
+    """Write what the stage `learning` leaves of a run; `learned` are keys of `learned.json`."""
+    tiles = TileStore(folder / "tiles").names("test")
+    folder = folder / row / f"seed{seed}"
+    table = pd.DataFrame({"tile": tiles, "fusion_loss": loss, "average_loss": average})
+    table.to_csv(folder / "held_out.csv", index=False)
+    value = {"finite": True, "response": 0.9, "terms": {}, "log": [], **learned}
+    (folder / "learned.json").write_text(json.dumps(value))
+    record = Record("learning", {"method": row})
+    if failure:
+        record.fail(failure)
+    record.write(folder / "learning.json", [folder / "held_out.csv", folder / "learned.json"])
+
+
 def plan(folder, methods, rows, **changes):
     """Return the plan of one data set `d` that stands for WHU-OPT-SAR."""
     value = {

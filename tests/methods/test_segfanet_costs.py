@@ -12,7 +12,11 @@ from harness.fusing.cost import gflops, parameters
 from harness.methods.spec import discover
 
 FOUND = discover()
-VARIANTS = [name for name, spec in FOUND.items() if spec.kind in ("proposed", "ablation")]
+VARIANTS = [
+    name
+    for name, spec in FOUND.items()
+    if spec.kind in ("proposed", "ablation") and spec.asked_by != "name"
+]
 GROUPS = ("encoders", "IRM", "CAM", "FFM", "decoders")
 META = torch.device("meta")
 """Tensors of this device have shapes but no values, so the full network costs nothing."""

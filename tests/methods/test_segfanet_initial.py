@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
+from segfanet.config import Config
 from segfanet.initial import looks_linear, normal
-from segfanet.model import Config, SegFANet
+from segfanet.model import SegFANet
 
 
 def images(seed, *shape):

@@ -9,7 +9,7 @@ import pytest
 
 from reports.page import render
 from reports.run import read_report
-from tests.helpers.made_up_runs import make_run, make_store, method, plan
+from tests.helpers.made_up_runs import make_learning, make_run, make_store, method, plan
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -36,6 +36,15 @@ def page_file(tmp_path_factory):
                 make_run(results / dataset, row, failure="no <b>luck</b>")
             else:
                 make_run(results / dataset, row, rng.uniform(1, 1.5, (6, 4)) + place)
+        log = [
+            {"step": step, "fusion": 2 / step, "segmentation": 3 / step**0.5, "loss": 4 / step}
+            for step in range(1, 100, 9)
+        ]
+        confusion = [[90, 10], [30, 70]] if dataset == "d" else [[0, 0], [0, 0]]
+        kept = {"log": log, "confusion": confusion, "reconstructed": [[0.9, 0.8], [0.7, None]]}
+        kept["terms"] = {"eval": {"fusion": 0.3}, "train": {"fusion": 0.2}}
+        make_learning(results / dataset, "segfanet", 0.25, 0.2, **kept)
+        make_learning(results / dataset, "ydtr", 0.3, 0.2, response=0.001, log=log)
     methods = [
         method("segfanet", "proposed", "SegFANet"),
         method("ydtr", title=HOSTILE),
@@ -225,6 +234,25 @@ def test_accessibility_has_no_serious_violation(page, scheme, dialog):
         if rule["impact"] in ("serious", "critical")
     ]
     assert not serious
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_the_section_on_learning_fits_every_screen(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    section = page.locator("section[aria-labelledby=learning]")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert section.get_by_text("did not learn").count() >= 2
+    assert section.get_by_text("No test tile has labels").count() == 1
+    assert section.locator("svg").count() == 4
+    for picture in section.locator("svg").all():
+        frame = picture.bounding_box()
+        assert 240 < frame["width"] <= width
+        for text in picture.locator("text").all():
+            box = text.bounding_box()
+            assert box["x"] >= frame["x"] - 1
+            assert box["x"] + box["width"] <= frame["x"] + frame["width"] + 1
+    if folder := os.environ.get("SCREENSHOTS"):
+        section.screenshot(path=Path(folder) / f"learning_{width}.png")
 
 
 def test_wide_tables_keep_their_first_column(page):

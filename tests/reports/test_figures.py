@@ -5,16 +5,20 @@ import math
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from harness.disk.records import Record
 from harness.errors import MethodFailure
 from harness.fusing.features import features
+from harness.fusing.job import FusingJob
+from harness.methods.spec import discover
 from harness.pixels import quantise, recompose
 from harness.tiles.array_file import Images
 from harness.tiles.store import TileStore
 from metrics import score
+from metrics.colour import score_channels
 from metrics.images import luma
 from reports import panels
 from reports.audit import choices, describe_audit, measure_choices
@@ -23,7 +27,7 @@ from reports.figures import drawings
 from reports.gallery import fused_stacks
 from reports.page import render
 from reports.run import read_report
-from tests.helpers.made_up_runs import METRICS, TILES, make_run, make_store, method, plan
+from tests.helpers.made_up_runs import METRICS, SIDE, TILES, make_run, make_store, method, plan
 
 
 @pytest.fixture
@@ -279,3 +283,98 @@ def test_metric_without_any_value_renders(tmp_path):
     column = METRICS.index("scd")
     assert data["datasets"][0]["values"]["ydtr"][column] == [None] * TILES
     assert "NaN" not in page.split('id="report-data">')[1].split("</script>")[0]
+
+
+def audited(folder, rows, colour="luma"):
+    """Audit rows of a made-up data set whose images have three channels, or one."""
+    make_store(folder / "d" / "tiles")
+    for row in rows:
+        make_run(folder / "d", row)
+    if colour == "per_channel":
+        for row in rows:
+            path = folder / "d" / row / "seed0" / "fused.npy"
+            shape = (TILES, 3, SIDE, SIDE)
+            np.save(path, np.random.default_rng(len(row)).integers(0, 256, shape, dtype=np.uint8))
+            Record("fuse", {"method": row}).write(path.with_name("fused.json"), [path])
+    kinds = {row: "ablation" if row == "tardal_running" else "baseline" for row in rows}
+    methods = [{**method(row, kinds[row]), "shared": True} for row in rows]
+    section = {"name": "d", "rows": list(rows), "colour": colour}
+    made = plan(folder, methods, [], datasets=[section], metrics=["sf", "ag"])
+    return made, read_report(made).analyses["d"]
+
+
+def test_audit_follows_the_colour_rule_of_the_data_set(tmp_path):
+    made, analysis = audited(tmp_path, ["ydtr", "itfuse"], "per_channel")
+    table = measure_choices(made, made.datasets[0], analysis)
+    values = table.set_index(["row", "choice", "metric"])["value"]
+    pairs = made.store(made.datasets[0]).test
+    fused = np.load(tmp_path / "d/ydtr/seed0/fused.npy")
+    every = slice(0, TILES)
+    near, rgb = np.repeat(pairs.infrared(every)[:, None], 3, axis=1), pairs.rgb(every)
+    ours = score_channels({"ydtr": fused}, near, rgb, ["sf", "ag"])["ydtr"]
+    grey = score(luma(fused), near[:, 0], luma(rgb), ["sf", "ag"])
+    names = [choice.name for choice in choices(["sf", "ag"], "", "per_channel")]
+    assert {"luma", "ag_mn1", "hsv_value"} <= set(names) and "channels" not in names
+    for metric in ("sf", "ag"):
+        assert values["ydtr", "ours", metric] == pytest.approx(ours[metric].mean())
+        assert values["ydtr", "luma", metric] == pytest.approx(grey[metric].mean())
+    assert values["ydtr", "ag_mn1", "ag"] > values["ydtr", "ours", "ag"]
+    assert values["ydtr", "resize224", "sf"] != values["ydtr", "ours", "sf"]
+    shown = describe_audit(made, "d", table)["choices"]
+    assert len(shown) == len(names) - 2, "ours is no choice, and no run has rounded images"
+
+
+def test_audit_of_a_dialect_compares_with_our_definitions():
+    names = [choice.name for choice in choices(["ce", "sf"], "vifb", "per_channel")]
+    assert "definitions" in names and "sf_diagonal" not in names
+    found = {c.name: (c.dialect, c.colour) for c in choices(["sf"], "vifb", "per_channel")}
+    assert found["ours"] == found["rounded"] == ("vifb", "per_channel")
+    assert found["definitions"] == (None, "per_channel")
+    assert found["luma"] == ("vifb", "luma")
+
+
+def test_audit_shows_the_swing_of_a_method_s_other_reading(tmp_path):
+    made, analysis = audited(tmp_path, ["ydtr", "tardal", "tardal_running"])
+    table = measure_choices(made, made.datasets[0], analysis)
+    assert set(table["row"]) == {"ydtr", "tardal"}
+    values = table.set_index(["row", "choice", "metric"])["value"]
+    stack = np.load(tmp_path / "d/tardal_running/seed0/fused.npy")
+    pairs, every = made.store(made.datasets[0]).test, slice(0, TILES)
+    other = score(stack, pairs.infrared(every), pairs.visible(every), ["sf"])["sf"].mean()
+    assert values["tardal", "tardal_running", "sf"] == pytest.approx(other)
+    assert values["tardal", "ours", "sf"] != pytest.approx(other)
+    assert values["ydtr", "tardal_running", "sf"] == values["ydtr", "ours", "sf"]
+    titles = [choice["title"] for choice in describe_audit(made, "d", table)["choices"]]
+    assert "TarDAL in its other reading" in titles
+    assert not made.method("tardal_running").trained, "its authors' weights are at hand"
+
+
+def test_audit_measures_rounded_outputs_where_a_run_has_them(tmp_path):
+    """An output between two levels: it is truncated in the tables, and rounded in the audit."""
+    make_store(tmp_path / "d" / "tiles")
+    pairs = TileStore(tmp_path / "d" / "tiles").test
+    folder = tmp_path / "d" / "ydtr" / "seed0"
+    folder.mkdir(parents=True)
+    job = FusingJob(discover()["average"], pairs, list("abcd"), {"none": folder / "fused.npy"})
+    rng = np.random.default_rng(3)
+    output = rng.uniform(0, 1, (TILES, SIDE, SIDE)).astype(np.float32)
+    with job.open_stacks() as write:
+        for part in job.parts():
+            write(part, output[part])
+    truncated, rounded = (np.load(folder / name) for name in ("fused.npy", "rounded.npy"))
+    np.testing.assert_array_equal(truncated, (output * np.float32(255)).astype(np.uint8))
+    np.testing.assert_array_equal(rounded, np.floor(output * np.float32(255) + np.float32(0.5)))
+    Record("fuse", {}).write(folder / "fused.json", job.artefacts("none"))
+    names = [f"s{i}_r00c00" for i in range(TILES)]
+    run = {"dataset": "d", "method": "ydtr", "seed": 0}
+    table = pd.DataFrame({**run, "tile": names, "sf": 1.0})
+    table.to_csv(folder / "scores.csv", index=False)
+    Record("measure", {}).write(folder / "scores.json", [folder / "scores.csv"])
+    section = {"name": "d", "rows": ["ydtr"]}
+    made = plan(tmp_path, [method("ydtr")], [], datasets=[section], metrics=["sf"])
+    found = measure_choices(made, made.datasets[0], read_report(made).analyses["d"])
+    values = found.set_index(["row", "choice", "metric"])["value"]
+    every = slice(0, TILES)
+    expected = score(rounded, pairs.infrared(every), pairs.visible(every), ["sf"])["sf"].mean()
+    assert values["ydtr", "rounded", "sf"] == pytest.approx(expected)
+    assert values["ydtr", "rounded", "sf"] != values["ydtr", "ours", "sf"]

@@ -114,7 +114,8 @@ def test_a_data_set_that_the_paper_has_not_gets_a_table_of_its_own(run):
     assert [row.name for row in table.rows] == ["ydtr", "itfuse", "broken", "segfanet", "average"]
     assert not any(c.printed or c.judgement.verdict for row in table.rows for c in row.cells)
     assert to_markdown(table).startswith(
-        r"Comparison on whu\_like (`d`); ours ± half the 95 % interval" + "\n"
+        r"Comparison on whu\_like (`d`); ours ± half the 95 % interval; default definitions, "
+        "luma of"
     )
     assert r"Method & Output & SF $\uparrow$ & AG $\uparrow$" in to_latex(table)
     assert rf"\begin{{tabular}}{{ll{'r' * 4}}}" in to_latex(table)

@@ -107,10 +107,14 @@ def test_ablations_run_only_where_asked():
     }
 
 
-def test_the_literal_network_runs_only_where_asked():
+def test_other_readings_run_only_where_asked():
     without = {row.name for row in Benchmark(SMALL).rows("town")}
     literal = Benchmark(changed(("datasets", "town", "literal"), True))
-    assert {row.name for row in literal.rows("town")} - without == {"segfanet_literal"}
+    assert {row.name for row in literal.rows("town")} - without == {
+        "segfanet_literal",
+        "tardal_running",
+    }
+    assert literal.methods["tardal_running"].options["statistics"] == "running"
     assert literal.methods["segfanet_literal"].options["norm"] == "batch"
     assert literal.methods["segfanet_literal"].options["width"] == 32
 

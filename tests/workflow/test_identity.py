@@ -144,6 +144,7 @@ def test_tables_that_are_forced_do_not_mix(project):
     metadata_gone_and_a_recipe(project)
     assert planned(project, "results/tables/index.csv", "--forcerun", "tables") == {
         **MINE,
+        "learning": 1,
         "tables": 1,
     }
 

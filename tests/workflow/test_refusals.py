@@ -50,7 +50,8 @@ REFUSED = {
     ),
     "a weight file that is not there": (
         overrides(umfusion={"weights": "mine.pth"}),
-        "umfusion: weights: found 'mine.pth', expected official, train or an existing file",
+        "umfusion: weights: found 'mine.pth', expected official, train, demonstration or an "
+        "existing file",
     ),
     "the authors' weights of an unknown name": (
         overrides(tardal={"options": {"weights": "td"}}),

@@ -69,7 +69,7 @@ def test_status_says_why_and_what_nothing_claims(project):
     assert "average/seed0/fused.json: fused.npy was deleted" in text
     assert f"{ROWS}/old_method: no row of the configuration claims it" in text
     assert f"{ROWS}/mine/seed7: no row" in text
-    assert "8 results: 3 as asked for, 0 missing, 3 after others, 2 out of date" in text
+    assert "9 results: 3 as asked for, 0 missing, 4 after others, 2 out of date" in text
 
 
 def forget_identities(folder):

@@ -79,8 +79,9 @@ def test_second_run_has_nothing_to_do(finished):
         ),
         (
             "segfanet/model.py",
-            {"train": 1, "fuse": 1, "measure": 1, **REPORTING},
+            {"train": 1, "fuse": 1, "learning": 1, "measure": 1, **REPORTING},
         ),
+        ("harness/fusing/held_out.py", {"learning": 1, **REPORTING}),
         ("reports/templates/page.css", {"report": 1}),
         ("baselines/visible/control.py", {}),
     ],
@@ -105,7 +106,7 @@ def test_changing_a_recipe_retrains_that_method_only(finished):
         plan = planned(finished)
     finally:
         path.write_text(before)
-    assert plan == {"train": 1, "fuse": 1, "measure": 1, **REPORTING}
+    assert plan == {"train": 1, "fuse": 1, "learning": 1, "measure": 1, **REPORTING}
 
 
 def test_snakemake_s_own_report_builds(finished, tmp_path):
@@ -182,7 +183,8 @@ def test_official_and_trained_weights_are_rows_of_one_run(tmp_path):
     reporting = {
         rule: count for rule, count in REPORTING.items() if rule not in ("examples", "features")
     }
-    assert planned(folder) == {"prepare": 1, "train": 2, "fuse": 4, "measure": 4, **reporting}
+    jobs = {"prepare": 1, "train": 2, "fuse": 4, "learning": 2, "measure": 4}
+    assert planned(folder) == {**jobs, **reporting}
     run = snakemake(folder)
     assert run.returncode == 0, run.stdout[-3000:]
     town = folder / "results/town"

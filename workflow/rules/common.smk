@@ -149,9 +149,14 @@ def colour_of(wildcards):
 
 
 def given_of(wildcards):
-    """The folder of given images behind a row, and how its files are named."""
-    row = Row.parse(wildcards.row)
-    return BENCHMARK.datasets[wildcards.dataset].fused[row.method]
+    """The given images behind a row, as arguments: a folder, or those that a set publishes."""
+    name, dataset = Row.parse(wildcards.row).method, wildcards.dataset
+    given = BENCHMARK.given(dataset)[name]
+    if given is not None:
+        return shlex.join(["--folder", given.folder, "--name", given.name])
+    options = as_json(BENCHMARK.dataset_options(dataset))
+    published = ["--adapter", BENCHMARK.adapter_name(dataset), "--published", name]
+    return shlex.join([*published, "--options", options])
 
 
 def kind_of(row):
@@ -171,6 +176,11 @@ def scores_of(*kinds):
         if row.raw and (not kinds or kind_of(row) in kinds)
         for seed in BENCHMARK.seeds(row.name)
     ]
+
+
+def learning_of():
+    """Measures of what every training here learned."""
+    return [str(job.record.with_name("held_out.csv")) for job in RESULTS.learning]
 
 
 def features_of():

@@ -66,15 +66,15 @@ rule take:
     conda:
         "../../environment.yml"
     resources:
+        mirrors=MIRRORS,
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
         asked=asked("fuse"),
         folder=subpath(input.tiles, parent=True),
-        images=lambda wildcards: given_of(wildcards).folder,
-        name=lambda wildcards: given_of(wildcards).name,
+        images=given_of,
         colour=colour_of,
     shell:
-        "python -P -m harness.stages.take --tiles {params.folder} --folder {params.images:q}"
-        " --name {params.name:q} --colour {params.colour}"
+        "python -P -m harness.stages.take --tiles {params.folder} {params.images}"
+        " {resources.mirrors} --colour {params.colour}"
         " --asked {params.asked:q} --output {output.fused} > {log} 2>&1"

@@ -1,6 +1,7 @@
 rule tables:
     input:
         scores=read("tables", scores_of()),
+        learning=read("tables", learning_of()),
     output:
         index=report(
             "results/tables/index.csv",
@@ -27,6 +28,7 @@ rule tables:
 rule examples:
     input:
         scores=read("examples", scores_of()),
+        learning=read("examples", learning_of()),
     output:
         report(
             expand("results/{dataset}/examples.json", dataset=BENCHMARK.datasets),
@@ -87,6 +89,7 @@ rule features:
 rule audit:
     input:
         scores=read("audit", scores_of()),
+        learning=read("audit", learning_of()),
     output:
         report(
             expand("results/{dataset}/audit.csv", dataset=BENCHMARK.datasets),
@@ -112,6 +115,7 @@ rule audit:
 rule report:
     input:
         scores=read("report", scores_of()),
+        learning=read("report", learning_of()),
         audit=read(
             "report", expand("results/{dataset}/audit.csv", dataset=BENCHMARK.datasets)
         ),
@@ -149,6 +153,7 @@ rule report:
 rule complete:
     input:
         scores=read("complete", scores_of()),
+        learning=read("complete", learning_of()),
         # The page shows the failures first; then they are cleared for the next run.
         report=read("complete", "results/report/index.html"),
     output:

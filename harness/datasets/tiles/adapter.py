@@ -17,10 +17,10 @@ from harness.disk.schema import Items, Model, check
 from harness.errors import HarnessError
 from harness.pixels import IGNORE
 from harness.scenes.labels import LabelEncoding
-from harness.scenes.options import Word
+from harness.scenes.options import ImageName, Word
 from harness.scenes.scene import Dataset, Scene
 from harness.scenes.splits import check_split, restrict
-from metrics.images import image_size, read_grey, read_image, read_stored
+from metrics.images import image_size, read_codes, read_grey, read_image, read_stored
 
 Bytes = NDArray[np.uint8]
 
@@ -39,9 +39,9 @@ class Options(Model):
 
     root: Word
     title: Word = ""
-    pairs: Items[Word] | None = None
-    test: Items[Word] | None = None
-    train: Items[Word] | None = None
+    pairs: Items[ImageName] | None = None
+    test: Items[ImageName] | None = None
+    train: Items[ImageName] | None = None
     rgb_bands: Items[int] | None = None
     infrared_band: int | None = None
     classes: Items[Word] = ()
@@ -158,9 +158,11 @@ def pair_scene(parsed: Options, name: str, split: str, rgb: Path, *others: Path)
         HarnessError: naming the file that is not readable or has another size.
     """
     height, width = _size(rgb)
-    for path in others:
-        if _size(path) != (height, width):
-            other = "×".join(map(str, _size(path)))
+    # Labels may be codes of 16 bits.
+    for path, deepest in zip(others, (8, 16), strict=False):
+        size = _size(path, deepest)
+        if size != (height, width):
+            other = "×".join(map(str, size))
             raise HarnessError(
                 f"{path}: {other} pixels, but {rgb} has {height}×{width}; cut both to one size"
             )
@@ -208,9 +210,9 @@ def _infrared(parsed: Options, path: Path) -> Bytes:
         return near
 
 
-def _size(path: Path) -> tuple[int, int]:
+def _size(path: Path, deepest: int = 8) -> tuple[int, int]:
     with named_image_errors():
-        return image_size(path)
+        return image_size(path, deepest=deepest)
 
 
 def _pick(bands: Bytes, wanted: tuple[int, ...], path: Path) -> Bytes:
@@ -227,7 +229,7 @@ def _labels(parsed: Options, path: Path) -> Bytes:
     """Turn a label image into class indices; refuse a value that is neither class nor ignored."""
     encoding = _encoding(parsed)
     with named_image_errors():
-        bands = read_stored(path, palette=encoding.channels == 3)
+        bands = read_stored(path) if encoding.channels == 3 else read_codes(path)
     if encoding.channels == 3 and len(bands) < 3:
         raise HarnessError(f"{path}: gray labels, but the options give colours; give `codes`")
     return encoding.decode(bands, str(path))
