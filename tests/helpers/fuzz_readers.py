@@ -53,7 +53,7 @@ class Reader:
 
 def readers(folder):
     """Return all readers by name; they may write into `folder`."""
-    kinds = (_texts, _stores, _tables, _images, _folder_runs, _binaries)
+    kinds = (_texts, _stores, _tables, _images, _folder_runs, _packed, _weights)
     return dict(reader for kind in kinds for reader in kind(folder))
 
 
@@ -240,7 +240,7 @@ def _folder_runs(folder):
     yield "fused record", Reader(f"fused/{RECORD}", [first.record.read_bytes()], read)
 
 
-def _binaries(folder):
+def _packed(folder):
     rng = np.random.default_rng(0)
     archives = []
     for compression in (
@@ -260,6 +260,8 @@ def _binaries(folder):
         Reader("a.zip", archives, lambda path: extract_member(path, "data.tif", target)),
     )
 
+
+def _weights(_folder):
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
     checkpoints = []
     for state in (
