@@ -25,11 +25,13 @@ from tests.helpers import segfanet_reference as reference
 from tests.helpers.segfanet_reference import images
 
 FOUND = discover()
-VARIANTS = [name for name, spec in FOUND.items() if spec.folder.name == "segfanet" and spec.kind in ("proposed", "ablation")]
+VARIANTS = [
     name
     for name, spec in FOUND.items()
     # tests/methods/test_segfanet_controls.py has those that are asked by their names.
-    if spec.kind in ("proposed", "ablation") and spec.asked_by != "name"
+    if spec.folder.name == "segfanet"
+    and spec.kind in ("proposed", "ablation")
+    and spec.asked_by != "name"
 ]
 LITERAL = "segfanet_literal"
 TOLERANCE = {"atol": 1e-5, "rtol": 0}
