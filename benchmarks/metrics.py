@@ -11,7 +11,6 @@ meaningful on a busy machine too; set OMP_NUM_THREADS=1 so that libraries use on
 import argparse
 import functools
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -315,10 +314,18 @@ def memory_per_pixel() -> float:
     pattern = np.tile(scenes(1), (1, 1, LARGE[0] // HEIGHT, LARGE[1] // WIDTH))
     score(*(batch[:, :HEIGHT, :WIDTH] for batch in pattern), SIXTEEN)
     # The peak so far may exceed what is held now, and would hide a part of what follows.
-    held = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    held = resident("VmRSS")
     score(*pattern, SIXTEEN)
-    peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (peak - held) / pattern[0].size
+    return (resident("VmHWM") - held) / pattern[0].size
+
+
+def resident(kind: str) -> int:
+    """Return the memory of this process, in bytes: VmRSS now, VmHWM at most.
+
+    The peak that `getrusage` gives includes that of the process which started this one.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line.split()[1] for line in lines if line.startswith(kind)))
 
 
 def compare_with_decoding(count: int, rounds: int) -> None:

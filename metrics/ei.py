@@ -2,16 +2,14 @@
 
 import math
 
-import numpy as np
-
 from .metric import Metric
 from .shared.arrays import Image
-from .shared.edges import sobel
+from .shared.edges import sobel, strength
 
 
 def edge_intensity(fused: Image, infrared: Image, visible: Image) -> float:
     """Average the Sobel strength √(sx² + sy²) over all pixels, border pixels being repeated."""
-    return float(np.hypot(*sobel(fused, "edge")).mean())
+    return float(strength(*sobel(fused, "edge")).mean())
 
 
 METRIC = Metric(

@@ -36,5 +36,6 @@ METRIC = replace(
     define=dct_information,
     formula="fmi_pixel of the DCT-II of the three images",
     equals=("fmi.m of its authors, feature dct",),
+    fast=lambda pair: pair.feature_information(_transform),
     place=26,
 )

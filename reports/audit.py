@@ -175,7 +175,7 @@ def measure_choices(plan: ReportPlan, dataset: PlannedDataset, analysis: Analysi
     images = _Images(plan, dataset, analysis, rows)
     lines = []
     for choice in _choices_of(plan, dataset):
-        if choice.images in plan.methods and choice.images not in analysis.values:
+        if not images.has(choice):
             continue
         # One tile after the other, because their sizes may differ.
         found = [
@@ -202,6 +202,12 @@ class _Images:
         self._stacks = fused_stacks(plan, dataset, [*rows, *others])
         self._rounded = rounded_stacks(plan, dataset, rows, self.tiles)
         self._rows = rows
+
+    def has(self, choice: Choice) -> bool:
+        """Whether any row has the images that a choice measures."""
+        if choice.images == "rounded":
+            return bool(self._rounded)
+        return choice.images == "fused" or choice.images in self._stacks
 
     def of(self, choice: Choice, place: int) -> dict[str, Bytes]:
         """Return row → its image at a place of `tiles`: (1, H, W), or (1, 3, H, W) in colour."""

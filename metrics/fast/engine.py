@@ -20,7 +20,7 @@ from ..shared.histograms import Counts, joint_entropies
 from ..shared.moments import WINDOWS
 from ..ssim import SIGMA, WINDOW
 from ..viff import share_of_scales
-from . import edges, fidelity, levels, similarity, sums
+from . import edges, features, fidelity, levels, similarity, sums
 from .levels import Bytes
 from .scratch import Scratch, Window, allocate
 
@@ -144,6 +144,18 @@ class CompiledPair:
             product_of_scales([s[source + 2 * (n < last)] for n, s in enumerate(scales)])
             for source in (0, 1)
         )
+
+    def feature_information(self, transform: Callable[[Image], Image]) -> float:
+        """Measure the feature mutual information of the transformed images."""
+
+        def transformed(*images: Batch) -> tuple[Image, ...]:
+            return tuple(
+                np.ascontiguousarray(transform(np.asarray(image, np.float64))) for image in images
+            )
+
+        key = f"features {transform.__module__}"
+        sources = self._once(self._of_sources, key, lambda: transformed(*self._sources))
+        return features.information(*transformed(self._fused), *sources)
 
     def joint_counts(self) -> tuple[Counts, Counts]:
         """Count the pairs of levels of fused image and infrared, and of it and visible."""

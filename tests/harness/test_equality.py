@@ -13,7 +13,6 @@ from PIL import Image
 from harness.__main__ import main
 from harness.disk.records import read_record
 from harness.errors import MethodFailure
-from harness.fetching.checksums import file_hashes
 from harness.fetching.registry import dataset_sources
 from harness.fusing.inference import load_method
 from harness.methods.contract import check_fused
@@ -24,6 +23,7 @@ from harness.tiles.store import TileStore
 from metrics.images import read_grey
 from metrics.registry import PAPER
 from metrics.scoring import score
+from tests.helpers.samples import SETS, sample_files, sample_pairs
 from tests.helpers.shared_data import CHECKPOINTS, SHARED, need
 
 METHODS = {name: spec for name, spec in discover().items() if spec.kind != "ablation"}
@@ -35,17 +35,6 @@ AUTHORS = {
     "ydtr": "ydtr_model_10.pth",
 }
 SIZES = ((96, 113), (101, 90), (120, 97))
-SETS = {
-    "cwfid": "cwfid",
-    "llvip_sample": "llvip_sample",
-    "m3fd_sample": "m3fd_sample",
-    "mfnet_tiles": "freefusion_tiles",
-    "msrs": "msrs361",
-    "roadscene50": "roadscene50",
-    "tno25": "tno25",
-    "vifb21": "vifb21",
-}
-"""Data set → folder of its samples."""
 
 
 def run(monkeypatch, module, *arguments):
@@ -142,20 +131,10 @@ def test_every_method_on_images_of_many_sizes(made_up, tmp_path, monkeypatch, na
     assert check_equal(monkeypatch, made_up, name, weights, tmp_path)
 
 
-def at_hand(name, limit=3):
-    """Return some pairs of a set whose files are among the samples, and the samples' folder."""
-    samples = need(SHARED / "datasets" / "samples" / SETS[name])
-    files = [path for path in samples.rglob("*") if path.is_file()]
-    blobs = {file_hashes(path, ["git_blob"])["git_blob"]: path for path in files}
-    pairs = find_adapter(name).pairs
-    here = [n for n, rows in pairs.items() if all(r["git_blob"] in blobs for r in rows.values())]
-    return here[:limit], samples
-
-
 def lay_out(folder, name, pairs):
     """Put the files of a set beside its store as `fuse` and `score` read them."""
     known, rows = dataset_sources(name), find_adapter(name).pairs
-    samples = {file_hashes(p, ["git_blob"])["git_blob"]: p for p in at_hand(name)[1].rglob("*.*")}
+    samples = sample_files(name)
     store = TileStore(folder / "store")
     for kind, role in (("rgb", "visible"), ("ir", "infrared")):
         place = folder / "images" / kind
@@ -176,7 +155,7 @@ def lay_out(folder, name, pairs):
 @pytest.mark.parametrize("method", ["laplacian_pyramid", "ydtr"])
 @pytest.mark.parametrize("name", SETS)
 def test_every_set_is_measured_whole_and_equal(tmp_path, monkeypatch, name, method):
-    pairs, samples = at_hand(name)
+    pairs, samples = sample_pairs(name), SHARED / "datasets" / "samples" / SETS[name]
     options = json.dumps({"pairs": pairs, "test": pairs})
     places = ("--mirror", samples, "--cache", tmp_path / "cache")
     common = ("--adapter", name, "--options", options, *places, "--whole")

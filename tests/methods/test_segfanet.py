@@ -25,7 +25,7 @@ from tests.helpers import segfanet_reference as reference
 from tests.helpers.segfanet_reference import images
 
 FOUND = discover()
-VARIANTS = [
+VARIANTS = [name for name, spec in FOUND.items() if spec.folder.name == "segfanet" and spec.kind in ("proposed", "ablation")]
     name
     for name, spec in FOUND.items()
     # tests/methods/test_segfanet_controls.py has those that are asked by their names.

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from metrics.fast import edges, fidelity, levels, similarity, sums
+from metrics.fast import edges, features, fidelity, levels, similarity, sums
 from tests.helpers.faults import SEGFANET, measure_arguments
 
 KINDS = ("uint8", "float64")
@@ -84,7 +84,9 @@ def test_the_measure_stage_writes_the_same_bytes_from_cold_and_warm_caches(finis
 
 
 @pytest.mark.parametrize(
-    "module", [edges, fidelity, levels, similarity, sums], ids=lambda module: module.__name__
+    "module",
+    [edges, features, fidelity, levels, similarity, sums],
+    ids=lambda module: module.__name__,
 )
 def test_compiled_functions_call_only_what_becomes_part_of_them(module: ModuleType):
     """A call that stays one is linked to whichever copy of its target was loaded first."""

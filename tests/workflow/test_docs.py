@@ -1,6 +1,7 @@
 """What the texts print is true of the repository: links, code, English, the example method."""
 
 import ast
+import os
 import re
 import shlex
 import subprocess
@@ -89,6 +90,47 @@ def test_metrics_of_own_images_as_the_page_prints_it(tmp_path):
     words = [sys.executable, *shlex.split(line)[1:]]
     subprocess.run(words, check=True, cwd=tmp_path, capture_output=True)
     assert len((tmp_path / "scores.csv").read_text().splitlines()) == 3
+
+
+@pytest.mark.slow
+def test_readme_goes_from_images_to_reports_in_three_lines_each(tmp_path):
+    """The lines run for real, one after the other, with images in place of `/data`."""
+    texts = re.split(r"^## ", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    project = copy_project(tmp_path / "project")
+    rng = np.random.default_rng(0)
+    for folder in ("data/pairs/ir", "data/pairs/rgb", "project/fused", "project/ir", "project/rgb"):
+        (tmp_path / folder).mkdir(parents=True)
+        for name in ("a.png", "b.png"):
+            pixels = rng.integers(0, 256, (48, 50), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / folder / name)
+            Image.fromarray(pixels).save(tmp_path / f"{folder}.png")
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, words in (("python", ""), ("segfanet-bench", "-m harness ")):
+        (programs / name).write_text(f'#!/bin/sh\nexec {sys.executable} {words}"$@"\n')
+        (programs / name).chmod(0o755)
+    environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
+    rows = {
+        "Your images": "average",
+        "Your method": "gradient_transfer",
+        "Your fused images": "ours",
+    }
+    for title, row in rows.items():
+        (text,) = (text for text in texts if text.startswith(f"{title}\n"))
+        block = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)[0]
+        assert len(block.splitlines()) == 3
+        script = block.replace("/data/", f"{tmp_path}/data/")
+        ended = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", script],
+            cwd=project,
+            env={**environment, "FUSION_METRICS_COMPILED": "0"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert ended.returncode == 0, ended.stdout
+        table = (project / "results/tables/comparison_mine.csv").read_text()
+        assert any(line.startswith(row) for line in table.splitlines()), table
 
 
 def test_readme_method_is_complete(tmp_path):

@@ -15,19 +15,20 @@ from harness.disk.schema import ROOT
 from tests.helpers.pages import PAGES, blocks, command_lines, programs, shell_lines
 from tests.helpers.project import add_method_files, copy_project, tiny_config
 
-FILE_TOOLS = {"cat", "for", "ln", "ls", "mkdir", "source"}
+FILE_TOOLS = {"cat", "echo", "for", "ln", "ls", "mkdir", "source"}
 """Commands of the system, which run for real in a temporary folder."""
 ONLINE = {"pip": "installs from a package index", "pip-audit": "asks a package index"}
 """Programs of lines that tests cannot run without a network, and why."""
 LONG = {
     "plan": "times every method of a configuration",
     "sources get": "downloads archives",
-    "benchmarks.": "measures for minutes",
+    "benchmarks.": "measures for minutes, or needs a finished run",
     "tests.fuzz": "tries inputs for minutes",
 }
 """Commands of which only the arguments are checked, and why."""
 OF_THE_READER = {
     "my.yaml": "the reader's own configuration",
+    "ours.yaml": "written by the page's line before",
     "roadscene.yaml": "printed by the page, for the reader to save",
 }
 """Configurations that no checkout contains, and why."""
@@ -147,6 +148,7 @@ def test_lines_of_file_tools_run(own, tmp_path):
     """They run for real, with `/data` and the folders of the pages made up."""
     here = tmp_path / "here"
     made_up = {
+        "data/pairs": ("rgb", "ir"),
         "data/RoadScene": ("crop_LR_visible", "cropinfrared"),
         "data/MSRS/train": ("vi", "ir", "Segmentation_labels"),
         "data/MSRS/test": ("vi", "ir", "Segmentation_labels"),

@@ -12,6 +12,7 @@ from harness.methods.spec import discover, weight_source
 from harness.scenes.adapters import find_adapter
 from tests.helpers.project import ROOT, copy_project, snakemake
 from tests.helpers.published_servers import Repositories, play_for_programs
+from tests.helpers.samples import SETS, sample_pairs
 from tests.helpers.shared_data import CHECKPOINTS, SHARED, need
 
 KINDS = {"visible": "rgb", "infrared": "ir", "label": "seg"}
@@ -64,4 +65,32 @@ def test_tiles_and_weights_arrive_without_any_preparation(tmp_path, monkeypatch)
         assert float(rows["ydtr"]["sf_ours"]) > 0
     tiles = sum(path in files for path, _ in host.asked)
     assert tiles == len(files), "every tile is fetched once"
+    assert (folder / "results/report/index.html").is_file()
+
+
+@pytest.mark.slow
+def test_the_configuration_of_cwfid_trains_on_its_samples(tmp_path):
+    """Four images of 60 through the shipped configuration, with a small network and two steps."""
+    pairs = sample_pairs("cwfid", limit=None)
+    config = yaml.safe_load((ROOT / "config/cwfid.yaml").read_text())
+    assert list(config["datasets"]) == ["cwfid"] and "segfanet" in config["methods"]
+    config |= {
+        "mirror": str(SHARED / "datasets" / "samples" / SETS["cwfid"]),
+        "device": "cpu",
+        "methods": ["segfanet", "average"],
+        "train": {"steps": 2, "batch": 1},
+        "overrides": {"segfanet": {"options": {"width": 4, "pool": [4, 4, 4]}}},
+        "datasets": {"cwfid": {"pairs": pairs}},
+    }
+    folder = copy_project(tmp_path / "project")
+    (folder / "samples.yaml").write_text(yaml.safe_dump(config))
+    run = snakemake(folder, configfile="samples.yaml")
+    assert run.returncode == 0, run.stdout
+    meta = json.loads((folder / "results/cwfid/tiles/dataset.json").read_text())
+    assert meta["tiles"] == {"train": 60, "test": 20}
+    assert meta["notes"].startswith("4 of 60 pairs. ")
+    assert meta["tiling"]["coverage"]["test"]["covered"] == 1
+    (table,) = (folder / "results/tables").glob("*_cwfid.csv")
+    rows = {row["row"]: row for row in csv.DictReader(table.open())}
+    assert set(rows) == {"segfanet", "average"} and not rows["segfanet"]["failure"]
     assert (folder / "results/report/index.html").is_file()
