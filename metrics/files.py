@@ -62,9 +62,12 @@ def score_files(
     def measure(files: Mapping[str, Path]) -> Table:
         images = read_aligned(files, read)
         height, width = images["infrared"].shape[-2:]
-        # Large images would need the memory of one for every thread.
-        with one_at_a_time if height * width > LARGE else nullcontext():
-            return _measured(files, images, methods, entries, dialect=dialect, resize=resize)
+        try:
+            # Large images would need the memory of one for every thread.
+            with one_at_a_time if height * width > LARGE else nullcontext():
+                return _measured(images, methods, entries, dialect, resize)
+        except MetricError as error:
+            raise MetricError(f"{files[methods[0]]}: {error}") from error
 
     with ThreadPoolExecutor(threads) as pool:
         tables = list(_with_bar(pool.map(measure, names.values()), len(names)))
@@ -77,23 +80,18 @@ def score_files(
 
 
 def _measured(
-    files: Mapping[str, Path],
     images: Mapping[str, Bytes],
     methods: Sequence[str],
     entries: Sequence[str],
-    *,
     dialect: str | None,
     resize: int | None,
 ) -> Table:
-    """Measure the images of one name; an error names the file of the first method."""
-    try:
-        if any(image.ndim == 3 and len(image) == 3 for image in images.values()):
-            bands = {role: _resized(in_colour(image), resize) for role, image in images.items()}
-            return score_channels(*_roles(bands, methods), entries, dialect=dialect)
-        grey = {role: grey_of(image)[None] for role, image in images.items()}
-        return score_methods(*_roles(grey, methods), entries, dialect=dialect, resize=resize)
-    except MetricError as error:
-        raise MetricError(f"{files[methods[0]]}: {error}") from error
+    """Measure the images of one name, channel by channel if one has three."""
+    if any(image.ndim == 3 and len(image) == 3 for image in images.values()):
+        bands = {role: _resized(in_colour(image), resize) for role, image in images.items()}
+        return score_channels(*_roles(bands, methods), entries, dialect=dialect)
+    grey = {role: grey_of(image)[None] for role, image in images.items()}
+    return score_methods(*_roles(grey, methods), entries, dialect=dialect, resize=resize)
 
 
 def _resized(bands: Bytes, side: int | None) -> Any:

@@ -53,7 +53,7 @@ class Reader:
 
 def readers(folder):
     """Return all readers by name; they may write into `folder`."""
-    kinds = (_texts, _stores, _tables, _images, _folder_runs, _packed, _weights)
+    kinds = (_texts, _stores, _tables, _images, _folder_runs, _safetensors, _binaries)
     return dict(reader for kind in kinds for reader in kind(folder))
 
 
@@ -240,7 +240,16 @@ def _folder_runs(folder):
     yield "fused record", Reader(f"fused/{RECORD}", [first.record.read_bytes()], read)
 
 
-def _packed(folder):
+def _safetensors(folder):
+    network = torch.nn.Conv2d(1, 2, 3)
+    tensors = safetensors.torch.save(dict(network.state_dict()))
+    yield (
+        "weights.safetensors",
+        Reader("own.safetensors", [tensors], lambda path: load_weights(network, path)),
+    )
+
+
+def _binaries(folder):
     rng = np.random.default_rng(0)
     archives = []
     for compression in (
@@ -260,8 +269,6 @@ def _packed(folder):
         Reader("a.zip", archives, lambda path: extract_member(path, "data.tif", target)),
     )
 
-
-def _weights(_folder):
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
     checkpoints = []
     for state in (
@@ -283,11 +290,6 @@ def _weights(_folder):
     yield (
         "weights.npz",
         Reader("weights.npz", [stream.getvalue()], lambda path: load_weights(network, path)),
-    )
-    tensors = safetensors.torch.save(dict(network.state_dict()))
-    yield (
-        "weights.safetensors",
-        Reader("own.safetensors", [tensors], lambda path: load_weights(network, path)),
     )
     arrays = []
     for array in (np.zeros((2, 48, 48), np.uint8), np.zeros((0, 48, 48), np.uint8), np.ones(3)):
