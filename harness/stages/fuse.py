@@ -114,7 +114,7 @@ def _fuse(job: FusingJob, store: TileStore, timeout: float) -> dict[str, Any]:
             return supervise(work, timeout)
     finally:
         # A process that was killed while it wrote leaves a temporary file.
-        for path in job.outputs.values():
+        for path in (path for output in job.outputs for path in job.artefacts(output)):
             remove_stale(path)
         changed = store.changed_since(before)
         if changed:
