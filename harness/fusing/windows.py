@@ -88,8 +88,11 @@ def _replace_fuse(method: Any, parted: Fuse, too_large: Collection[Size]) -> Non
 
 
 def call_size(batch: int, size: Size) -> int:
-    """Return how many images of a size go into one call: as many pixels as `batch` usual tiles."""
-    return max(1, min(batch, batch * USUAL_PIXELS // max(1, math.prod(size))))
+    """Return how many images of a size go into one call: larger ones than a usual tile go alone.
+
+    So a large image takes as much memory, and has the same bits, as in the command `fuse`.
+    """
+    return batch if math.prod(size) <= USUAL_PIXELS else 1
 
 
 def _exceeds(size: Size, spec: MethodSpec) -> bool:

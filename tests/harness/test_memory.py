@@ -157,9 +157,9 @@ def test_the_largest_size_of_a_method_is_kept():
 
 
 @pytest.mark.parametrize(
-    ("batch", "size", "count"), [(8, (320, 320), 8), (8, (640, 480), 2), (1, (999, 999), 1)]
+    ("batch", "size", "count"), [(8, (320, 320), 8), (8, (640, 480), 1), (1, (999, 999), 1)]
 )
-def test_a_call_holds_no_more_pixels_than_its_usual_tiles(batch, size, count):
+def test_an_image_larger_than_a_usual_tile_goes_alone(batch, size, count):
     assert call_size(batch, size) == count
 
 
