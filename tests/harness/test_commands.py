@@ -279,7 +279,7 @@ def test_methods_are_listed(capsys):
     methods.run(Namespace(include=[]))
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + len(discover())
-    (tardal,) = (line for line in lines if line.startswith("tardal"))
+    (tardal,) = (line for line in lines if line.split()[0] == "tardal")
     assert "dt, tt, ct, train" in tardal
 
 

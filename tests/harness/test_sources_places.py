@@ -94,7 +94,7 @@ class FakeDrive:
         Item = namedtuple("Item", "id path")
         return [Item(f"id-{name}", f"folder/{name}") for name in self.names]
 
-    def download(self, url, output, quiet, resume, retries, timeout):
+    def download(self, url, output, quiet, resume, retries, timeout, progress):
         if resume and Path(output).is_file():
             return
         self.urls.append(url)
@@ -112,7 +112,7 @@ def test_a_file_of_a_drive_folder_is_found_by_its_name(cache, monkeypatch):
     assert found.read_bytes() == DATA
     assert drive.urls == ["https://drive.google.com/uc?id=id-optical.zip"]
     with pytest.raises(HarnessError, match=r"holds optical\.zip, sar\.zip; there is no lbl\.zip"):
-        drive_download(f"{folder}#lbl.zip", cache / "x", Places(cache))
+        drive_download(f"{folder}#lbl.zip", cache / "x", Places(cache), lambda received: None)
 
 
 def test_what_came_from_elsewhere_is_not_taken_for_the_file_of_a_drive(cache, monkeypatch):

@@ -15,7 +15,9 @@ FOUND = discover()
 VARIANTS = [
     name
     for name, spec in FOUND.items()
-    if spec.kind in ("proposed", "ablation") and spec.asked_by != "name"
+    if spec.folder.name == "segfanet"
+    and spec.kind in ("proposed", "ablation")
+    and spec.asked_by != "name"
 ]
 GROUPS = ("encoders", "IRM", "CAM", "FFM", "decoders")
 META = torch.device("meta")

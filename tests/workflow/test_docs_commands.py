@@ -97,7 +97,7 @@ def test_commands_run(line, checkout):
         return
     words = [word.replace("/data/zips", str(checkout)) for word in arguments]
     if "new-baseline" in words:  # The checkout has what the page's next steps make of it.
-        words[-1] += "_again"
+        words[-1] += f"_in_{line.page.replace('-', '_').lower()}"
     ended = run([sys.executable, "-m", package, *words], checkout)
     assert ended.returncode == 0, ended.stderr
 
