@@ -80,9 +80,10 @@ def _read_scores(folder: Path) -> tuple[pd.DataFrame, str]:
         scores = pd.read_csv(path, dtype={"tile": str}, keep_default_na=False, na_values={"": []})
         values = scores.drop(columns=["dataset", "method", "seed", "tile"])
         numbers = values.apply(pd.to_numeric, errors="coerce")
+        tiles = scores["tile"].map(from_csv_cell, na_action="ignore")
+        table = pd.concat([tiles, numbers], axis=1)
     except (KeyError, ValueError) as error:
         raise HarnessError(
             f"{path}: is not a per-image table: {error}; delete it and rerun"
         ) from error
-    tiles = scores["tile"].map(from_csv_cell, na_action="ignore")
-    return pd.concat([tiles, numbers], axis=1), printable(record["reason"])
+    return table, printable(record["reason"])
