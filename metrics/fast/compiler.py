@@ -1,11 +1,13 @@
 """How functions are compiled, and where their machine code is kept."""
 
 import atexit
+import hashlib
 import logging
 import shutil
 import tempfile
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -60,6 +62,9 @@ def _keep(dispatcher: Any) -> None:
         if not config.CACHE_DIR:
             return
         dispatcher.enable_caching()
+    # numba looks at the date and size of the function's own file alone, but the machine code holds
+    # copies of functions of the other files.
+    dispatcher._cache._cache_file._source_stamp = _sources()
     save = dispatcher._cache.save_overload
 
     def save_if_possible(*overload: Any) -> None:
@@ -69,6 +74,15 @@ def _keep(dispatcher: Any) -> None:
             _warn(f"the compiled metrics cannot be cached ({error})")
 
     dispatcher._cache.save_overload = save_if_possible
+
+
+@cache
+def _sources() -> str:
+    """Return the SHA-256 of all files of this folder, from which machine code is made."""
+    content = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        content.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return content.hexdigest()
 
 
 @cache

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
+from harness.disk.schema import ROOT
 from metrics.fast import edges, features, fidelity, levels, similarity, sums
 from tests.helpers.faults import SEGFANET, measure_arguments
 
@@ -63,6 +64,31 @@ def test_values_depend_neither_on_the_cache_nor_on_what_was_measured_before(tmp_
     assert measured(tmp_path / "other", 1, *reversed(KINDS)) == cold
     assert measured(tmp_path / "other", 1, KINDS[1]) == alone
     assert set(alone) < set(cold)
+
+
+@pytest.mark.slow
+def test_machine_code_belongs_to_all_files_that_it_was_made_of(tmp_path):
+    """Another file with the same date and size: what was compiled before is not used."""
+    shutil.copytree(ROOT / "metrics", tmp_path / "metrics", ignore=shutil.ignore_patterns("__py*"))
+    call = "import numpy as np; from metrics import score; a = np.eye(48)[None] * 99"
+    words = [sys.executable, "-c", f"{call}; score(a, a, a, ['sf'])"]
+    cache = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "NUMBA_DEBUG_CACHE": "1"}
+    environment = {**os.environ, **cache, "FUSION_METRICS_COMPILED": "1"}
+
+    def loaded():
+        run = subprocess.run(
+            words, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+        )
+        return run.stdout.count("data loaded from")
+
+    assert not loaded()
+    assert loaded()
+    file = tmp_path / "metrics" / "fast" / "windows.py"
+    status, text = file.stat(), file.read_text()
+    file.write_text(text.replace("windows", "Windows", 1))
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert file.stat().st_size == status.st_size
+    assert not loaded()
 
 
 @pytest.mark.slow
