@@ -27,7 +27,7 @@ def main() -> None:
     audits = [Job("audit", dataset) for dataset in benchmark.datasets]
     parts = [Job("examples"), *results.features, *audits]
     ends = [Job(stage) for stage in ("tables", "report", "complete")]
-    for job in [*results.jobs(), *parts, *ends]:
+    for job in [*results.jobs(), *results.learning, *parts, *ends]:
         asked = Asked(**json.loads(results.asked(job)))
         sources = None
         if job.stage == "prepare":
