@@ -23,28 +23,24 @@ from harness.disk.schema import ROOT
 from harness.errors import MethodFailure
 from harness.machine.device import keep_freed_memory, make_deterministic
 from harness.methods.recipe import Recipe
-from harness.methods.spec import find_method
+from harness.methods.spec import discover, find_method
 from harness.scenes.adapters import find_adapter
 from harness.tiles.cutting import Tiling, write_store
 from harness.tiles.store import TileStore
 from harness.training.batches import to_batch
 from harness.training.engine import Task, Training
+from reports.learning import LIMIT
 from segfanet.losses import Sources, similarity_loss
 
 CPU = torch.device("cpu")
-SETTINGS = (
-    "segfanet",
-    "segfanet_1sinet",
-    "segfanet_2sinet",
-    "segfanet_2sinet_no_irm",
-    "segfanet_3sinet_no_irm",
-    "segfanet_2sinet_no_cam",
-    "segfanet_3sinet_no_cam",
+SETTINGS = tuple(
+    name
+    for name, spec in discover().items()
+    if spec.folder.name == "segfanet" and spec.asked_by in ("", "ablations")
 )
+"""The full network, and then the other settings of the paper's tables."""
 REAL = ("potsdam_tiles", "whu_tiles")
 """Sets of real tiles; ten of each are downloaded, or found in a mirror."""
-DEAD = 3.0
-"""A network whose held-out L_f exceeds this multiple of the plain average's did not learn."""
 RINGS = 4
 """Rings of windows at the border that are also measured alone."""
 LIMITS = "limits.json"
@@ -183,7 +179,7 @@ def _measured(trial, store):
 def dead(result):
     """Return whether a training taught nothing: constant images, infinite terms, or a large L_f."""
     held_out, average = result["held_out"][0], result["average"][0]
-    return bool(result["stopped"]) or result["constant"] or not held_out <= DEAD * average
+    return bool(result["stopped"]) or result["constant"] or not held_out <= LIMIT * average
 
 
 def excess(result):

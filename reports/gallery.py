@@ -1,10 +1,11 @@
 """Images of a bounded number of tiles: some inside the page, the others in files beside it."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -26,12 +27,11 @@ def fused_stacks(plan: ReportPlan, dataset: PlannedDataset, rows: list[str]) -> 
     Raises:
         HarnessError: naming the file, if its bytes are not those that its record lists.
     """
-    stacks = {}
     sizes = plan.store(dataset).test.sizes
-    for row in rows:
-        folder = plan.folder(dataset, row, plan.method(row).seeds[0])
-        stacks[row] = read_fused(folder / "fused.npy", read_record(folder / "fused.json"), sizes)
-    return stacks
+    return {
+        row: read_fused(folder / "fused.npy", record, sizes)
+        for row, folder, record in _fusings(plan, dataset, rows)
+    }
 
 
 def rounded_stacks(
@@ -42,14 +42,22 @@ def rounded_stacks(
     Raises:
         HarnessError: naming the file, if its bytes are not those that its record lists.
     """
-    stacks = {}
-    sizes = plan.store(dataset).test.sizes
+    store_sizes = plan.store(dataset).test.sizes
+    sizes = [store_sizes[tile] for tile in tiles]
+    return {
+        row: read_fused(folder / ROUNDED, record, sizes)
+        for row, folder, record in _fusings(plan, dataset, rows)
+        if ROUNDED in record["artefacts"]
+    }
+
+
+def _fusings(
+    plan: ReportPlan, dataset: PlannedDataset, rows: list[str]
+) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+    """Yield each row with the folder and the record of its first seed's fused images."""
     for row in rows:
         folder = plan.folder(dataset, row, plan.method(row).seeds[0])
-        record = read_record(folder / "fused.json")
-        if ROUNDED in record["artefacts"]:
-            stacks[row] = read_fused(folder / ROUNDED, record, [sizes[tile] for tile in tiles])
-    return stacks
+        yield row, folder, read_record(folder / "fused.json")
 
 
 def tile_images(store: TileStore, stacks: Mapping[str, Images], index: int) -> dict[str, bytes]:

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.methods.contract import Batch
-from harness.methods.spec import discover
 from harness.pixels import IGNORE
 from segfanet.config import CHOICES, Config
 from segfanet.model import (
@@ -23,16 +22,8 @@ from segfanet.model import (
 )
 from tests.helpers import segfanet_reference as reference
 from tests.helpers.segfanet_reference import images
+from tests.helpers.segfanet_variants import FOUND, VARIANTS
 
-FOUND = discover()
-VARIANTS = [
-    name
-    for name, spec in FOUND.items()
-    if spec.folder.name == "segfanet"
-    and spec.kind in ("proposed", "ablation")
-    # tests/methods/test_segfanet_controls.py has those that are asked by their names.
-    and spec.asked_by != "name"
-]
 LITERAL = "segfanet_literal"
 TOLERANCE = {"atol": 1e-5, "rtol": 0}
 SHIFTS_EVERY_SCORE = "norm_k.bias"

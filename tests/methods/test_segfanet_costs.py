@@ -9,16 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from harness.disk.schema import ROOT
 from harness.fusing.cost import gflops, parameters
-from harness.methods.spec import discover
+from tests.helpers.segfanet_variants import FOUND, VARIANTS
 
-FOUND = discover()
-VARIANTS = [
-    name
-    for name, spec in FOUND.items()
-    if spec.folder.name == "segfanet"
-    and spec.kind in ("proposed", "ablation")
-    and spec.asked_by != "name"
-]
 GROUPS = ("encoders", "IRM", "CAM", "FFM", "decoders")
 META = torch.device("meta")
 """Tensors of this device have shapes but no values, so the full network costs nothing."""
