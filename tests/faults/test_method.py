@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -340,7 +341,9 @@ def test_training_that_breaks_is_a_failed_cell_and_goes_on_later(folder, what):
 
 
 def test_a_suspended_job_is_not_a_hanging_one(folder):
-    add(folder, "import time; time.sleep(0.3)")
+    number = folder / "method.pid"
+    announced = f"open({str(number)!r}, 'w').write(str(os.getpid()))"
+    add(folder, f"import os, time; {announced}; time.sleep(0.3)")
     text = (folder / "baselines/bad/method.yaml").read_text()
     (folder / "baselines/bad/method.yaml").write_text(text + "batch: 8\n")
 
@@ -349,18 +352,24 @@ def test_a_suspended_job_is_not_a_hanging_one(folder):
         supervisor, process = os.getpid(), os.fork()
         if process:
             return
-        os.setsid()
-        children = Path(f"/proc/{supervisor}/task/{supervisor}/children")
-        methods, until = [], time.monotonic() + 20
-        while not methods and time.monotonic() < until:
-            methods = [int(word) for word in children.read_text().split()]
-            methods.remove(os.getpid())
-            time.sleep(0.02)
-        for number in (signal.SIGSTOP, signal.SIGCONT):
-            for one in (supervisor, *methods):
-                os.kill(one, number)
+        stopped = ()
+        try:
+            os.setsid()
+            until = time.monotonic() + 60
+            while not (number.is_file() and number.read_text()):
+                assert time.monotonic() < until
+                time.sleep(0.02)
+            # Other children, such as git, come and go.
+            stopped = supervisor, int(number.read_text())
+            for one in stopped:
+                os.kill(one, signal.SIGSTOP)
             time.sleep(4)
-        os._exit(0)
+        finally:
+            # Whatever happened, nothing may stay suspended, as this test would wait for ever.
+            for one in stopped:
+                with suppress(ProcessLookupError):
+                    os.kill(one, signal.SIGCONT)
+            os._exit(0)
 
     arguments = fuse_arguments("bad", OUT, "--timeout", "2.5")
     ended = stage("fuse", folder, arguments, before=suspend)

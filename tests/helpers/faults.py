@@ -14,6 +14,7 @@ from importlib.abc import MetaPathFinder
 from pathlib import Path
 from runpy import run_module
 
+import pytest
 import yaml
 
 from harness.benchmark import Benchmark
@@ -23,6 +24,8 @@ from reports.plan import plan_of
 from tests.helpers.project import tiny_config
 
 NOBODY = 65534
+LONGEST_SECONDS = 600
+"""No stage of a test takes nearly as long, also on a machine that is busy with others."""
 CONFIG = yaml.safe_load(tiny_config())
 TOWN = Path("results/town")
 SEGFANET, AVERAGE = TOWN / "segfanet/seed0", TOWN / "average/seed0"
@@ -67,10 +70,24 @@ def forked(function, folder, *, user=None):
             print(f"Traceback: {error!r}")
         finally:
             os._exit(status)
-    _, code = os.waitpid(process, 0)
+    code = _ending(process)
     output = log.read_text(errors="replace")
     log.unlink()
     return Ended(os.waitstatus_to_exitcode(code), output)
+
+
+def _ending(process):
+    """Wait for a fork and return its code; one that hangs or stays suspended fails its test."""
+    until = time.monotonic() + LONGEST_SECONDS
+    while True:
+        ended, code = os.waitpid(process, os.WNOHANG)
+        if ended:
+            return code
+        if time.monotonic() > until:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            pytest.fail(f"a forked stage did not end within {LONGEST_SECONDS} s")
+        time.sleep(0.01)
 
 
 def stage(name, folder, arguments=None, *, before=None, user=None):
