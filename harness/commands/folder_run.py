@@ -82,19 +82,26 @@ class FolderRun:
         """Fuse a group in this block: its failure is kept for the end, its success noted.
 
         Raises:
-            StorageError: if the disk refuses an image; the others would not fit either.
-            HarnessError: if there is only one pair and it fails.
+            HarnessError: as `fail`.
         """
         try:
             yield
-        except StorageError:
-            raise
         except HarnessError as error:
-            if self.record is None:
-                raise
-            self.failures += [f"{pair.infrared.name}: {error}" for pair in group]
+            self.fail(group, error)
         else:
             self._note(group)
+
+    def fail(self, group: Sequence[PairFiles], error: HarnessError) -> None:
+        """Keep the failure of a group for the end.
+
+        Raises:
+            StorageError: the same error, if the disk refuses an image; the others would not fit
+                either.
+            HarnessError: the same error, if there is only one pair.
+        """
+        if self.record is None or isinstance(error, StorageError):
+            raise error
+        self.failures += [f"{pair.infrared.name}: {error}" for pair in group]
 
     def _note(self, group: Sequence[PairFiles]) -> None:
         if self.record is None:

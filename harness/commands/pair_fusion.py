@@ -88,6 +88,8 @@ def _begin(
 ) -> FolderRun:
     """Begin a run over the pairs; of two folders, what is finished is known."""
     folder = given.output if given.infrared.is_dir() else None
+    if folder is None:
+        return FolderRun(files, None, {}, again=given.again)
     code = {*source_files(["harness.commands.pair_fusion"]), *code_behind(spec.code_files())}
     request = {
         "method": spec.name,
@@ -96,7 +98,7 @@ def _begin(
         "weights": weights,
         "device": str(device),
         "written": [given.gray, given.as_published, given.quantise or TRUNCATE],
-        "code": digests(code, spec.folder.parent) if folder else {},
+        "code": digests(code, spec.folder.parent),
     }
     return FolderRun(files, folder, request, again=given.again)
 
@@ -109,10 +111,8 @@ def _run_command(
     for group in run.waiting():
         try:
             read_pair(group[0].infrared, group[0].visible)
-        except HarnessError:
-            # It fails again below, where that is noted.
-            with run.attempt(group):
-                read_pair(group[0].infrared, group[0].visible)
+        except HarnessError as error:
+            run.fail(group, error)
         else:
             readable.append(group)
     pairs = [Sources(group[0].infrared.stem, partial(_sources, group[0])) for group in readable]
