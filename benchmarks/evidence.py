@@ -5,6 +5,7 @@ with the authors' weight files under any name; without it they are downloaded. P
 
 - SF, AG, SCD and VIF of the baselines with their authors' weights, TarDAL with both kinds of
   statistics, and how far each is from the paper's value;
+- how much SF of these changes if the images are resized to 224×224 before they are measured;
 - the plain average, its recomposed RGB min-max stretched over groups of tiles as the script of the
   paper's group does, relative to YDTR, beside the same ratio of the paper's SegFANet.
 """
@@ -37,6 +38,8 @@ ROWS = {
     "TarDAL TT, running": ("tardal", {"weights": "tt", "statistics": "running"}),
     "TarDAL CT, running": ("tardal", {"weights": "ct", "statistics": "running"}),
 }
+SIDE = 224
+"""Size at which the evaluator of the paper's group measures."""
 CPU = torch.device("cpu")
 
 
@@ -52,13 +55,18 @@ def main():
         rgb, infrared = _read(arguments.tiles / name)
         visible, printed = luma(rgb), printed_table(number)
         print(f"\n{name}, {len(rgb)} tiles: ours (from the printed value)")
-        means = {}
+        means, resized = {}, {}
         for title, row in ROWS.items():
-            means[title] = _means(
-                _fused(*row, infrared, visible, arguments.weights), infrared, visible
-            )
+            fused = _fused(*row, infrared, visible, arguments.weights)
+            means[title] = _means(fused, infrared, visible)
+            resized[title] = score(fused, infrared, visible, ["sf"], resize=SIDE)["sf"].mean()
             paper = np.array([float(printed[row[0], metric]) for metric in METRICS])
             _line(title, means[title], means[title] / paper - 1)
+        changes = [resized[title] / means[title][0] - 1 for title in ROWS]
+        print(
+            f"{name}: SF at {SIDE}×{SIDE} relative to native size: {min(changes):+.0%} to ", end=""
+        )
+        print(f"{max(changes):+.0%}")
         print(f"{name}: relative to YDTR")
         average = (infrared / np.float32(255) + visible / np.float32(255)) / 2
         for size in arguments.groups:

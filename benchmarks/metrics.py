@@ -198,11 +198,19 @@ def with_piq() -> dict[str, Comparison]:
 
 
 def with_pyiqa() -> dict[str, Comparison]:
-    """Return what pyiqa has."""
-    from pyiqa.archs.ssim_arch import SSIM
+    """Return what pyiqa has; its VIF, of a steerable pyramid, is another metric than ours."""
+    from pyiqa.archs.psnr_arch import PSNR
+    from pyiqa.archs.ssim_arch import MS_SSIM, SSIM
 
-    compare = SSIM(channels=1)
-    return {"ssim: pyiqa": lambda f, s: compare(*(x / 255 for x in tensors(f, s)))}
+    grey = {"channels": 1, "test_y_channel": False}
+    modules = {"ssim": SSIM(**grey), "ms_ssim": MS_SSIM(**grey), "psnr": PSNR()}
+
+    def compare(module: Comparison, fused: np.ndarray, source: np.ndarray) -> object:
+        return module(*(image / 255 for image in tensors(fused, source)))
+
+    return {
+        f"{name}: pyiqa": functools.partial(compare, module) for name, module in modules.items()
+    }
 
 
 def compare_implementations(triple: tuple[np.ndarray, ...], rounds: int) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from .metric import Metric
 from .shared.arrays import Image, Values
+from .shared.bands import bands
 from .shared.filters import filter_valid
 from .shared.human_eye import filter_spectrum, frequencies, stretch
 
@@ -27,10 +28,19 @@ def chen_blum(fused: Image, infrared: Image, visible: Image) -> float:
     images = (fused, infrared, visible)
     if any(image.min() == image.max() for image in images):
         return math.nan
-    f, a, b = (_masked_contrast(image) for image in images)
+    contrasts = [_masked_contrast(image) for image in images]
+    total = sum(
+        float(_qualities(*(contrast[band] for contrast in contrasts)).sum())
+        for band in bands(len(fused))
+    )
+    return total / fused.size
+
+
+def _qualities(f: Image, a: Image, b: Image) -> Image:
+    """Compare the masked contrasts at each pixel."""
     power = a**2 + b**2
     share = np.divide(a**2, power, out=np.full_like(power, 0.5), where=power > 0)
-    return float((share * _kept(a, f) + (1 - share) * _kept(b, f)).mean())
+    return np.asarray(share * _kept(a, f) + (1 - share) * _kept(b, f))
 
 
 def _kept(source: Image, fused: Image) -> Image:
@@ -40,8 +50,13 @@ def _kept(source: Image, fused: Image) -> Image:
 
 def _masked_contrast(image: Image) -> Image:
     seen = filter_spectrum(stretch(image), sensitivity(*image.shape))
-    padded = np.pad(seen, WINDOW // 2)
-    fine, coarse = (filter_valid(padded, taps(sigma)) for sigma in SIGMAS)
+    around = np.pad(seen, WINDOW // 2)
+    parts = [_local_contrast(around[band]) for band in bands(len(around), WINDOW - 1)]
+    return np.concatenate(parts)
+
+
+def _local_contrast(around: Image) -> Image:
+    fine, coarse = (filter_valid(around, taps(sigma)) for sigma in SIGMAS)
     contrast = np.abs(fine / np.where(coarse == 0, np.finfo(float).tiny, coarse) - 1)
     # The masked contrast tends to the contrast itself, which may be too large to be cubed.
     return np.asarray(contrast / (1 + MASKING / np.maximum(contrast**2, 1e-300)))

@@ -6,7 +6,8 @@ import numpy as np
 
 from .metric import Metric
 from .shared.arrays import Image, Values
-from .shared.edges import sobel
+from .shared.bands import bands
+from .shared.edges import inner_sobel
 from .shared.human_eye import filter_spectrum, frequencies, stretch
 
 BLOCK = 16
@@ -33,7 +34,11 @@ def chen_varshney(fused: Image, infrared: Image, visible: Image) -> float:
 
 
 def _saliency(source: Image) -> Values:
-    return _blocks(np.hypot(*sobel(source, "constant")) ** EXPONENT)
+    around = np.pad(source, 1)
+    parts = [
+        _blocks(np.hypot(*inner_sobel(around[band])) ** EXPONENT) for band in bands(len(around), 2)
+    ]
+    return np.concatenate(parts)
 
 
 def _blocks(image: Image) -> Values:

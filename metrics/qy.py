@@ -4,6 +4,7 @@ import numpy as np
 
 from .metric import Metric
 from .shared.arrays import Image
+from .shared.bands import bands
 from .shared.filters import filter_valid, gaussian
 from .shared.moments import FLAT
 
@@ -21,6 +22,16 @@ def yang(fused: Image, infrared: Image, visible: Image) -> float:
     Where the sources' SSIM is at least 0.75, each source weighs as much as its local variance, and
     both the same where neither varies; elsewhere the larger similarity counts.
     """
+    rows, columns = (side - WINDOW + 1 for side in fused.shape)
+    total = sum(
+        float(_similarities(fused[band], infrared[band], visible[band]).sum())
+        for band in bands(len(fused), WINDOW - 1)
+    )
+    return float(total / (rows * columns))
+
+
+def _similarities(fused: Image, infrared: Image, visible: Image) -> Image:
+    """Compute what each window counts."""
     taps = gaussian(WINDOW, SIGMA)
     mean = [filter_valid(image, taps) for image in (fused, infrared, visible)]
     images = (fused, infrared, visible)
@@ -44,7 +55,7 @@ def yang(fused: Image, infrared: Image, visible: Image) -> float:
     to_infrared, to_visible = similarity(0, 1), similarity(0, 2)
     both = share * to_infrared + (1 - share) * to_visible
     closer = np.maximum(to_infrared, to_visible)
-    return float(np.where(similarity(1, 2) >= ALIKE, both, closer).mean())
+    return np.where(similarity(1, 2) >= ALIKE, both, closer)
 
 
 def _without_rounding(variance: Image) -> Image:

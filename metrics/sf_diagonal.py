@@ -8,17 +8,19 @@ import numpy as np
 
 from .metric import Metric
 from .shared.arrays import Image
+from .shared.bands import bands
 
 # A diagonal step is longer by the root of 2.
 DIAGONAL = 1 / math.sqrt(2)
 
 Differences = Callable[[Image], Image]
-DIRECTIONS: tuple[tuple[float, Differences], ...] = (
-    (1, lambda image: image[:, 1:] - image[:, :-1]),
-    (1, lambda image: image[1:] - image[:-1]),
-    (DIAGONAL, lambda image: image[1:, 1:] - image[:-1, :-1]),
-    (DIAGONAL, lambda image: image[1:, :-1] - image[:-1, 1:]),
+DIRECTIONS: tuple[tuple[float, int, Differences], ...] = (
+    (1, 0, lambda image: image[:, 1:] - image[:, :-1]),
+    (1, 1, lambda image: image[1:] - image[:-1]),
+    (DIAGONAL, 1, lambda image: image[1:, 1:] - image[:-1, :-1]),
+    (DIAGONAL, 1, lambda image: image[1:, :-1] - image[:-1, 1:]),
 )
+"""Weight, number of rows from one pixel to the other, differences of (H, W)."""
 
 
 def diagonal_frequency(fused: Image, infrared: Image, visible: Image) -> float:
@@ -27,7 +29,7 @@ def diagonal_frequency(fused: Image, infrared: Image, visible: Image) -> float:
     Each term is the sum of squared differences along rows, columns and both diagonals over H·W; the
     diagonal ones are divided by √2.
     """
-    return _frequency([differences(fused) for _, differences in DIRECTIONS], fused.size)
+    return _frequency(lambda differences, band: differences(fused[band]), fused.shape)
 
 
 def relative_frequency(fused: Image, infrared: Image, visible: Image) -> float:
@@ -36,19 +38,24 @@ def relative_frequency(fused: Image, infrared: Image, visible: Image) -> float:
     The value is (SF − SFᵣ) / SFᵣ: negative where detail is lost, positive where it is added; NaN
     where both sources are flat.
     """
-    larger = [
-        np.maximum(np.abs(differences(infrared)), np.abs(differences(visible)))
-        for _, differences in DIRECTIONS
-    ]
-    reference = _frequency(larger, fused.size)
+
+    def larger(differences: Differences, band: slice) -> Image:
+        return np.maximum(np.abs(differences(infrared[band])), np.abs(differences(visible[band])))
+
+    reference = _frequency(larger, fused.shape)
     if reference == 0:
         return math.nan
     return diagonal_frequency(fused, infrared, visible) / reference - 1
 
 
-def _frequency(differences: list[Image], count: int) -> float:
-    weighted = zip(DIRECTIONS, differences, strict=True)
-    return math.sqrt(sum(weight * float((d * d).sum()) for (weight, _), d in weighted) / count)
+def _frequency(differences: Callable[[Differences, slice], Image], shape: tuple[int, ...]) -> float:
+    """Sum the squared differences of all directions, which are computed band by band."""
+    total = 0.0
+    for weight, rows, direction in DIRECTIONS:
+        for band in bands(shape[0], rows):
+            found = differences(direction, band)
+            total += weight * float((found * found).sum())
+    return math.sqrt(total / math.prod(shape))
 
 
 METRIC = Metric(

@@ -4,6 +4,7 @@ gdown speaks to Drive. It lists a folder with one request per subfolder and repe
 so a run lists each folder once.
 """
 
+import glob
 import sys
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -86,6 +87,11 @@ def drive_download(
             timeout=TIMEOUT,
             progress=lambda received, _: check_bound(received),
         )
+    except HarnessError:
+        # gdown receives into a file of its own name beside the target.
+        for unfinished in target.parent.glob(f"{glob.escape(target.name)}*.part"):
+            unfinished.unlink()
+        raise
     except DownloadError as error:
         text = " ".join(str(error).split())
         if any(part in text for part in QUOTA):

@@ -14,14 +14,18 @@ class Edges(NamedTuple):
     orientation: Image
 
 
-def sobel(image: Image, border: Literal["constant", "reflect", "edge"]) -> tuple[Image, Image]:
+def sobel(image: Image, border: Literal["constant", "reflect"]) -> tuple[Image, Image]:
     """Compute the horizontal and vertical Sobel responses of (H, W), each (H, W).
 
-    Zeros lie outside, the image mirrored at its outermost pixels, or these pixels repeated.
+    Zeros lie outside, or the image mirrored at its outermost pixels.
     """
-    padded = np.pad(image, 1, mode=border)
-    smooth_down = padded[:-2] + 2 * padded[1:-1] + padded[2:]
-    smooth_across = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
+    return inner_sobel(np.pad(image, 1, mode=border))
+
+
+def inner_sobel(image: Image) -> tuple[Image, Image]:
+    """Compute the Sobel responses of (H, W) at all pixels but the outermost, each (H-2, W-2)."""
+    smooth_down = image[:-2] + 2 * image[1:-1] + image[2:]
+    smooth_across = image[:, :-2] + 2 * image[:, 1:-1] + image[:, 2:]
     return smooth_down[:, 2:] - smooth_down[:, :-2], smooth_across[2:] - smooth_across[:-2]
 
 

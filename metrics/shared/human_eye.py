@@ -12,12 +12,13 @@ def stretch(image: Image) -> Image:
 
 
 def frequencies(height: int, width: int, degrees: float) -> Values:
-    """Return the radial frequencies of a spectrum (H, W), in cycles per degree.
+    """Return the radial frequencies of the spectrum of a real image (H, W), in cycles per degree.
 
-    The image is seen under an angle that makes `degrees` pixels per side one unit.
+    They are (H, W // 2 + 1), as in `numpy.fft.rfft2`. The image is seen under an angle that makes
+    `degrees` pixels per side one unit.
     """
     across, down = (_axis(side) * (side / degrees) for side in (width, height))
-    return np.hypot(across, down[:, None])
+    return np.hypot(across[: width // 2 + 1], down[:, None])
 
 
 def _axis(side: int) -> Values:
@@ -25,5 +26,7 @@ def _axis(side: int) -> Values:
 
 
 def filter_spectrum(image: Image, response: Values) -> Image:
-    """Multiply the spectrum of an image (H, W) by a real response (H, W)."""
-    return np.asarray(np.fft.ifft2(np.fft.fft2(image) * response).real)
+    """Multiply the spectrum of an image (H, W) by a real, even response (H, W // 2 + 1)."""
+    spectrum = np.fft.rfft2(image)
+    spectrum *= response
+    return np.asarray(np.fft.irfft2(spectrum, image.shape))

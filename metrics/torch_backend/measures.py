@@ -262,7 +262,8 @@ def _stretch(images: Tensor) -> Tensor:
 
 def _seen(images: Tensor, response: Values) -> Tensor:
     weights = torch.from_numpy(response).to(images)
-    seen: Tensor = torch.fft.ifft2(torch.fft.fft2(images) * weights).real
+    spectrum = torch.fft.rfft2(images) * weights
+    seen: Tensor = torch.fft.irfft2(spectrum, s=images.shape[-2:])
     return seen
 
 

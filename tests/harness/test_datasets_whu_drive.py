@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import gdown
 import numpy as np
@@ -61,6 +62,24 @@ def published():
 
 def opened(tmp_path, **changes):
     return whu.open_dataset({"cache": str(tmp_path / "cache"), **changes})
+
+
+def test_an_endless_file_is_given_up_at_its_bound_and_leaves_nothing(
+    tmp_path, monkeypatch, published
+):
+    files, _ = published
+    bound = 4 * max(len(data) for data in files.values())
+    sources = whu.dataset_sources("whu_opt_sar")
+    bounded = {name: replace(item, at_most=bound) for name, item in sources.items()}
+    monkeypatch.setattr(whu, "dataset_sources", lambda _: bounded)
+    endless = f"lbl/{NAMES[2]}.tif"
+    played = Drive(files, {endless: "endless"})
+    refused = pytest.raises(HarnessError, match=f"sends more than {bound} bytes")
+    with play(monkeypatch, played), refused:
+        opened(tmp_path)
+    assert [path.name for path in (tmp_path / "cache/lbl").glob(f"*{NAMES[2]}.tif*")] == [
+        f".{NAMES[2]}.tif.lock"
+    ]
 
 
 def test_the_folder_arrives_in_two_runs_and_only_the_rest_is_asked_for(

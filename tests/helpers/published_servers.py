@@ -3,6 +3,7 @@
 The real clients run against them: a request for one of their names goes to 127.0.0.1 instead.
 """
 
+import contextlib
 import hashlib
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,7 +28,8 @@ class Drive:
     """A shared folder: path → bytes; and paths at which something goes wrong.
 
     `wrong` gives the kind of fault of a path: `quota`, `page` (a sign-in page), `disguised` (a
-    page that is offered as a file), `short` (a body that ends early) or `redirect`.
+    page that is offered as a file), `short` (a body that ends early), `endless` (a body that is
+    repeated for ever) or `redirect`.
     """
 
     files: dict[str, bytes]
@@ -91,11 +93,20 @@ class Drive:
         headers = {
             "Content-Type": "application/octet-stream",
             "Content-Disposition": f'attachment; filename="{name}"',
-            "Content-Length": str(len(data)),
         }
-        handler.head(200, headers)
+        if fault == "endless":
+            handler.head(200, headers)
+            self._repeat(handler, data)
+            return
+        handler.head(200, {**headers, "Content-Length": str(len(data))})
         handler.wfile.write(data[: len(data) // 2] if fault == "short" else data)
         handler.close_connection = True
+
+    def _repeat(self, handler, data):
+        handler.close_connection = True
+        with contextlib.suppress(ConnectionError):
+            while True:
+                handler.wfile.write(data)
 
 
 @dataclass
