@@ -10,7 +10,9 @@ RUN = $(BIN)/python -m snakemake --cores $(CORES) --logger segfanet \
 	$(if $(filter-out 0,$(OPEN)),--logger-segfanet-open)
 # What pip prints is shown if it fails.
 INSTALL = quietly() { "$$@" >.venv/pip.log 2>&1 || { status=$$?; cat .venv/pip.log; exit $$status; }; }; \
-	quietly $(BIN)/python -m pip install --disable-pip-version-check
+	quietly $(BIN)/python -m pip install --disable-pip-version-check --no-compile
+# pip would compile the packages on one core. A few hold files that are no Python of this version.
+COMPILE = $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 
 .PHONY: demo report install test test-fast test-gpu coverage schemas lint format clean
 
@@ -22,8 +24,10 @@ report: .venv/runtime ## tables and page rendered again, without training or fus
 
 install: .venv/dev ## only .venv, with everything that commands and tests need
 
+# Some tests wait for a clock, therefore there is one process more than cores.
 test: .venv/dev ## all tests
-	$(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $$(($(CORES) + 1)) --dist loadfile \
+		--no-loadscope-reorder
 
 test-fast: .venv/dev ## all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"
@@ -60,9 +64,11 @@ clean: ## removal of results and logs; downloads and .venv stay
 	@$(PYTHON) -m venv .venv
 	@$(INSTALL) -c constraints.txt -r requirements.txt
 	@$(INSTALL) --no-deps -e .
+	@$(COMPILE)
 	@touch $@
 
 .venv/dev: .venv/runtime requirements-dev.txt
 	@echo "Installing the packages of the tests into .venv."
 	@$(INSTALL) -c constraints.txt -r requirements-dev.txt
+	@$(COMPILE)
 	@touch $@

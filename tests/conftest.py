@@ -12,6 +12,13 @@ from tests.helpers.project import copy_project, snakemake
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(config, items):
+    """Start with the files that hold slow tests, so that parallel processes end together."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread():
     """Small tensors gain nothing from more threads, and lose much on a busy machine."""
