@@ -198,6 +198,35 @@ def test_keyboard_alone_reaches_a_tile_and_returns(page):
     assert page.evaluate("document.activeElement.id") == "explorer-open"
 
 
+CONTROLS = "a[href], button, input, select, textarea, summary, [tabindex]"
+
+
+def test_tab_reaches_every_control_that_is_shown(page):
+    """What answers a click is a control, or one of several that the arrow keys walk through."""
+    wanted = page.evaluate(
+        """selector => {
+            const shown = [...document.querySelectorAll(selector)].filter(
+                e => e.checkVisibility() && !e.disabled);
+            window.left = new Set(shown.filter(e => e.tabIndex >= 0));
+            return window.left.size;
+        }""",
+        CONTROLS,
+    )
+    assert wanted > 20
+    for _ in range(wanted):
+        page.keyboard.press("Tab")
+        page.evaluate("window.left.delete(document.activeElement)")
+    assert page.evaluate("[...window.left].map(e => e.outerHTML.slice(0, 200))") == []
+    without = page.evaluate(
+        """selector => [...document.querySelectorAll("body *")].filter(
+            e => getComputedStyle(e).cursor === "pointer" && e.checkVisibility()
+                && !e.closest(selector) && !e.closest("label")
+        ).map(e => e.outerHTML.slice(0, 200))""",
+        CONTROLS,
+    )
+    assert without == []
+
+
 def test_dark_mode_is_dark(page):
     page.emulate_media(color_scheme="dark")
     colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
