@@ -1,7 +1,8 @@
 """Train demonstration weights again: `python -m harness.commands.demonstration_weights --help`.
 
 A method trains by its own recipe on the training tiles of all data sets of the demonstration
-together. `demonstration/recipe.yaml` in its folder says what differs, such as a smaller batch.
+together. `demonstration/recipe.yaml` in its folder says what differs, such as a smaller batch, and
+may name another seed than 0.
 """
 
 import argparse
@@ -35,7 +36,6 @@ from harness.tiles.store import TileStore
 from harness.training.engine import Task, Training
 
 CONFIGURATION = ROOT / "config" / "config.yaml"
-SEED = 0
 FIRST = 50
 """Number of steps at the start whose losses are recorded one by one."""
 
@@ -64,8 +64,17 @@ class DemonstrationTraining:
     @cached_property
     def recipe(self) -> Recipe:
         """The method's own recipe, with what its `demonstration/recipe.yaml` replaces."""
-        text = _recipe_file(self.spec).read_text(encoding="utf-8")
-        return Recipe.of({**(self.spec.train or {}), **yaml.safe_load(text)})
+        return Recipe.of({**(self.spec.train or {}), **self._changes[1]})
+
+    @property
+    def seed(self) -> int:
+        """The seed of initial weights and order of tiles; 0 unless the recipe names another."""
+        return self._changes[0]
+
+    @cached_property
+    def _changes(self) -> tuple[int, dict[str, Any]]:
+        changes = yaml.safe_load(_recipe_file(self.spec).read_text(encoding="utf-8"))
+        return changes.pop("seed", 0), changes
 
     @cached_property
     def tiles(self) -> tuple[NDArray[np.uint8], list[str]]:
@@ -74,15 +83,15 @@ class DemonstrationTraining:
 
     def start(self) -> Training:
         """Return the training before its first step, or before the one after a checkpoint."""
-        make_deterministic(SEED, self.threads)
+        make_deterministic(self.seed, self.threads)
         tiles, names = self.tiles
-        config = {"method": self.name, "options": dict(self.spec.options), "seed": SEED}
+        config = {"method": self.name, "options": dict(self.spec.options), "seed": self.seed}
         pixels = hashlib.sha256(tiles.tobytes()).hexdigest()
         code = digests(code_behind([Path(__file__), *self.spec.code_files()]))
         recipe = self.recipe.model_dump(exclude={"checkpoint_seconds"})
         fingerprint = sha256_json({**config, "recipe": recipe, "tiles": pixels, "code": code})
         method = self.spec.load_for(0)
-        task = Task(self.recipe, tiles, names, torch.device("cpu"), SEED, fingerprint)
+        task = Task(self.recipe, tiles, names, torch.device("cpu"), self.seed, fingerprint)
         return Training(method, task)
 
     def first_losses(self, steps: int) -> list[float]:
@@ -97,7 +106,9 @@ def _recipe_file(spec: MethodSpec) -> Path:
 
 def demonstration_tiles() -> tuple[NDArray[np.uint8], list[str]]:
     """Cut the demonstration's data sets; return all their training tiles and names."""
-    benchmark = Benchmark(yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8")))
+    config = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
+    # Its methods ask for the weights that are trained here.
+    benchmark = Benchmark({"title": config["title"], "datasets": config["datasets"]})
     arrays, names = [], []
     for name in benchmark.datasets:
         dataset = benchmark.adapter(name).open_dataset(benchmark.dataset_options(name))
@@ -139,7 +150,7 @@ def train(task: DemonstrationTraining, scratch: Path) -> None:
     scratch.mkdir(parents=True, exist_ok=True)
     recipe = task.recipe.model_dump()
     config = {"method": task.name, "options": dict(task.spec.options), "recipe": recipe}
-    record = Record("demonstration", {**config, "seed": SEED, "threads": task.threads})
+    record = Record("demonstration", {**config, "seed": task.seed, "threads": task.threads})
     first = task.first_losses(min(FIRST, task.recipe.steps or FIRST))
     training = task.start()
     training.run(scratch / "partial.pt")
