@@ -24,10 +24,8 @@ report: .venv/runtime ## tables and page rendered again, without training or fus
 
 install: .venv/dev ## only .venv, with everything that commands and tests need
 
-# Some tests wait for a clock, therefore there is one process more than cores.
 test: .venv/dev ## all tests
-	$(BIN)/python -m pytest --numprocesses $$(($(CORES) + 1)) --dist loadfile \
-		--no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 test-fast: .venv/dev ## all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"

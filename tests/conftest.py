@@ -8,8 +8,10 @@ import torch
 from tests.helpers.faults import whole_run
 from tests.helpers.project import copy_project, snakemake
 
-# A run in the background may ignore Ctrl-C, and so would every process that a test starts.
+# A run in the background may ignore Ctrl-C and a closed terminal, and so would every process that a
+# test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(config, items):

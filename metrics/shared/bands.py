@@ -6,10 +6,9 @@ ROWS = 256
 
 
 def bands(height: int, overlap: int = 0) -> Iterator[slice]:
-    """Cut rows into bands that share `overlap` rows with the next; windows of overlap + 1 fit once.
+    """Cut `height` rows into bands, each of which shares `overlap` rows with the next.
 
-    A window of n rows lies in exactly one band if overlap is n − 1 and it is counted where it fits
-    entirely.
+    A window of overlap + 1 rows fits entirely into exactly one band.
     """
     for start in range(0, height - overlap, ROWS):
         yield slice(start, min(start + ROWS + overlap, height))
