@@ -90,6 +90,32 @@ def test_the_estimate_is_realistic(name):
     assert 0.5 < measured / estimate < 1.5
 
 
+GROWTH = """
+import resource, sys
+import torch
+from harness.fusing.inference import load_method
+from harness.methods.spec import discover
+
+torch.set_num_threads(1)
+method = load_method(discover()["densefuse"], torch.device("cpu"), None, 0)
+for size in range(1, 91):
+    image = torch.rand(1, 1, 200 - size, 180 + size % 40)
+    with torch.no_grad():
+        method.fuse(image, image)
+    if size in (45, 90):
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel states the peak of a process")
+def test_images_of_ever_new_sizes_take_no_more_memory():
+    command = [sys.executable, "-c", GROWTH]
+    run = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    early, late = map(int, run.stdout.split())
+    assert late < 1.05 * early
+
+
 @pytest.mark.parametrize("name", LOCAL)
 def test_parts_give_what_the_whole_image_gives(name):
     """A smaller overlap than the method needs shows at the borders of the parts."""
