@@ -63,10 +63,8 @@ def main():
             paper = np.array([float(printed[row[0], metric]) for metric in METRICS])
             _line(title, means[title], means[title] / paper - 1)
         changes = [resized[title] / means[title][0] - 1 for title in ROWS]
-        print(
-            f"{name}: SF at {SIDE}×{SIDE} relative to native size: {min(changes):+.0%} to ", end=""
-        )
-        print(f"{max(changes):+.0%}")
+        span = f"{min(changes):+.0%} to {max(changes):+.0%}"
+        print(f"{name}: SF at {SIDE}×{SIDE} relative to native size: {span}")
         print(f"{name}: relative to YDTR")
         average = (infrared / np.float32(255) + visible / np.float32(255)) / 2
         for size in arguments.groups:

@@ -35,6 +35,7 @@ def chen_varshney(fused: Image, infrared: Image, visible: Image) -> float:
 
 def _saliency(source: Image) -> Values:
     around = np.pad(source, 1)
+    # A band has a whole number of blocks.
     parts = [
         _blocks(np.hypot(*inner_sobel(around[band])) ** EXPONENT) for band in bands(len(around), 2)
     ]

@@ -104,20 +104,27 @@ def _recipe_file(spec: MethodSpec) -> Path:
     return spec.demonstration.with_name("recipe.yaml")
 
 
-def demonstration_tiles() -> tuple[NDArray[np.uint8], list[str]]:
-    """Cut the demonstration's data sets; return all their training tiles and names."""
+def demonstration_stores(folder: Path) -> dict[str, TileStore]:
+    """Cut the demonstration's data sets into stores below a folder; return them by name."""
     config = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
     # Its methods ask for the weights that are trained here.
     benchmark = Benchmark({"title": config["title"], "datasets": config["datasets"]})
-    arrays, names = [], []
+    stores = {}
     for name in benchmark.datasets:
         dataset = benchmark.adapter(name).open_dataset(benchmark.dataset_options(name))
-        with tempfile.TemporaryDirectory() as folder:
-            write_store(dataset, Tiling(**benchmark.tiling(name)), Path(folder))
-            store = TileStore(Path(folder))
-            arrays.append(np.array(store.tiles("train")))
-            names += [f"{name}/{tile}" for tile in store.names("train")]
-    return np.concatenate(arrays), names
+        (folder / name).mkdir()
+        write_store(dataset, Tiling(**benchmark.tiling(name)), folder / name)
+        stores[name] = TileStore(folder / name)
+    return stores
+
+
+def demonstration_tiles() -> tuple[NDArray[np.uint8], list[str]]:
+    """Cut the demonstration's data sets; return all their training tiles and names."""
+    with tempfile.TemporaryDirectory() as folder:
+        stores = demonstration_stores(Path(folder))
+        tiles = np.concatenate([store.tiles("train") for store in stores.values()])
+    names = [f"{name}/{tile}" for name, store in stores.items() for tile in store.names("train")]
+    return tiles, names
 
 
 def summary(training: Training) -> dict[str, Any]:

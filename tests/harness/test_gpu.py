@@ -73,10 +73,8 @@ def test_half_precision_follows_the_curve_of_single(store, tmp_path, device, pre
 @pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.parametrize("device", DEVICES)
 def test_a_compiled_training_follows_the_curve_of_an_eager_one(store, tmp_path, device):
-    # For a processor the compiler takes a minute; one SINet holds every kind of module.
-    options = {"sinets": 1} if device == "cpu" else {}
     for compiled in (False, True):
-        train(job(store, tmp_path / str(compiled), device, options, compile=compiled, steps=10))
+        train(job(store, tmp_path / str(compiled), device, compile=compiled, steps=10))
     eager, compiled = (curve(tmp_path / name / "checkpoint.pt") for name in ("False", "True"))
     np.testing.assert_allclose(compiled, eager, rtol=1e-3)
 

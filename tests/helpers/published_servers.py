@@ -3,9 +3,8 @@
 The real clients run against them: a request for one of their names goes to 127.0.0.1 instead.
 """
 
-import contextlib
 import hashlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -104,7 +103,7 @@ class Drive:
 
     def _repeat(self, handler, data):
         handler.close_connection = True
-        with contextlib.suppress(ConnectionError):
+        with suppress(ConnectionError):
             while True:
                 handler.wfile.write(data)
 

@@ -6,20 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-import yaml
 from safetensors import safe_open
 from skimage.metrics import structural_similarity
 
-from harness.benchmark import Benchmark
-from harness.commands.demonstration_weights import CONFIGURATION, DemonstrationTraining
+from harness.commands.demonstration_weights import DemonstrationTraining, demonstration_stores
 from harness.disk.records import read_record
 from harness.errors import HarnessError
 from harness.fusing.inference import load_method
 from harness.methods.spec import discover
 from harness.methods.weights import choose_weights
 from harness.pixels import quantise
-from harness.tiles.cutting import Tiling, write_store
-from harness.tiles.store import TileStore
 from metrics import score
 
 CPU = torch.device("cpu")
@@ -60,15 +56,7 @@ def test_training_again_gives_the_recorded_losses(name):
 
 @pytest.fixture(scope="module")
 def stores(tmp_path_factory):
-    config = yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))
-    benchmark = Benchmark({"title": config["title"], "datasets": config["datasets"]})
-    found = {}
-    for name in benchmark.datasets:
-        folder = tmp_path_factory.mktemp(name)
-        dataset = benchmark.adapter(name).open_dataset(benchmark.dataset_options(name))
-        write_store(dataset, Tiling(**benchmark.tiling(name)), folder)
-        found[name] = TileStore(folder)
-    return found
+    return demonstration_stores(tmp_path_factory.mktemp("stores"))
 
 
 @pytest.mark.slow
