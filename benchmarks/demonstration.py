@@ -20,7 +20,12 @@ ALLOWED = 0.01
 
 def main() -> None:
     """Compare the first losses of each method with the recorded ones."""
-    trained = [name for name, spec in discover().items() if spec.demonstration.is_file()]
+    # Variants of a method have its weights.
+    trained = [
+        name
+        for name, spec in discover().items()
+        if name == spec.folder.name and spec.demonstration.is_file()
+    ]
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("methods", nargs="*", default=trained, help="default: all that have them")
     parser.add_argument("--steps", type=int, default=50, help="steps to compare; default 50")
