@@ -1,45 +1,20 @@
-"""The workflow measures what `fuse --gray` and `score` measure, to the last bit, in all methods."""
+"""The workflow measures what `fuse --gray` and `score` measure, to the last bit, in all methods.
+
+`python -m tests.equality` compares every method on every set, which takes longer.
+"""
 
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-import torch
 from PIL import Image
 
-from harness.__main__ import main
-from harness.disk.records import read_record
-from harness.errors import MethodFailure
-from harness.fetching.registry import dataset_sources
-from harness.fusing.inference import load_method
-from harness.methods.contract import check_fused
-from harness.methods.spec import discover
-from harness.scenes.adapters import find_adapter
-from harness.stages import fuse, measure, prepare
-from harness.tiles.store import TileStore
-from metrics.images import read_grey
-from metrics.registry import PAPER
-from metrics.scoring import score
-from tests.helpers.samples import SETS, sample_files, sample_pairs
-from tests.helpers.shared_data import CHECKPOINTS, SHARED
+from harness.stages import prepare
+from tests.helpers.equality import METHODS, check_equal, prepare_set, run, weights_of
+from tests.helpers.samples import SETS, sample_pairs
 
-METHODS = {name: spec for name, spec in discover().items() if spec.kind != "ablation"}
 QUICK = ("average", "laplacian_pyramid", "densefuse", "ydtr")
-AUTHORS = {
-    "itfuse": "itfuse_model.pth",
-    "limfusion": "limfusion_final_epoch_60.model",
-    "tardal": "tardal-dt.pth",
-    "ydtr": "ydtr_model_10.pth",
-}
 SIZES = ((96, 113), (101, 90), (120, 97))
-
-
-def run(monkeypatch, module, *arguments):
-    monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, arguments)])
-    module.main()
 
 
 def noisy(rng, size):
@@ -65,64 +40,6 @@ def made_up(tmp_path_factory):
     return folder
 
 
-def weights_of(name, folder):
-    """Return the arguments that load the authors' file if it is at hand, else random weights."""
-    spec = METHODS[name]
-    if spec.weights is None and spec.train is None:
-        return []
-    if name in AUTHORS and (CHECKPOINTS / AUTHORS[name]).is_file():
-        return ["--weights", CHECKPOINTS / AUTHORS[name]]
-    path = folder / f"{name}.pt"
-    for seed in range(50):
-        torch.manual_seed(seed)
-        method = load_method(spec, torch.device("cpu"), None, 0)
-        if is_usable(spec, method, TileStore(folder / "store").test):
-            break
-    torch.save(method.state_dict(), path)
-    return ["--weights", path]
-
-
-def is_usable(spec, method, pairs):
-    """Say whether every fused image varies, which random weights do not ensure."""
-    for index in range(len(pairs)):
-        part = slice(index, index + 1)
-        images = (np.array(x(part)) for x in (pairs.infrared, pairs.visible))
-        tensors = [torch.from_numpy(x)[:, None].float() / 255 for x in images]
-        with torch.no_grad():
-            fused = method.fuse(*(x.clone() for x in tensors))
-        try:
-            check_fused(fused, *tensors, tiles=["im"], clamp=spec.clamp)
-        except MethodFailure:
-            return False
-    return True
-
-
-def check_equal(monkeypatch, folder, name, weights, output):
-    """Compare the per-image values of both ways; return the number of values."""
-    store, images = folder / "store", folder / "images"
-    method = ("--method", name, *weights, "--device", "cpu")
-    run(monkeypatch, fuse, "--tiles", store, *method, "--output", output / "fused.npy")
-    record = read_record(output / "fused.json")
-    assert record["status"] == "ok", record["reason"]
-    run(
-        *(monkeypatch, measure, "--tiles", store, "--fused", output / "fused.npy"),
-        *("--dataset", "d", "--method", name, "--seed", 0, "--metrics", *PAPER),
-        *("--output", output / "scores.csv"),
-    )
-    sources = ("--infrared", images / "ir", "--visible", images / "rgb")
-    command = ["fuse", name, *sources, *weights, "--gray", "--device", "cpu"]
-    main([str(word) for word in (*command, "-o", output / "images")])
-    table = pd.read_csv(output / "scores.csv", dtype={"tile": str}).set_index("tile")
-    assert list(table.index) == TileStore(store).names("test")
-    for image, row in table.iterrows():
-        places = output / "images", images / "ir", images / "rgb"
-        files = [next(place.glob(f"{image}.*")) for place in places]
-        values = score(*(read_grey(file)[None] for file in files), names=list(PAPER))
-        found = np.array([values[metric][0] for metric in PAPER])
-        np.testing.assert_array_equal(row[list(PAPER)].to_numpy(float), found, err_msg=image)
-    return table.size
-
-
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in METHODS]
 )
@@ -131,35 +48,10 @@ def test_every_method_on_images_of_many_sizes(made_up, tmp_path, monkeypatch, na
     assert check_equal(monkeypatch, made_up, name, weights, tmp_path)
 
 
-def lay_out(folder, name, pairs):
-    """Put the files of a set beside its store as `fuse` and `score` read them."""
-    known, rows = dataset_sources(name), find_adapter(name).pairs
-    samples = sample_files(name)
-    store = TileStore(folder / "store")
-    for kind, role in (("rgb", "visible"), ("ir", "infrared")):
-        place = folder / "images" / kind
-        place.mkdir(parents=True)
-        for index, pair in enumerate(store.names("test")):
-            if "infrared" in rows[pair]:
-                source = samples[known[rows[pair][role]["path"]].git_blob]
-                (place / f"{pair}{Path(source).suffix}").symlink_to(source)
-                continue
-            # One file holds both bands, which no command can tell apart.
-            part = slice(index, index + 1)
-            bands = (store.test.visible if kind == "rgb" else store.test.infrared)(part)[0]
-            Image.fromarray(np.array(bands)).save(place / f"{pair}.png")
-    assert len(store.names("test")) == len(pairs)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_every_set_is_measured_whole_and_equal(tmp_path, monkeypatch, name):
-    pairs, samples = sample_pairs(name), SHARED / "datasets" / "samples" / SETS[name]
-    options = json.dumps({"pairs": pairs, "test": pairs})
-    places = ("--mirror", samples, "--cache", tmp_path / "cache")
-    common = ("--adapter", name, "--options", options, *places, "--whole")
-    run(monkeypatch, prepare, *common, "--output", tmp_path / "store")
-    coverage = TileStore(tmp_path / "store").meta["tiling"]["coverage"]["test"]
+    store = prepare_set(monkeypatch, tmp_path, name, sample_pairs(name))
+    coverage = store.meta["tiling"]["coverage"]["test"]
     assert coverage == {"covered": 1.0, "more_than_once": 0.0}
-    lay_out(tmp_path, name, pairs)
     assert check_equal(monkeypatch, tmp_path, "laplacian_pyramid", [], tmp_path / "run")
