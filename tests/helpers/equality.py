@@ -1,4 +1,4 @@
-"""Both ways to the scores of a method: the workflow's stages, and the commands `fuse` and `score`."""
+"""Both ways to the scores of a method: the stages of the workflow, and `fuse` with `score`."""
 
 import json
 import sys
