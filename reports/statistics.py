@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special, stats
 
 Values = NDArray[np.float64]
 LEVEL = 0.95
@@ -110,7 +110,7 @@ class Resampling:
 
 def student(freedom: float, level: float = LEVEL) -> float:
     """Return how many standard errors an interval of a level reaches to either side."""
-    return float(special.stdtrit(freedom, (1 + level) / 2))
+    return float(scipy.special.stdtrit(freedom, (1 + level) / 2))
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def signed_ranks(differences: Values) -> Values:
     """Return Wilcoxon's signed ranks; a zero has no rank and gets 0, ties share their mean rank."""
     ranks = np.zeros(len(differences))
     moved = differences != 0
-    ranks[moved] = stats.rankdata(np.abs(differences[moved])) * np.sign(differences[moved])
+    ranks[moved] = scipy.stats.rankdata(np.abs(differences[moved])) * np.sign(differences[moved])
     return ranks
 
 
@@ -160,7 +160,7 @@ def signed_rank_p(differences: Values, units: NDArray[np.intp]) -> float:
         return 1.0
     _, index, sizes = np.unique(units, return_inverse=True, return_counts=True)
     if sizes.max() == 1:
-        return float(stats.wilcoxon(differences[moved]).pvalue)
+        return float(scipy.stats.wilcoxon(differences[moved]).pvalue)
     sums = np.bincount(index, weights=signed_ranks(differences))
     total = abs(float(sums.sum()))
     if total == 0:
@@ -168,7 +168,7 @@ def signed_rank_p(differences: Values, units: NDArray[np.intp]) -> float:
     if len(sums) <= EXACT_UNITS:
         # Rank sums are multiples of a half, so the comparison is free of rounding errors.
         return float(np.mean(np.abs(_signs(len(sums)) @ sums) >= total))
-    return float(2 * stats.norm.sf(total / math.sqrt(float(sums @ sums))))
+    return float(2 * scipy.stats.norm.sf(total / math.sqrt(float(sums @ sums))))
 
 
 @cache
@@ -227,10 +227,10 @@ def friedman(scores: Values) -> Ranking | None:
     blocks, methods = scores.shape
     if blocks < 2 or methods < 3:
         return None
-    ranks = stats.rankdata(-scores, axis=1)
+    ranks = scipy.stats.rankdata(-scores, axis=1)
     tied = bool(np.all(np.ptp(scores, axis=1) == 0))
-    p = 1.0 if tied else float(stats.friedmanchisquare(*scores.T).pvalue)
-    quantile = float(stats.studentized_range.ppf(LEVEL, methods, np.inf)) / math.sqrt(2)
+    p = 1.0 if tied else float(scipy.stats.friedmanchisquare(*scores.T).pvalue)
+    quantile = float(scipy.stats.studentized_range.ppf(LEVEL, methods, np.inf)) / math.sqrt(2)
     return Ranking(
         tuple(float(rank) for rank in ranks.mean(axis=0)),
         blocks,
@@ -243,4 +243,4 @@ def kendall_tau(ours: Sequence[float], printed: Sequence[float]) -> float:
     """Return Kendall's τ-b of two scorings of the same methods; NaN with fewer than two."""
     if len(ours) < 2:
         return math.nan
-    return float(stats.kendalltau(ours, printed).statistic)
+    return float(scipy.stats.kendalltau(ours, printed).statistic)
