@@ -1,5 +1,6 @@
 """Settings of every test."""
 
+import os
 import signal
 
 import pytest
@@ -12,6 +13,8 @@ from tests.helpers.project import copy_project, snakemake
 # test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+# Most processes of the tests run in copies of the repository, which each of them would compile.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_collection_modifyitems(config, items):
