@@ -24,6 +24,7 @@ LONG = {
     "plan": "times every method of a configuration",
     "sources get": "downloads archives",
     "benchmarks.": "measures for minutes, or needs a finished run",
+    "tests.equality": "runs every method on every set for an hour",
     "tests.fuzz": "tries inputs for minutes",
 }
 """Commands of which only the arguments are checked, and why."""
