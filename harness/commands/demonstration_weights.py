@@ -2,8 +2,8 @@
 
 A method trains by its own recipe on the training tiles of all data sets of the demonstration
 together. `demonstration/recipe.yaml` in its folder says what differs, such as a smaller batch, and
-may name another seed than 0. Where the best weights are selected, scenes of each data set are held
-back for that.
+may name another seed than 0. Where it selects the best weights, they are those with the smallest loss
+in evaluation mode over every fourth training tile.
 """
 
 import argparse
@@ -35,11 +35,13 @@ from harness.methods.weights import AUXILIARY
 from harness.tiles.cutting import Tiling, write_store
 from harness.tiles.store import TileStore
 from harness.training.engine import BEST, Task, Training
-from harness.training.validation import Validation, held_back
+from harness.training.validation import Validation
 
 CONFIGURATION = ROOT / "config" / "config.yaml"
 FIRST = 50
 """Number of steps at the start whose losses are recorded one by one."""
+SHARE = 4
+"""One of so many training tiles decides which weights are the best."""
 
 
 @dataclass(frozen=True)
@@ -79,26 +81,25 @@ class DemonstrationTraining:
         return changes.pop("seed", 0), changes
 
     @cached_property
-    def tiles(self) -> "Tiles":
-        """The training tiles, without those that the recipe holds back."""
-        selected = self.recipe.select == "best"
-        return demonstration_tiles(self.recipe.validation_share if selected else 0)
+    def tiles(self) -> tuple[NDArray[np.uint8], list[str]]:
+        """The training tiles, (N, 5, H, W) uint8, and their names with those of the data sets."""
+        return demonstration_tiles()
 
     def start(self) -> Training:
         """Return the training before its first step, or before the one after a checkpoint."""
         make_deterministic(self.seed, self.threads)
-        tiles = self.tiles
+        tiles, names = self.tiles
         config = {"method": self.name, "options": dict(self.spec.options), "seed": self.seed}
-        pixels = [hashlib.sha256(part.tobytes()).hexdigest() for part in (tiles.train, tiles.held)]
+        pixels = hashlib.sha256(tiles.tobytes()).hexdigest()
         code = digests(code_behind([Path(__file__), *self.spec.code_files()]))
         recipe = self.recipe.model_dump(exclude={"checkpoint_seconds"})
         fingerprint = sha256_json({**config, "recipe": recipe, "tiles": pixels, "code": code})
         method = self.spec.load_for(0)
-        validation = Validation(tiles.held, self.recipe.batch) if len(tiles.held) else None
+        # No tile is held back: what is selected against are batch norms that fit badly.
+        validated = self.recipe.select == "best"
+        validation = Validation(tiles[::SHARE], self.recipe.batch) if validated else None
         device = torch.device("cpu")
-        task = Task(
-            self.recipe, tiles.train, tiles.names, device, self.seed, fingerprint, validation
-        )
+        task = Task(self.recipe, tiles, names, device, self.seed, fingerprint, validation)
         return Training(method, task)
 
     def first_losses(self, steps: int) -> list[float]:
@@ -125,31 +126,13 @@ def demonstration_stores(folder: Path) -> dict[str, TileStore]:
     return stores
 
 
-@dataclass(frozen=True)
-class Tiles:
-    """What a training sees of the demonstration.
-
-    train: (N, 5, H, W) uint8. names: their names with those of the data sets. held: (M, 5, H, W)
-    uint8, the tiles of the scenes that are held back.
-    """
-
-    train: NDArray[np.uint8]
-    names: list[str]
-    held: NDArray[np.uint8]
-
-
-def demonstration_tiles(share: float) -> Tiles:
-    """Cut the training tiles of the demonstration's data sets; hold a share of each set back."""
-    train, names, held = [], [], []
+def demonstration_tiles() -> tuple[NDArray[np.uint8], list[str]]:
+    """Cut the demonstration's data sets; return all their training tiles and names."""
     with tempfile.TemporaryDirectory() as folder:
-        for name, store in demonstration_stores(Path(folder)).items():
-            tiles, rows = store.tiles("train"), store.rows("train")
-            back = held_back([row.scene for row in rows], share) if share else 0
-            kept = len(tiles) - back
-            train.append(np.array(tiles[:kept]))
-            held.append(np.array(tiles[kept:]))
-            names += [f"{name}/{tile}" for tile in store.names("train")[:kept]]
-    return Tiles(np.concatenate(train), names, np.concatenate(held))
+        stores = demonstration_stores(Path(folder))
+        tiles = np.concatenate([store.tiles("train") for store in stores.values()])
+    names = [f"{name}/{tile}" for name, store in stores.items() for tile in store.names("train")]
+    return tiles, names
 
 
 def summary(training: Training) -> dict[str, Any]:
@@ -197,7 +180,7 @@ def train(task: DemonstrationTraining, scratch: Path) -> None:
     }
     with atomic_path(target) as temporary:
         save_file(state, temporary)
-    record.details = {**summary(training), "tiles": len(task.tiles.names), "first_losses": first}
+    record.details = {**summary(training), "tiles": len(task.tiles[1]), "first_losses": first}
     record.write(target.with_name("record.json"), [target])
     for file in ("partial.pt", BEST):
         (scratch / file).unlink(missing_ok=True)
