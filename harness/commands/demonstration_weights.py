@@ -2,8 +2,8 @@
 
 A method trains by its own recipe on the training tiles of all data sets of the demonstration
 together. `demonstration/recipe.yaml` in its folder says what differs, such as a smaller batch, and
-may name another seed than 0. Where it selects the best weights, they are those with the smallest loss
-in evaluation mode over every fourth training tile.
+may name another seed than 0. Where it selects the best weights, they are those with the smallest
+loss in evaluation mode over every fourth training tile.
 """
 
 import argparse
