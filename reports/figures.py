@@ -1,9 +1,11 @@
 """Figures 1, 2, 6, 7, 8 and 9 of the paper, drawn from tile stores, fused stacks and features."""
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import TypeAlias
 
 import matplotlib as mpl
 import numpy as np
@@ -33,6 +35,11 @@ PAGE_DPI = 100
 FILE_DPI = 220
 WIDTH, CELL = 12.3, 2.4
 """Inches of a figure, which is as wide as the page, and of the largest panel."""
+COLUMNS = 8
+"""Panels of one line: the paper's six methods and the sources. What is more begins a new line."""
+
+
+PanelRow: TypeAlias = list[tuple[str, Bytes | None]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Drawing:
     name: str
     title: str
     caption: str
-    rows: list[list[tuple[str, Bytes | None]]]
+    rows: list[PanelRow]
     labels: list[str]
 
     @property
@@ -116,7 +123,11 @@ def _comparison(plan: ReportPlan, number: str, examples: list[Example], where: s
     compared = [method.name for method in plan.methods.values() if method.compared]
     rows = []
     for example in examples:
-        names = [name for name in ORDER if name in compared or name not in plan.methods]
+        # Beside the paper's figure, a column without images says which method did not run.
+        printed = [
+            name for name in ORDER if name not in plan.methods and example.dataset.stands_for
+        ]
+        names = [name for name in ORDER if name in compared or name in printed]
         names += [name for name in compared if name not in ORDER and name in example.dataset.rows]
         luma = [grey_of(example.fused[name]) for name in names if name in example.fused]
         window = choose_window(
@@ -196,24 +207,44 @@ def _attention(examples: list[Example]) -> Drawing:
 
 def draw(drawing: Drawing) -> Figure:
     """Draw a figure as a grid, with column titles above and tile names at the left."""
-    height, width = len(drawing.rows), max(len(row) for row in drawing.rows)
+    lines = [
+        line
+        for label, row in zip(drawing.labels, drawing.rows, strict=True)
+        for line in _lines(label, row)
+    ]
+    height, width = len(lines), max(len(line) for _, line in lines)
     layout = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
     cell = min(CELL, WIDTH / width)
-    figure = Figure(figsize=(cell * width + 0.25, (cell + 0.2) * height), layout=layout)
+    size = cell * width + 0.25, (cell * _shape(drawing) + 0.2) * height
+    figure = Figure(figsize=size, layout=layout)
     axes = figure.subplots(height, width, squeeze=False)
     for axis in axes.ravel():
         axis.set_xticks([])
         axis.set_yticks([])
         axis.set_frame_on(False)
-    for line, row, label in zip(axes, drawing.rows, drawing.labels, strict=True):
-        line[0].set_ylabel(label, fontsize=6, parse_math=False)
-        for axis, (title, panel) in zip(line, row, strict=False):
+    for places, (label, line) in zip(axes, lines, strict=True):
+        places[0].set_ylabel(label, fontsize=6, parse_math=False)
+        for axis, (title, panel) in zip(places, line, strict=False):
             axis.set_title(title, fontsize=8, pad=2, parse_math=False)
             if panel is None:
                 axis.text(0.5, 0.5, "no output", ha="center", va="center", fontsize=8)
             else:
                 axis.imshow(panel, interpolation="nearest")
     return figure
+
+
+def _lines(label: str, row: PanelRow) -> list[tuple[str, PanelRow]]:
+    """Split a row into lines of at most COLUMNS panels; the middle one has the label."""
+    count = math.ceil(len(row) / COLUMNS)
+    length = math.ceil(len(row) / count)
+    parts = [row[start : start + length] for start in range(0, len(row), length)]
+    return [(label if i == len(parts) // 2 else "", part) for i, part in enumerate(parts)]
+
+
+def _shape(drawing: Drawing) -> float:
+    """Return the largest height of a panel for a width of 1."""
+    shown = [panel for row in drawing.rows for _, panel in row if panel is not None]
+    return max((panel.shape[0] / panel.shape[1] for panel in shown), default=1.0)
 
 
 def page_url(figure: Figure) -> str:

@@ -162,7 +162,8 @@ def _background(report: Report) -> dict[str, Any]:
 
 
 def _counts(report: Report) -> dict[str, int]:
-    methods = report.plan.methods.values()
+    rows = {row for dataset in report.plan.datasets for row in dataset.rows}
+    methods = [m for m in report.plan.methods.values() if m.name in rows]
     # Several rows of one method differ in their weights.
     kinds = Counter({Row.parse(m.name).method: m.kind for m in methods}.values())
     return {

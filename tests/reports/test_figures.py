@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,7 +24,7 @@ from metrics.images import luma
 from reports import panels
 from reports.audit import choices, describe_audit, measure_choices
 from reports.diagrams import cliques
-from reports.figures import drawings
+from reports.figures import Drawing, draw, drawings
 from reports.gallery import fused_stacks
 from reports.page import render
 from reports.run import read_report
@@ -100,6 +101,27 @@ def test_enlargement_stands_in_the_lower_left():
     assert (result[42:58, 2:18] == 77).all()
     assert (result[40, :20] == panels.YELLOW).all()
     assert not image[42:58, 2:18].any(), "the source must not change"
+
+
+def test_many_methods_are_drawn_in_several_lines_as_high_as_the_images():
+    panel = np.zeros((30, 60, 3), np.uint8)
+    row = [(f"method {i}", None if i == 3 else panel) for i in range(20)]
+    figure = draw(Drawing("f", "Figure", "caption", [row, row], ["one", "two"]))
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles == [title for title, _ in row] + [""] + [title for title, _ in row] + [""]
+    labels = [axis.get_ylabel() for axis in figure.axes]
+    assert [labels[i * 7] for i in range(6)] == ["", "one", "", "", "two", ""]
+    width, height = figure.get_size_inches()
+    assert height / width == pytest.approx(6 * 0.5 / 7, rel=0.25)
+
+
+def test_a_set_beside_which_nothing_is_printed_shows_no_method_that_did_not_run(run, tmp_path):
+    report = read_report(run)
+    (figure,) = [d for d in drawings(run, report.analyses) if d.name == "figure2"]
+    assert "TarDAL" in figure.alt
+    run = replace(run, datasets=[replace(d, stands_for="") for d in run.datasets])
+    (figure,) = [d for d in drawings(run, report.analyses) if d.name == "figure2"]
+    assert "TarDAL" not in figure.alt and "YDTR" in figure.alt
 
 
 def test_every_map_has_its_own_scale():
