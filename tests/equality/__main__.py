@@ -17,7 +17,7 @@ import torch
 from tests.helpers.equality import METHODS, check_equal, prepare_set, weights_of
 from tests.helpers.samples import SETS, sample_pairs
 
-KINDS = {"--mirror": "authors' weights", "--weights": "random weights", None: "no weights"}
+KINDS = {"--mirror": "authors' weights", "--checkpoint": "random weights", None: "no weights"}
 
 
 def compare(monkeypatch, folder, method):

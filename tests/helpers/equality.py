@@ -10,10 +10,11 @@ import torch
 from PIL import Image
 
 from harness.__main__ import main
-from harness.disk.records import read_record
+from harness.disk.records import Record, read_record
 from harness.errors import MethodFailure
 from harness.fetching.registry import dataset_sources
 from harness.fusing.inference import load_method
+from harness.methods.checkpoints import save_checkpoint
 from harness.methods.contract import check_fused
 from harness.methods.spec import discover
 from harness.scenes.adapters import find_adapter
@@ -75,14 +76,19 @@ def weights_of(name, folder):
     place = CHECKPOINTS if name in IN_CHECKPOINTS else SHARED / "methods" / name
     if name not in OUT_OF_REACH and place.is_dir():
         return ["--mirror", place / "2021" if name == "stdfusionnet" else place]
-    path = folder / f"{name}.pt"
+    path, store = folder / name / "checkpoint.pt", TileStore(folder / "store")
     for seed in range(50):
         torch.manual_seed(seed)
-        method = load_method(spec, torch.device("cpu"), None, 0)
-        if is_usable(spec, method, TileStore(folder / "store").test):
+        method = load_method(spec, torch.device("cpu"), None, len(store.classes))
+        if is_usable(spec, method, store.test):
             break
-    torch.save(method.state_dict(), path)
-    return ["--weights", path]
+    path.parent.mkdir(exist_ok=True)
+    save_checkpoint(path, {"model": method.state_dict()})
+    # The record of a training says for how many classes the network is.
+    record = Record("train", {"method": name, "options": dict(spec.options)})
+    record.details = {"classes": len(store.classes)}
+    record.write(path.with_name("training.json"), [path])
+    return ["--checkpoint", path]
 
 
 def is_usable(spec, method, pairs):

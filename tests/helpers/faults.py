@@ -211,7 +211,7 @@ STAGES = {
         ],
         [SEGFANET / "features.npz", SEGFANET / "features.json"],
     ),
-    "audit": ("reports.stages.audit", _report("results"), [TOWN / "audit.csv"]),
+    "audit": ("reports.stages.audit", _report(TOWN / "audit.csv"), [TOWN / "audit.csv"]),
     "report": (
         "reports.stages.report",
         _report("results/report/index.html"),

@@ -45,8 +45,6 @@ RESULTS = Results(BENCHMARK, plan_of(BENCHMARK), is_forced)
 
 def jobs_of(stage, wildcards):
     """Results that one job of a rule makes."""
-    if stage == "audit":
-        return [Job(stage, dataset) for dataset in BENCHMARK.datasets]
     known = {name: value for name, value in wildcards.items() if name != "seed"}
     made = Job(stage, **known, seed=int(wildcards.get("seed", 0)))
     return RESULTS.stretches(made) if stage in ("fuse", "measure") else [made]

@@ -91,14 +91,14 @@ rule audit:
         scores=read("audit", scores_of()),
         learning=read("audit", learning_of()),
     output:
-        report(
-            expand("results/{dataset}/audit.csv", dataset=BENCHMARK.datasets),
+        table=report(
+            "results/{dataset}/audit.csv",
             caption="../report/audit.rst",
             category="Tables",
         ),
-        records=expand("results/{dataset}/audit.json", dataset=BENCHMARK.datasets),
+        record="results/{dataset}/audit.json",
     log:
-        "logs/audit.log",
+        "logs/audit/{dataset}.log",
     conda:
         "../../environment.yml"
     resources:
@@ -109,7 +109,7 @@ rule audit:
         plan=plan,
     shell:
         "python -P -m reports.stages.audit --plan {params.plan:q}"
-        " --asked {params.asked:q} --output results > {log} 2>&1"
+        " --asked {params.asked:q} --output {output.table} > {log} 2>&1"
 
 
 rule report:
