@@ -5,6 +5,7 @@ import signal
 
 import pytest
 import torch
+from hypothesis import settings
 
 from tests.helpers.faults import whole_run
 from tests.helpers.project import copy_project, snakemake
@@ -15,6 +16,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Most processes of the tests run in copies of the repository, which each of them would compile.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# No test may fail because the machine is busy.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(config, items):
