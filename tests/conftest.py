@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import pytest
 import torch
@@ -16,6 +17,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 # Most processes of the tests run in copies of the repository, which each of them would compile.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# The tests themselves import methods from folders that they change from one second to the next.
+sys.dont_write_bytecode = True
 # No test may fail because the machine is busy.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
