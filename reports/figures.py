@@ -124,10 +124,8 @@ def _comparison(plan: ReportPlan, number: str, examples: list[Example], where: s
     rows = []
     for example in examples:
         # Beside the paper's figure, a column without images says which method did not run.
-        printed = [
-            name for name in ORDER if name not in plan.methods and example.dataset.stands_for
-        ]
-        names = [name for name in ORDER if name in compared or name in printed]
+        printed = ORDER if example.dataset.stands_for else ()
+        names = [n for n in ORDER if n in compared or (n in printed and n not in plan.methods)]
         names += [name for name in compared if name not in ORDER and name in example.dataset.rows]
         luma = [grey_of(example.fused[name]) for name in names if name in example.fused]
         window = choose_window(

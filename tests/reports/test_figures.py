@@ -115,7 +115,7 @@ def test_many_methods_are_drawn_in_several_lines_as_high_as_the_images():
     assert height / width == pytest.approx(6 * 0.5 / 7, rel=0.25)
 
 
-def test_a_set_beside_which_nothing_is_printed_shows_no_method_that_did_not_run(run, tmp_path):
+def test_a_set_beside_which_nothing_is_printed_shows_no_method_that_did_not_run(run):
     other = replace(run, datasets=[replace(d, stands_for="") for d in run.datasets])
     analyses = read_report(run).analyses
     shown = [d.alt for r in (run, other) for d in drawings(r, analyses) if d.name == "figure2"]
