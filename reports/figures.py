@@ -211,15 +211,13 @@ def draw(drawing: Drawing) -> Figure:
         for line in _lines(label, row)
     ]
     height, width = len(lines), max(len(line) for _, line in lines)
-    layout = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
     cell = min(CELL, WIDTH / width)
     size = cell * width + 0.25, (cell * _shape(drawing) + 0.2) * height
-    figure = Figure(figsize=size, layout=layout)
+    figure = Figure(figsize=size)
     axes = figure.subplots(height, width, squeeze=False)
     for axis in axes.ravel():
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.set_frame_on(False)
+        axis.set(xticks=[], yticks=[], frame_on=False)
+        axis.xaxis.set_visible(False)
     for places, (label, line) in zip(axes, lines, strict=True):
         places[0].set_ylabel(label, fontsize=6, parse_math=False)
         for axis, (title, panel) in zip(places, line, strict=False):
@@ -228,6 +226,8 @@ def draw(drawing: Drawing) -> Figure:
                 axis.text(0.5, 0.5, "no output", ha="center", va="center", fontsize=8)
             else:
                 axis.imshow(panel, interpolation="nearest")
+    # As the figure's own engine, it would arrange the panels again for each file.
+    ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0).execute(figure)
     return figure
 
 
@@ -245,19 +245,27 @@ def _shape(drawing: Drawing) -> float:
     return max((panel.shape[0] / panel.shape[1] for panel in shown), default=1.0)
 
 
-def page_url(figure: Figure) -> str:
-    """Return a figure as a PNG data URL, in 256 colours to keep the page small."""
+def png_of(figure: Figure) -> bytes:
+    """Return a figure as PNG; the same pixels give the same bytes."""
     stream = BytesIO()
-    figure.savefig(stream, format="png", dpi=PAGE_DPI)
-    reduced = Image.open(stream).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    small = BytesIO()
-    reduced.save(small, format="png", optimize=True)
-    return data_url(small.getvalue())
+    figure.savefig(stream, format="png", dpi=FILE_DPI)
+    return stream.getvalue()
 
 
-def write_files(figure: Figure, folder: Path, name: str) -> None:
+def page_url(png: bytes) -> str:
+    """Return a figure as a PNG data URL, smaller and in 256 colours to keep the page small."""
+    image = Image.open(BytesIO(png)).convert("RGB")
+    width, height = (round(side * PAGE_DPI / FILE_DPI) for side in image.size)
+    shrunk = image.resize((width, height), Image.Resampling.BOX)
+    stream = BytesIO()
+    reduced = shrunk.quantize(256, dither=Image.Dither.NONE)
+    reduced.save(stream, format="png", optimize=True)
+    return data_url(stream.getvalue())
+
+
+def write_files(figure: Figure, png: bytes, folder: Path, name: str) -> None:
     """Write a figure as PNG and PDF; the same pixels give the same bytes."""
     with atomic_path(folder / f"{name}.png") as temporary:
-        figure.savefig(temporary, format="png", dpi=FILE_DPI)
+        temporary.write_bytes(png)
     with atomic_path(folder / f"{name}.pdf") as temporary:
         figure.savefig(temporary, format="pdf", dpi=FILE_DPI, metadata={"CreationDate": None})

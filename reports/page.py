@@ -18,7 +18,7 @@ from reports.diagrams import rank_diagram
 from reports.evidence import figure_claims
 from reports.examples import RULE
 from reports.explorer import explorer_data
-from reports.figures import draw, drawings, page_url, write_files
+from reports.figures import draw, drawings, page_url, png_of, write_files
 from reports.formats import status_mark
 from reports.learning import marked
 from reports.learning_section import learning_of
@@ -59,10 +59,11 @@ def _figures(report: Report, folder: Path | None) -> list[dict[str, str]]:
     found = []
     for drawing in drawings(report.plan, report.analyses):
         figure = draw(drawing)
+        png = png_of(figure)
         if folder is not None:
-            write_files(figure, folder / "figures", drawing.name)
+            write_files(figure, png, folder / "figures", drawing.name)
         words = {key: getattr(drawing, key) for key in ("name", "title", "caption", "alt")}
-        found.append({**words, "url": page_url(figure)})
+        found.append({**words, "url": page_url(png)})
     return found
 
 

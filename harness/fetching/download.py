@@ -17,7 +17,14 @@ from harness.disk.files import FULL, check_space, size_text
 from harness.errors import HarnessError
 from harness.fetching.checksums import Digests
 from harness.fetching.drive import drive_download, is_drive
-from harness.fetching.hosts import TIMEOUT, check_encoding, check_status, is_page, open_share
+from harness.fetching.hosts import (
+    TIMEOUT,
+    check_encoding,
+    check_status,
+    is_page,
+    open_share,
+    reason_of,
+)
 from harness.fetching.places import Places
 from harness.terminal import progress
 from metrics.texts import printable
@@ -137,7 +144,8 @@ def download(url: str, part: Part, places: Places, *, password: str = "") -> Non
     except (ValueError, requests.TooManyRedirects) as error:
         raise HarnessError(f"{url}: not an address of a file: {error}") from error
     except requests.RequestException as error:
-        raise HarnessError(f"{url}: no connection after {TRIES} attempts: {error}") from error
+        reason = reason_of(error)
+        raise HarnessError(f"{url}: no connection after {TRIES} attempts: {reason}") from error
     except OSError as error:
         if error.errno not in FULL:
             raise
@@ -236,7 +244,7 @@ def _receive(url: str, part: Part, answer: requests.Response) -> str:
             for _ in body if 0 < length < SMALL else shown:
                 pass
     except requests.RequestException as error:
-        return f"connection lost: {error}"
+        return f"connection lost: {reason_of(error)}"
     # A server may send less than the rest that was asked for.
     return f"{part.have} of {total} bytes received" if total and part.have != total else ""
 

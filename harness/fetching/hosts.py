@@ -1,5 +1,6 @@
 """Answers of web servers, and the password pages of Seafile."""
 
+import re
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
@@ -99,3 +100,12 @@ def check_status(url: str, answer: requests.Response) -> None:
 def is_page(answer: requests.Response) -> bool:
     """Return whether an answer is a web page."""
     return answer.headers.get("Content-Type", "").startswith("text/html")
+
+
+def reason_of(error: BaseException) -> str:
+    """Return why a request failed, on one line: requests and urllib3 wrap the reason."""
+    for inner in (getattr(error, "reason", None), *error.args):
+        if isinstance(inner, BaseException):
+            return reason_of(inner)
+    # What is cut off names the connection by host and port, which the URL says.
+    return re.sub(r"^\w+\(host=.*?\): ", "", " ".join(str(error).split()))

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import io
 import multiprocessing
+import re
 import shutil
 import signal
 import sys
@@ -211,10 +212,19 @@ def test_a_web_page_in_place_of_the_file_is_refused(cache):
     assert held(cache) == []
 
 
-def test_a_host_that_cannot_be_reached(cache, monkeypatch):
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://127.0.0.1:9/file.zip", r"Failed to establish a new connection: \[Errno \d+\] .*"),
+        ("http://nowhere.invalid/file.zip", r"Failed to resolve 'nowhere.invalid' \(.*\)"),
+    ],
+)
+def test_a_host_that_cannot_be_reached(cache, monkeypatch, url, reason):
     monkeypatch.setattr(downloads, "TRIES", 1)
-    with pytest.raises(HarnessError, match="connection"):
-        fetch(source("http://127.0.0.1:9/file.zip"), cache=cache, pause=QUICK)
+    with pytest.raises(HarnessError) as error:
+        fetch(source(url), cache=cache, pause=QUICK)
+    pattern = rf"{re.escape(url)}: no connection after 1 attempts: {reason}"
+    assert re.search(rf"^ *{pattern}$", str(error.value), re.MULTILINE), str(error.value)
 
 
 def test_a_text_that_is_not_an_address(cache):
