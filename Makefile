@@ -14,7 +14,7 @@ INSTALL = quietly() { "$$@" >.venv/pip.log 2>&1 || { status=$$?; cat .venv/pip.l
 # pip would compile the packages on one core. A few hold files that are no Python of this version.
 COMPILE = $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
 
-.PHONY: demo report install test test-fast test-gpu coverage schemas lint format clean
+.PHONY: demo report install test test-fast test-gpu coverage schemas lint types style format clean
 
 demo: .venv/runtime ## whole benchmark on the embedded data
 	@$(RUN)
@@ -36,10 +36,14 @@ test-gpu: .venv/dev ## the tests that need a GPU, in about ten minutes; they say
 coverage: .venv/dev ## all tests, and a list of the lines that none of them ran
 	$(BIN)/python -m pytest --cov --cov-report=term
 
-lint: .venv/dev ## checks of format, style, types and workflow
+lint: types style ## checks of format, style, types and workflow
+
+types: .venv/dev
+	$(BIN)/mypy
+
+style: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/deptry .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
