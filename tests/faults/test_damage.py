@@ -140,3 +140,12 @@ def test_killed_training_goes_on_where_it_was(finished, tmp_path):
     assert "continuing from step 1 of 2" in ended.output
     assert stage("fuse", folder).status == 0
     assert contents(folder) == before
+
+
+def test_an_audit_into_a_folder_that_is_no_data_set_is_refused(run):
+    before = contents(run)
+    *arguments, _ = STAGES["audit"][1]
+    ended = stage("audit", run, [*arguments, "results/vilage/audit.csv"])
+    assert ended.status == 1, ended.output
+    assert "results/vilage/audit.csv: the folder is none of town" in ended.output
+    assert contents(run) == before
