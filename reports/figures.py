@@ -92,17 +92,18 @@ class Example:
 def drawings(plan: ReportPlan, analyses: dict[str, Analysis]) -> list[Drawing]:
     """List all figures that the run has images for, in the paper's order."""
     examples = {d.name: _examples(plan, d, analyses[d.name]) for d in plan.datasets}
-    every = [example for several in examples.values() for example in several]
     made = _feature_figures([e for several in examples.values() for e in several[:2]])
-    if every:
-        made.append(_comparison(plan, "2", every[:1], "the most different tile"))
+    firsts = [example for several in examples.values() for example in several[:1]][:2]
+    if firsts:
+        made.append(_comparison(plan, "2", firsts, "the first example of a data set"))
     for dataset in plan.datasets:
         several = examples[dataset.name]
         if dataset.stands_for in NUMBERS and several:
-            # Figure 2 shows the first one already.
             where = paper_title(dataset.stands_for)
             number = NUMBERS[dataset.stands_for]
-            made.append(_comparison(plan, number, several[1:3] or several, where))
+            shown = any(dataset is first.dataset for first in firsts)
+            others = several[1:3] if shown else several[:2]
+            made.append(_comparison(plan, number, others or several, where))
     return sorted(made, key=lambda drawing: drawing.name)
 
 
