@@ -1,10 +1,10 @@
 """Measure what fusing costs: parameters, operations and memory."""
 
-from typing import Any, Self
+from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
-from torch.utils.module_tracker import ModuleTracker
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from harness.disk.records import peak_memory_mib
 from harness.methods.contract import Method
@@ -22,22 +22,32 @@ def parameters(method: object) -> int | None:
     )
 
 
-class _NoModules(ModuleTracker):
-    """A tracker that does not follow modules, as its hooks forbid gradients of gradients."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-
-class OperationCounter(FlopCounterMode):
-    """Counts operations in all, in networks whose loss takes gradients itself as well."""
+class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts, by torch's formulas, the operations of convolutions and matrix products."""
 
     def __init__(self) -> None:
-        super().__init__(display=False)
-        self.mod_tracker = _NoModules()
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # To be skipped, a mode loads torch's compiler, which takes a second.
+        return False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run one operation, in parts if it consists of others, and count it."""
+        formula, named = flop_registry.get(func.overloadpacket), kwargs or {}
+        if formula is None:
+            with self:
+                parts = func.decompose(*args, **named)
+            if parts is not NotImplemented:
+                return parts
+        result = func(*args, **named)
+        if formula is not None:
+            self.total += formula(*args, **named, out_val=result)
+        return result
 
 
 def gflops(method: Method, size: tuple[int, int], device: torch.device) -> float | None:
@@ -56,7 +66,7 @@ def gflops(method: Method, size: tuple[int, int], device: torch.device) -> float
     except Exception:
         # Real pairs are checked elsewhere; a failure here only means that there is no count.
         return None
-    return round(counter.get_total_flops() / 1e9, 3)
+    return round(counter.total / 1e9, 3)
 
 
 def inference_cost(method: Method, size: tuple[int, int], device: torch.device) -> dict[str, Any]:

@@ -151,7 +151,7 @@ def step_footprint(method: Any, batch: Batch, precision: Precision) -> tuple[flo
         with precision.forward():
             terms = method.training_loss(batch)
         precision.backward(torch.stack(list(terms.values())).sum())
-    return counter.get_total_flops() / 1e9, sum(sizes.values())
+    return counter.total / 1e9, sum(sizes.values())
 
 
 def fusing_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> UnitCost:

@@ -1,6 +1,8 @@
 """Parameters and operations of SegFANet: the hand derivation of docs/segfanet.md holds."""
 
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import pytest
@@ -8,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from harness.disk.schema import ROOT
-from harness.fusing.cost import gflops, parameters
+from harness.fusing.cost import OperationCounter, gflops, parameters
 from tests.helpers.segfanet_variants import FOUND, VARIANTS
 
 GROUPS = ("encoders", "IRM", "CAM", "FFM", "decoders")
@@ -111,9 +113,44 @@ def test_parameters_of_every_group(name, width, classes):
 @pytest.mark.parametrize("name", VARIANTS)
 def test_operations_of_the_whole_network(name):
     method = load(name, width=4, classes=5, pool=(6, 5, 4))
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), OperationCounter() as counter:
         method(*torch.rand(2, 1, 1, 64, 96))
-    assert counter.get_total_flops() == sum(derived(method.config, 64, 96, "operations").values())
+    assert counter.total == sum(derived(method.config, 64, 96, "operations").values())
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_operations_are_those_that_torch_counts(mode):
+    """Composite operations too, which arrive whole in inference mode, and backward passes."""
+    torch.manual_seed(0)
+    layers = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, stride=2, groups=1),
+        torch.nn.ConvTranspose2d(8, 4, 2),
+        torch.nn.Flatten(2),
+        torch.nn.Linear(64, 16),
+        torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True),
+    )
+
+    def run(counter):
+        with mode(), counter:
+            total = torch.einsum("bij,bkj->bik", *(layers(torch.ones(2, 3, 15, 15)),) * 2).sum()
+            if total.requires_grad:
+                total.backward()
+
+    run(ours := OperationCounter())
+    run(torchs := FlopCounterMode(display=False))
+    assert ours.total == torchs.get_total_flops() > 0
+
+
+def test_counting_operations_loads_no_compiler():
+    """Every job that fuses counts once; torch's compiler takes a second to load."""
+    program = (
+        "import sys, torch\n"
+        "from harness.fusing.cost import OperationCounter\n"
+        "with OperationCounter() as counter: torch.nn.Linear(2, 3)(torch.ones(1, 2))\n"
+        "assert counter.total == 12\n"
+        "assert 'torch._dynamo' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
 
 
 def numbers(title):
