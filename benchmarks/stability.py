@@ -187,11 +187,12 @@ def _print(part, trials, results):
     for trial, result in results:
         rows.setdefault((trial.group or trial.method, trial.dataset), []).append(result)
     for (name, dataset), found in rows.items():
+        optimum, average = (found[0][key][0] for key in ("optimum", "average"))
         limit = LIMITS.get(name, OTHER) if part == "demonstration" else ""
         print(
             f"| {name} | {dataset} | {len(found)} | {sum(map(dead, found))} "
             f"| {spread([result['held_out'][0] for result in found])} "
-            f"| {found[0]['optimum'][0]:.3f} | {found[0]['average'][0]:.3f} "
+            f"| {optimum:.3f} | {average:.3f} ({average / optimum - 1:+.1%}) "
             f"| {median(map(excess, found)):+.1%} | {limit} "
             f"| {median(map(border_excess, found)):+.1%} "
             f"| {max(result['worst'] for result in found):.2f} |"
