@@ -172,7 +172,7 @@ COLUMNS = (
     "dead",
     "held-out L_f",
     "optimum",
-    "average",
+    "average (over the optimum)",
     "over the optimum",
     "at most",
     "of which border",

@@ -37,6 +37,8 @@ WIDTH, CELL = 12.3, 2.4
 """Inches of a figure, which is as wide as the page, and of the largest panel."""
 COLUMNS = 8
 """Panels of one line: the paper's six methods and the sources. What is more begins a new line."""
+FIRSTS = 2
+"""Data sets of which Figure 2 shows an example, as many as the paper has."""
 
 
 PanelRow: TypeAlias = list[tuple[str, Bytes | None]]
@@ -59,7 +61,8 @@ class Drawing:
     def alt(self) -> str:
         """Text for a reader who does not see the figure."""
         # Ranges below a title belong to one row.
-        columns = ", ".join(title.partition("\n")[0] for title, _ in self.rows[0])
+        titles = [title.partition("\n")[0] for row in self.rows for title, _ in row]
+        columns = ", ".join(dict.fromkeys(titles))
         return f"{self.title}. Rows: {', '.join(self.labels)}. Columns: {columns}."
 
 
@@ -93,9 +96,9 @@ def drawings(plan: ReportPlan, analyses: dict[str, Analysis]) -> list[Drawing]:
     """List all figures that the run has images for, in the paper's order."""
     examples = {d.name: _examples(plan, d, analyses[d.name]) for d in plan.datasets}
     made = _feature_figures([e for several in examples.values() for e in several[:2]])
-    firsts = [example for several in examples.values() for example in several[:1]][:2]
+    firsts = [several[0] for several in examples.values() if several][:FIRSTS]
     if firsts:
-        made.append(_comparison(plan, "2", firsts, "the first example of a data set"))
+        made.append(_comparison(plan, "2", firsts, "the first example of each data set"))
     for dataset in plan.datasets:
         several = examples[dataset.name]
         if dataset.stands_for in NUMBERS and several:
@@ -217,8 +220,9 @@ def draw(drawing: Drawing) -> Figure:
     figure = Figure(figsize=size)
     axes = figure.subplots(height, width, squeeze=False)
     for axis in axes.ravel():
-        axis.set(xticks=[], yticks=[], frame_on=False)
+        # The other axis keeps its label.
         axis.xaxis.set_visible(False)
+        axis.set(yticks=[], frame_on=False)
     for places, (label, line) in zip(axes, lines, strict=True):
         places[0].set_ylabel(label, fontsize=6, parse_math=False)
         for axis, (title, panel) in zip(places, line, strict=False):
@@ -227,7 +231,7 @@ def draw(drawing: Drawing) -> Figure:
                 axis.text(0.5, 0.5, "no output", ha="center", va="center", fontsize=8)
             else:
                 axis.imshow(panel, interpolation="nearest")
-    # As the figure's own engine, it would arrange the panels again for each file.
+    # An engine that belongs to the figure would arrange the panels again for each file.
     ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0).execute(figure)
     return figure
 

@@ -51,6 +51,7 @@ def render(report: Report, folder: Path | None = None) -> str:
         figures=figures,
         hero=next((figure for figure in figures if figure["name"] == "figure2"), None),
         example_rule=RULE,
+        by_hand=[dataset.name for dataset in report.plan.datasets if dataset.examples],
         explorer=explorer_data(report.plan, report.analyses, folder),
     )
 

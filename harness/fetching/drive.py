@@ -12,7 +12,7 @@ from urllib.parse import urldefrag, urlsplit
 
 from harness.disk.files import read_json, write_json
 from harness.errors import HarnessError
-from harness.fetching.hosts import TIMEOUT, reason_of
+from harness.fetching.hosts import TIMEOUT
 from harness.fetching.places import Places
 
 QUOTA = ("Too many users have viewed or downloaded", "have had many accesses")
@@ -93,7 +93,7 @@ def drive_download(
             unfinished.unlink()
         raise
     except DownloadError as error:
-        text = reason_of(error)
+        text = " ".join(str(error).split())
         if any(part in text for part in QUOTA):
             places.refused += 1
             places.advice = HELP
@@ -148,7 +148,7 @@ def _ask(folder: str) -> dict[str, list[str]]:
                 listing.setdefault(key, []).append(item.id)
         problem = "" if listing else "it shows no files"
     except (DownloadError, requests.RequestException) as error:
-        problem = reason_of(error)
+        problem = " ".join(str(error).split())
     if problem:
         print(f"{folder}: cannot be listed: {problem}", file=sys.stderr, flush=True)
     return listing

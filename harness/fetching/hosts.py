@@ -104,8 +104,14 @@ def is_page(answer: requests.Response) -> bool:
 
 def reason_of(error: BaseException) -> str:
     """Return why a request failed, on one line: requests and urllib3 wrap the reason."""
-    for inner in (getattr(error, "reason", None), *error.args):
-        if isinstance(inner, BaseException):
-            return reason_of(inner)
-    # What is cut off names the connection by host and port, which the URL says.
-    return re.sub(r"^\w+\(host=.*?\): ", "", " ".join(str(error).split()))
+    wrapped = [getattr(error, "reason", None), *error.args]
+    inner = next((part for part in wrapped if isinstance(part, BaseException)), None)
+    texts = [part for part in error.args if isinstance(part, str)]
+    if inner is not None and (inner is wrapped[0] or not texts):
+        return reason_of(inner)
+    text = " ".join((texts[-1] if texts else str(error)).split()) or type(error).__name__
+    # The host is not always that of the URL: a proxy or a redirect may have another one.
+    text = re.sub(r"^\w+\(host='?(.*?)'?, port=(\w+)\): ", r"\1:\2: ", text)
+    if inner is None or str(inner) in text:
+        return text
+    return f"{text.rstrip('.')}: {reason_of(inner)}"

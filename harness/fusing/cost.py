@@ -23,7 +23,11 @@ def parameters(method: object) -> int | None:
 
 
 class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts, by torch's formulas, the operations of convolutions and matrix products."""
+    """Counts, by torch's formulas, the operations of convolutions and matrix products.
+
+    torch's own counter follows modules by hooks, which forbid gradients of gradients. Neither
+    counts nor runs operations that hold a program, such as `torch.cond`.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -31,7 +35,8 @@ class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        # To be skipped, a mode loads torch's compiler, which takes a second.
+        # By default torch excludes this class from compilation, for which it loads its compiler;
+        # this takes a second.
         return False
 
     def __torch_dispatch__(

@@ -212,19 +212,14 @@ def test_a_web_page_in_place_of_the_file_is_refused(cache):
     assert held(cache) == []
 
 
-@pytest.mark.parametrize(
-    ("url", "reason"),
-    [
-        ("http://127.0.0.1:9/file.zip", r"Failed to establish a new connection: \[Errno \d+\] .*"),
-        ("http://nowhere.invalid/file.zip", r"Failed to resolve 'nowhere.invalid' \(.*\)"),
-    ],
-)
-def test_a_host_that_cannot_be_reached(cache, monkeypatch, url, reason):
+def test_a_host_that_cannot_be_reached(cache, monkeypatch):
     monkeypatch.setattr(downloads, "TRIES", 1)
+    url = "http://127.0.0.1:9/file.zip"
     with pytest.raises(HarnessError) as error:
         fetch(source(url), cache=cache, pause=QUICK)
-    pattern = rf"{re.escape(url)}: no connection after 1 attempts: {reason}"
-    assert re.search(rf"^ *{pattern}$", str(error.value), re.MULTILINE), str(error.value)
+    reason = r"127\.0\.0\.1:9: Failed to establish a new connection: \[Errno \d+\] .*"
+    pattern = rf"^ *{re.escape(url)}: no connection after 1 attempts: {reason}$"
+    assert re.search(pattern, str(error.value), re.MULTILINE), str(error.value)
 
 
 def test_a_text_that_is_not_an_address(cache):

@@ -171,6 +171,8 @@ def test_the_configuration_of_the_controls_names_all_that_the_report_judges():
     assert judged == NAMED
     assert set(NAMED) <= set(config["methods"])
     assert len(config["seeds"]) > 1
+    shown = read_yaml(ROOT / "config" / "config.yaml")["overrides"]["segfanet"]
+    assert config["overrides"]["segfanet"] == shown, "it trains as the demonstration does"
     for name in ("semantics", "config", "tiles", "paper", "cwfid"):
         base = read_yaml(ROOT / "config" / f"{name}.yaml")
         benchmark = Benchmark({**base, "methods": config["methods"], "seeds": config["seeds"]})
