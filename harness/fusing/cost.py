@@ -25,8 +25,8 @@ def parameters(method: object) -> int | None:
 class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts, by torch's formulas, the operations of convolutions and matrix products.
 
-    torch's own counter follows modules by hooks, which forbid gradients of gradients. Neither
-    counts nor runs operations that hold a program, such as `torch.cond`.
+    torch's own counter follows modules by hooks, which forbid gradients of gradients. This one
+    refuses operations that hold a program, such as `torch.cond`.
     """
 
     def __init__(self) -> None:

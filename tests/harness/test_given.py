@@ -80,10 +80,10 @@ def test_a_stage_takes_the_images_that_a_set_publishes(tmp_path, monkeypatch, na
 
 
 @pytest.mark.slow
-def test_vifb_s_images_give_its_published_numbers_in_the_tables(tmp_path):
+def test_vifb_s_images_give_its_published_numbers_in_the_report(tmp_path):
     """Sample methods as rows of the workflow, by the dialect and its metrics.
 
-    Half a minute per three pairs: all 21 are measured where WHOLE_VIFB is set.
+    A minute per three pairs: all 21 are measured where WHOLE_VIFB is set.
     """
     pairs, source = sample_pairs()
     methods = {file.stem.rpartition("_")[2] for file in (source / "output").rglob("*.jpg")}
@@ -96,7 +96,7 @@ def test_vifb_s_images_give_its_published_numbers_in_the_tables(tmp_path):
     (project / "tiny.yaml").write_text(
         yaml.safe_dump({**config, "datasets": {"vifb21": section}, "threads": 2})
     )
-    done = snakemake(project, "tables")
+    done = snakemake(project)
     assert done.returncode == 0, done.stdout
     for method in methods:
         table = project / f"results/vifb21/{method.lower()}@given/seed0/scores.csv"
@@ -105,7 +105,7 @@ def test_vifb_s_images_give_its_published_numbers_in_the_tables(tmp_path):
     rows = {row["row"]: row for row in csv.DictReader(table.open())}
     assert rows["latlrr@given"]["title"] == "LatLRR, given images"
     assert all(float(rows["latlrr@given"][f"{name}_ours"]) for name in VIFB_METRICS)
-    assert planned(project, "tables") == {}
+    assert planned(project) == {}
 
 
 def published_rows(dataset, fused, **changes):
