@@ -100,7 +100,7 @@ def peak_rate(precision):
     """Measure the best forward rate of the network's 3×3 channels-last convolutions, GFLOP/s."""
     import torch
 
-    from harness.machine.device import keep_freed_memory
+    from harness.machine.allocator import keep_freed_memory
     from harness.training.precision import DTYPES
 
     keep_freed_memory()

@@ -21,7 +21,8 @@ from harness.disk.code import file_digest
 from harness.disk.files import atomic_path, sha256_json, write_json
 from harness.disk.schema import ROOT
 from harness.errors import MethodFailure
-from harness.machine.device import keep_freed_memory, make_deterministic
+from harness.machine.allocator import keep_freed_memory
+from harness.machine.device import make_deterministic
 from harness.methods.recipe import Recipe
 from harness.methods.spec import discover, find_method
 from harness.scenes.adapters import find_adapter

@@ -1,6 +1,7 @@
 """Everything that a report shows, read once from the results of a run."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from harness.disk.records import read_record
@@ -20,7 +21,11 @@ class Report:
     plan: ReportPlan
     runs: dict[str, list[Run]]
     analyses: dict[str, Analysis]
-    tables: list[Table]
+
+    @cached_property
+    def tables(self) -> list[Table]:
+        """All tables with their tests and intervals, built when a stage asks for them."""
+        return build_tables(self.plan, self.runs, self.analyses)
 
     def failures(self) -> list[Run]:
         """List all runs that failed, in table order."""
@@ -56,9 +61,9 @@ class Report:
 
 
 def read_report(plan: ReportPlan) -> Report:
-    """Read all per-image tables of a run and build the tables."""
+    """Read all per-image tables of a run."""
     runs = {dataset.name: read_runs(plan, dataset) for dataset in plan.datasets}
     analyses = {
         dataset.name: analyse(plan, dataset, runs[dataset.name]) for dataset in plan.datasets
     }
-    return Report(plan, runs, analyses, build_tables(plan, runs, analyses))
+    return Report(plan, runs, analyses)

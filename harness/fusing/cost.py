@@ -7,6 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from harness.disk.records import peak_memory_mib
+from harness.machine.device import tiny_numbers_as_zero
 from harness.methods.contract import Method
 from harness.methods.weights import AUXILIARY
 
@@ -66,7 +67,7 @@ def gflops(method: Method, size: tuple[int, int], device: torch.device) -> float
     pair = torch.zeros(2, 1, 1, *size, device=device)
     counter = OperationCounter()
     try:
-        with torch.no_grad(), counter:
+        with torch.no_grad(), tiny_numbers_as_zero(), counter:
             method.fuse(pair[0], pair[1])
     except Exception:
         # Real pairs are checked elsewhere; a failure here only means that there is no count.

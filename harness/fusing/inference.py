@@ -14,7 +14,8 @@ from harness.disk.files import release_pages
 from harness.errors import as_method_failure
 from harness.fusing.job import Float, FusingJob
 from harness.fusing.windows import call_size
-from harness.machine.device import keep_freed_memory, synchronise
+from harness.machine.allocator import keep_freed_memory
+from harness.machine.device import synchronise, tiny_numbers_as_zero
 from harness.machine.isolation import Heartbeat
 from harness.methods.contract import Method, check_fused, extended
 from harness.methods.spec import MethodSpec
@@ -46,12 +47,14 @@ def load_method(
         HarnessError: if the file is damaged.
     """
     keep_freed_memory()
-    method: Any = spec.load_for(classes)
-    if isinstance(method, torch.nn.Module):
-        if weights is not None:
-            load_weights(method, weights)
-        with as_method_failure("cannot be loaded"):
-            method.to(device).eval()
+    # The threads that torch starts here keep the setting of this one.
+    with tiny_numbers_as_zero():
+        method: Any = spec.load_for(classes)
+        if isinstance(method, torch.nn.Module):
+            if weights is not None:
+                load_weights(method, weights)
+            with as_method_failure("cannot be loaded"):
+                method.to(device).eval()
     if spec.size_multiple > 1:
         method.fuse = extended(method.fuse, spec.size_multiple)
     return cast(Method, method)
@@ -102,7 +105,7 @@ def call_fuse(
     Raises:
         MethodFailure: naming `what` is fused, if the method raises.
     """
-    with as_method_failure(what), torch.no_grad():
+    with as_method_failure(what), torch.no_grad(), tiny_numbers_as_zero():
         return method.fuse(infrared.clone(), visible.clone())
 
 

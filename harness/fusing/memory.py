@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from harness.errors import MethodFailure, as_method_failure
+from harness.machine.device import tiny_numbers_as_zero
 from harness.methods.contract import Method
 
 SIDES = (96, 192)
@@ -70,6 +71,7 @@ def _peak(method: Method, side: int, device: torch.device) -> int:
     with (
         torch.random.fork_rng(gpus),
         torch.no_grad(),
+        tiny_numbers_as_zero(),
         as_method_failure("noise"),
         _LiveTensors() as live,
     ):

@@ -10,6 +10,7 @@ from torch import Tensor
 from harness.errors import MethodFailure, as_method_failure
 from harness.fusing.inference import call_fuse
 from harness.fusing.job import FusingJob
+from harness.machine.device import tiny_numbers_as_zero
 from harness.machine.isolation import Heartbeat
 from harness.methods.contract import Method
 from harness.methods.spec import MethodSpec, Published, published_rule
@@ -104,7 +105,7 @@ def _tensors(rule: Published, source: Source, device: torch.device) -> list[Tens
 
 def _by_hook(rule: Published, method: Any, source: Source, device: torch.device) -> Bytes:
     rgb = None if source.rgb is None else torch.from_numpy(source.rgb)[None].to(device)
-    with as_method_failure(source.name), torch.no_grad():
+    with as_method_failure(source.name), torch.no_grad(), tiny_numbers_as_zero():
         return _checked_bytes(method.publish(*_tensors(rule, source, device), rgb), source.name)
 
 

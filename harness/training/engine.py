@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness.blocks.distributed import average, average_gradients, rank, synchronise_batch_norms
 from harness.errors import NOT_FINITE, HarnessError, MethodFailure, as_method_failure
-from harness.machine.device import keep_freed_memory
+from harness.machine.allocator import keep_freed_memory
 from harness.machine.isolation import Heartbeat
 from harness.methods.checkpoints import load_checkpoint, save_checkpoint
 from harness.methods.contract import TrainableMethod, check_terms

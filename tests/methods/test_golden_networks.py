@@ -27,12 +27,13 @@ class Golden(NamedTuple):
     """What a golden file holds beside outputs of the raw network.
 
     odd: key of the output of the pair with odd sides. differing: pixels of a saved image that may
-    differ by one level, because the order of sums is not that of the authors. rule: how the weights
+    differ by one level, because the order of sums is not that of the authors; another processor
+    has another order too (one pixel of sfdfusion differs on an Intel Xeon). rule: how the weights
     of a network follow from a formula, if the authors' file cannot be had.
     """
 
     odd: str = "out_1"
-    differing: int = 0
+    differing: int = 1
     rule: Callable[..., np.ndarray] | None = None
 
 

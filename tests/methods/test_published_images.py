@@ -27,14 +27,15 @@ TNO = SAMPLES / "tno25" / "test_img" / "TNO"
 class Golden(NamedTuple):
     """Golden values of one method with options: prefixes of the keys of floats and 8-bit images.
 
-    equal: share of the pixels of every image that must be equal; the others differ by 1 level.
+    equal: share of the pixels of every image that must be equal; the others differ by 1 level. One
+    pixel may, because each processor sums in another order (one of ifcnn differs on an Intel Xeon).
     """
 
     name: str
     options: dict
     floats: str
     images: str = ""
-    equal: float = 1.0
+    equal: float = 0.9999
     folder: str = ""
 
 
