@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from harness.fusing.inference import load_method
+from harness.fusing.inference import call_fuse, load_method
 from harness.methods.spec import discover
 from harness.methods.weights import choose_weights
 from harness.pixels import quantise, recompose
@@ -95,11 +95,10 @@ def _fused(method, options, infrared, visible, weights):
     found = choose_weights(spec, mirrors=[weights] if weights else [])
     network = load_method(spec, CPU, found.path, 0)
     results = []
-    with torch.no_grad():
-        for pair in zip(infrared, visible, strict=True):
-            images = (torch.from_numpy(image.astype(np.float32) / 255) for image in pair)
-            fused = network.fuse(*(image[None, None] for image in images))
-            results.append(fused[0, 0].numpy())
+    for pair in zip(infrared, visible, strict=True):
+        images = (torch.from_numpy(image.astype(np.float32) / 255) for image in pair)
+        fused = call_fuse(network, *(image[None, None] for image in images), what=method)
+        results.append(fused[0, 0].numpy())
     return quantise(np.stack(results))
 
 

@@ -96,8 +96,9 @@ def main():
                 make_run(folder / "d" / row / f"seed{seed}", row, seed, arguments.tiles)
         start = time.perf_counter()
         report = read_report(made_up_plan(folder, seeds))
+        tables = report.tables
         statistics = time.perf_counter() - start
-        for table in report.tables:
+        for table in tables:
             for write in (to_csv, to_latex, to_markdown):
                 write(table)
         page = render(report, folder / "report")

@@ -22,6 +22,9 @@ from harness.methods.spec import MethodSpec
 from harness.methods.weights import load_weights
 from harness.terminal import progress
 
+LARGE_OPERATION = 1 << 16
+"""Number of elements that torch computes with several threads, from 32,768 on."""
+
 
 @dataclass
 class Timer:
@@ -47,8 +50,9 @@ def load_method(
         HarnessError: if the file is damaged.
     """
     keep_freed_memory()
-    # The threads that torch starts here keep the setting of this one.
     with tiny_numbers_as_zero():
+        # At the first large operation torch starts its threads, and they keep this setting.
+        torch.zeros(LARGE_OPERATION).add_(1)
         method: Any = spec.load_for(classes)
         if isinstance(method, torch.nn.Module):
             if weights is not None:

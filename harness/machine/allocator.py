@@ -15,9 +15,9 @@ def keep_freed_memory() -> bool:
     """Let glibc reuse freed blocks of any size instead of returning them to the system.
 
     Otherwise, an array of a few megabytes gets new pages in every operation, and the kernel
-    fills each page with zeros: a third of LiMFusion's time for one 320×320 pair, and of that of
-    the metrics' definitions. Memory stays at its peak. Returns whether this took effect; other
-    C libraries do not need it.
+    fills each page with zeros: a third of LiMFusion's time for one 320×320 pair, and up to a third
+    of the time of a metric's definition. Memory stays at its peak. Returns whether this took
+    effect; other C libraries do not need it.
     """
     if platform.libc_ver()[0] != "glibc":
         return False

@@ -27,22 +27,22 @@ TNO = SAMPLES / "tno25" / "test_img" / "TNO"
 class Golden(NamedTuple):
     """Golden values of one method with options: prefixes of the keys of floats and 8-bit images.
 
-    equal: share of the pixels of every image that must be equal; the others differ by 1 level. One
-    pixel may, because each processor sums in another order (one of ifcnn differs on an Intel Xeon).
+    equal: share of the pixels of every image that must be equal; the others differ by 1 level.
     """
 
     name: str
     options: dict
     floats: str
     images: str = ""
-    equal: float = 0.9999
+    equal: float = 1.0
     folder: str = ""
 
 
-# Two libraries differ in the last digit, and a truncation shows that.
+# Two libraries differ in the last digit, and a truncation shows that. So do two processors: of one
+# image of IFCNN, 128×128, an AMD EPYC gives all pixels and an Intel Xeon all but one.
 CASES = [
     Golden("seafusion", {}, "out", "saved", 0.9999),
-    Golden("ifcnn", {}, "out", "saved"),
+    Golden("ifcnn", {}, "out", "saved", 0.9999),
     Golden("ifcnn", {"normalisation": "imagenet"}, "out_imagenet"),
     Golden("densefuse", {}, "out", "saved"),
     Golden("densefuse", {"strategy": "l1"}, "out_l1", "saved_l1"),
