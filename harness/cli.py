@@ -22,6 +22,7 @@ import yaml
 from harness.disk.files import BROKEN, FORBIDDEN, FULL, owner_of
 from harness.disk.records import Asked
 from harness.errors import HarnessError
+from harness.machine.allocator import keep_freed_memory
 from harness.machine.gpu_slots import check_device_name
 from metrics.texts import printable
 
@@ -39,6 +40,7 @@ def run(main: Callable[[], None]) -> None:
 
     A request to terminate unwinds the program, so that it leaves no temporary files.
     """
+    keep_freed_memory()
     for number in (signal.SIGTERM, signal.SIGHUP):
         # `nohup` has the closing of the terminal ignored, and so it stays.
         if signal.getsignal(number) != signal.SIG_IGN:

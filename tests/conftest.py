@@ -29,10 +29,13 @@ gc.set_threshold(100_000, 20, 20)
 
 
 def pytest_collection_modifyitems(config, items):
-    """Start with the files that hold slow tests, so that parallel processes end together."""
+    """Start with files that take long: those of slow tests, then those that run the workflow.
+
+    Parallel processes end together then.
+    """
     if hasattr(config, "workerinput"):
         slow = {item.path for item in items if item.get_closest_marker("slow")}
-        items.sort(key=lambda item: item.path not in slow)
+        items.sort(key=lambda item: (item.path not in slow, item.path.parent.name != "workflow"))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -14,7 +14,6 @@ from harness.cli import add_asked, add_threads
 from harness.disk.files import release_pages, write_text
 from harness.disk.records import Claim, Record, read_record
 from harness.errors import HarnessError
-from harness.machine.allocator import keep_freed_memory
 from harness.methods.rows import Row
 from harness.stages import identity
 from harness.stages.common import add_colour, add_stretches, stacks_of
@@ -99,7 +98,6 @@ def _measure(
     store: TileStore, stacks: Mapping[str, Images], names: list[str], given: argparse.Namespace
 ) -> dict[str, Scores]:
     """Return the metrics `names` of every fused tile of each stack, which may be empty."""
-    keep_freed_memory()
     pairs = store.test
     scores: dict[str, Scores] = {stretch: {name: [] for name in names} for stretch in stacks}
     whole = {stretch: stack for stretch, stack in stacks.items() if len(stack)}

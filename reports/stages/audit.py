@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from harness.disk.files import write_text
 from harness.errors import HarnessError
-from harness.machine.allocator import keep_freed_memory
 from reports.stages.common import Written, run_stage
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ def write_audit(report: "Report", output: Path) -> Written:
     name = output.parent.name
     if name not in datasets:
         raise HarnessError(f"--output {output}: the folder is none of {', '.join(datasets)}")
-    keep_freed_memory()
     table = measure_choices(report.plan, datasets[name], report.analyses[name])
     write_text(output, table.to_csv(index=False, lineterminator="\n"))
     return {output.with_suffix(".json"): [output]}
