@@ -7,6 +7,7 @@ import logging
 import os
 import pty
 import re
+import select
 import shutil
 import signal
 import stat
@@ -79,11 +80,11 @@ def piped(folder, *words, command=(*COMMAND, *CONSOLE)):
     return ended.returncode, ended.stdout
 
 
-def on_terminal(folder, *words, width=70, interrupted_at=None):
+def on_terminal(folder, *words, width=70, interrupted_by=None):
     """Run on a pseudo-terminal; return the status and all that it received, as text.
 
     Args:
-        interrupted_at: text after which all processes receive SIGINT, as by Ctrl-C.
+        interrupted_by: file that makes all processes receive SIGINT, as by Ctrl-C, when it appears.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
@@ -100,12 +101,13 @@ def on_terminal(folder, *words, width=70, interrupted_at=None):
     received = b""
     while True:
         try:
-            received += os.read(ours, 65536)
+            if select.select([ours], [], [], 0.1)[0]:
+                received += os.read(ours, 65536)
         except OSError:  # All other ends are closed.
             break
-        if interrupted_at and interrupted_at in received.decode(errors="replace"):
+        if interrupted_by and interrupted_by.exists():
             os.killpg(run.pid, signal.SIGINT)
-            interrupted_at = None
+            interrupted_by = None
     os.close(ours)
     return run.wait(60), received.decode().replace("\r\n", "\n")
 
@@ -169,10 +171,12 @@ def check_table(folder, text):
 @pytest.mark.slow
 def test_an_interrupted_run_ends_with_whole_lines(project, tmp_path):
     folder = shutil.copytree(project, tmp_path / "copy")
-    add_method(folder, "slow", "import time; time.sleep(60)")
+    asleep = tmp_path / "asleep"
+    add_method(folder, "slow", f"import time; open({str(asleep)!r}, 'w').close(); time.sleep(60)")
     config(folder, ["slow"])
-    status, text = on_terminal(folder, interrupted_at="running: fuse town/slow/seed0")
+    status, text = on_terminal(folder, interrupted_by=asleep)
     assert status == 1
+    assert "running: fuse town/slow/seed0" in text
     screen = left_on_screen(text)
     assert screen[-1] == ""
     assert not any("jobs done" in line for line in screen)
