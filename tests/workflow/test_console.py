@@ -81,10 +81,9 @@ def piped(folder, *words, command=(*COMMAND, *CONSOLE)):
 
 
 def on_terminal(folder, *words, width=70, interrupted_by=None):
-    """Run on a pseudo-terminal; return the status and all that it received, as text.
+    """Return the status of a run on a pseudo-terminal, and all that this received, as text.
 
-    Args:
-        interrupted_by: file that makes all processes receive SIGINT, as by Ctrl-C, when it appears.
+    When the file `interrupted_by` appears, all processes receive SIGINT, as by Ctrl-C.
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
@@ -171,10 +170,9 @@ def check_table(folder, text):
 @pytest.mark.slow
 def test_an_interrupted_run_ends_with_whole_lines(project, tmp_path):
     folder = shutil.copytree(project, tmp_path / "copy")
-    asleep = tmp_path / "asleep"
-    add_method(folder, "slow", f"import time; open({str(asleep)!r}, 'w').close(); time.sleep(60)")
+    add_method(folder, "slow", "import time; open('asleep', 'w').close(); time.sleep(60)")
     config(folder, ["slow"])
-    status, text = on_terminal(folder, interrupted_by=asleep)
+    status, text = on_terminal(folder, interrupted_by=folder / "asleep")
     assert status == 1
     assert "running: fuse town/slow/seed0" in text
     screen = left_on_screen(text)
