@@ -32,8 +32,8 @@ class Method(Protocol):
     """The interface of the entry class that a `method.yaml` names.
 
     A torch module is moved to the device and switched to evaluation mode before the first call.
-    The harness calls `fuse` and `publish` without gradients, and with subnormal numbers as 0.
-    A module that overrides `eval` decides itself what this means.
+    A module that overrides `eval` decides itself what this means. The harness calls `fuse` and
+    `publish` without gradients, and with subnormal numbers as 0.
     """
 
     def fuse(self, infrared: Tensor, visible: Tensor) -> Tensor:

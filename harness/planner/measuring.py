@@ -22,7 +22,6 @@ from harness.fusing.cost import OperationCounter, gflops, parameters
 from harness.fusing.inference import call_fuse, load_method, to_tensor
 from harness.fusing.memory import memory_use
 from harness.fusing.windows import call_size, fit
-from harness.machine.allocator import keep_freed_memory
 from harness.machine.device import synchronise
 from harness.methods.contract import Batch
 from harness.methods.recipe import Recipe
@@ -189,7 +188,6 @@ def fusing_cost(spec: MethodSpec, tiles: Tiles, setting: Setting) -> UnitCost:
 
 def scoring_cost(names: tuple[str, ...], stacks: int, tiles: Tiles, setting: Setting) -> UnitCost:
     """Measure the computation of the metrics of several stacks on a few tiles of noise."""
-    keep_freed_memory()
     pixels = noise(8, tiles)
     fused = {f"{i}": pixels[:, 0] for i in range(stacks)}
 

@@ -28,6 +28,7 @@ class Golden(NamedTuple):
     """Golden values of one method with options: prefixes of the keys of floats and 8-bit images.
 
     equal: share of the pixels of every image that must be equal; the others differ by 1 level.
+    differing: pixels of every image that may differ even so.
     """
 
     name: str
@@ -36,13 +37,14 @@ class Golden(NamedTuple):
     images: str = ""
     equal: float = 1.0
     folder: str = ""
+    differing: int = 0
 
 
 # Two libraries differ in the last digit, and a truncation shows that. So do two processors: of one
 # image of IFCNN, 128×128, an AMD EPYC gives all pixels and an Intel Xeon all but one.
 CASES = [
     Golden("seafusion", {}, "out", "saved", 0.9999),
-    Golden("ifcnn", {}, "out", "saved", 0.9999),
+    Golden("ifcnn", {}, "out", "saved", differing=1),
     Golden("ifcnn", {"normalisation": "imagenet"}, "out_imagenet"),
     Golden("densefuse", {}, "out", "saved"),
     Golden("densefuse", {"strategy": "l1"}, "out_l1", "saved_l1"),
@@ -86,16 +88,15 @@ def test_numbers_and_images_are_the_authors(case):
         assert found <= TOLERANCE, pair
     for pair in pairs_of(data, case.images) if case.images else ():
         source = Source("golden", data[f"ir_{pair}"][0, 0], data[f"vi_{pair}"][0, 0], None)
-        check_equal(
-            *publish(spec, method, [source], CPU), data[f"{case.images}_{pair}"], case.equal
-        )
+        (found,) = publish(spec, method, [source], CPU)
+        check_equal(found, data[f"{case.images}_{pair}"], case.equal, case.differing)
 
 
-def check_equal(found, expected, share):
+def check_equal(found, expected, share, differing=0):
     distance = np.abs(found.astype(int) - expected)
     assert found.dtype == np.uint8
     assert distance.max() <= 1
-    assert (distance == 0).mean() >= share
+    assert (distance == 0).mean() >= share or (distance > 0).sum() <= differing
 
 
 # The whole command on real pairs
@@ -153,7 +154,7 @@ def test_the_command_writes_the_authors_images_of_real_pairs(case, tmp_path):
         with Image.open(tmp_path / "fused.png") as image:
             found = np.asarray(image.convert("RGB"))
         assert (found == found[..., :1]).all()
-        check_equal(found[..., 0], data[f"{case.images}_{pair}"], case.equal)
+        check_equal(found[..., 0], data[f"{case.images}_{pair}"], case.equal, case.differing)
 
 
 @pytest.mark.parametrize("pair", ["00587D.png", "00964N.png"])
